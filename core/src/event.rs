@@ -1,0 +1,236 @@
+//! Facts that the core reports: access records, closes, and what deserves an operator's eye.
+
+use crate::input::Address;
+use crate::time::Time;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Who ended an exchange or a connection.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Who {
+    /// The exchange came to its regular end.
+    Nobody,
+    /// The client closed, reset, or sent what cannot be served.
+    Client,
+    /// The backend closed, reset, or sent what cannot be forwarded.
+    Backend,
+    /// The proxy itself: no route, no buffer, an own rule.
+    Proxy,
+    /// A timer (SES-3) whose name stands in [`Ending::timer`].
+    Timeout,
+    /// An operator: stop, drain.
+    Admin,
+}
+
+/// In which phase of an exchange it ended.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Phase {
+    /// Before or inside the request head.
+    RequestHead,
+    /// While a backend was chosen or connected to.
+    Connect,
+    /// While the request was passed on.
+    RequestBody,
+    /// After the request, before the response head was complete.
+    ResponseHead,
+    /// Inside the response body.
+    ResponseBody,
+    /// After the response's last byte was produced.
+    Complete,
+}
+
+/// The timers of SES-3, by name.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Timer {
+    /// Deadline of a whole request head.
+    RequestHead,
+    /// Idle between requests.
+    KeepAlive,
+    /// The client neither sent its body nor read.
+    ClientIdle,
+    /// One connection attempt.
+    Connect,
+    /// The pause before the address that has just failed is tried again (BACK-2).
+    RetryPause,
+    /// Request sent until the complete final response head.
+    BackendResponse,
+    /// The backend neither sent its body nor read.
+    BackendIdle,
+    /// Idle pooled backend connection.
+    BackendKeepAlive,
+    /// RES-8.
+    Linger,
+    /// Graceful stop begun until the session ends.
+    Drain,
+}
+
+impl Timer {
+    /// The name as the configuration and the logs spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timer::RequestHead => "request_head",
+            Timer::KeepAlive => "keep_alive",
+            Timer::ClientIdle => "client_idle",
+            Timer::Connect => "connect",
+            Timer::RetryPause => "retry_pause",
+            Timer::BackendResponse => "backend_response",
+            Timer::BackendIdle => "backend_idle",
+            Timer::BackendKeepAlive => "backend_keep_alive",
+            Timer::Linger => "linger",
+            Timer::Drain => "drain",
+        }
+    }
+}
+
+/// How an exchange ended.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Ending {
+    /// Who ended it.
+    pub who: Who,
+    /// In which phase.
+    pub phase: Phase,
+    /// Which timer, when `who` is [`Who::Timeout`].
+    pub timer: Option<Timer>,
+}
+
+/// A short text kept inline: the first bytes of something a peer sent.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub struct Text<const N: usize> {
+    len: u16,
+    cut: bool,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Text<N> {
+    /// An empty text.
+    pub const EMPTY: Text<N> = Text { len: 0, cut: false, bytes: [0; N] };
+
+    /// The first `N` bytes of `of`.
+    pub fn set(&mut self, of: &[u8]) {
+        let len = of.len().min(N);
+        self.bytes[..len].copy_from_slice(&of[..len]);
+        self.len = len as u16;
+        self.cut = len < of.len();
+    }
+
+    /// The bytes kept.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// Whether there was more.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+}
+
+impl<const N: usize> std::fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{:?}{}",
+            String::from_utf8_lossy(self.as_bytes()),
+            if self.cut { "…" } else { "" }
+        )
+    }
+}
+
+/// One request, as the access log tells it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AccessRecord {
+    /// When its first byte came (for a request that sent none: when it was given up).
+    pub start: Time,
+    /// Serial number of the session within its worker.
+    pub session: u64,
+    /// Number of the request within its session, from 1.
+    pub request: u32,
+    /// The request id that was sent on (REQ-6), 128 bits.
+    pub request_id: u128,
+    /// The configuration's listener, as an index into the version named by `version`.
+    pub listener: u16,
+    /// Index of the route, if one matched.
+    pub route: Option<u32>,
+    /// Index of the cluster, if the route led to one.
+    pub cluster: Option<u32>,
+    /// Index of the server within its cluster, if one was chosen.
+    pub server: Option<u16>,
+    /// Serial number of the configuration version that the request saw.
+    pub version: u64,
+    /// Connection attempts made; a reused connection is none.
+    pub attempts: u8,
+    /// Whether the response came over a reused connection.
+    pub reused: bool,
+    /// The client, absent on Unix sockets.
+    pub client: Option<SocketAddr>,
+    /// The method as sent.
+    pub method: Text<16>,
+    /// The authority without port, in lower case.
+    pub host: Text<64>,
+    /// The target as sent.
+    pub path: Text<160>,
+    /// HTTP minor version of the request.
+    pub minor: u8,
+    /// Final status; 0 when the client got none.
+    pub status: u16,
+    /// Bytes read from the client for this request, head included.
+    pub received: u64,
+    /// Bytes written to the client for this request, head included.
+    pub sent: u64,
+    /// First byte to complete head.
+    pub head: Duration,
+    /// Complete head to the first connection attempt or reuse.
+    pub queue: Duration,
+    /// First attempt to the connection that carried the request.
+    pub connect: Duration,
+    /// Connection to the complete response head.
+    pub wait: Duration,
+    /// Response head to the end.
+    pub transfer: Duration,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// A fact for the driver's logs and metrics. Events may be dropped by a driver; the core's own
+/// counters ([`crate::stats`]) never are.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A request ended.
+    Access(AccessRecord),
+    /// A server was marked down after `fall` failures in a row (BACK-4).
+    ServerDown {
+        /// Cluster's name.
+        cluster: Box<str>,
+        /// Server's address.
+        addr: Address,
+        /// How long it is left alone.
+        backoff: Duration,
+    },
+    /// A probe succeeded: the server is up again.
+    ServerUp {
+        /// Cluster's name.
+        cluster: Box<str>,
+        /// Server's address.
+        addr: Address,
+    },
+    /// Accepting pauses: the machine is short of descriptors or memory (ACC-8).
+    AcceptPaused,
+    /// The zombie checker ended a session: a bug of ours, with the session's state (SES-4).
+    Zombie {
+        /// Serial number of the session.
+        session: u64,
+        /// Its state's name.
+        state: &'static str,
+    },
+    /// A session was found broken by our own accounting and was closed.
+    Broken {
+        /// Serial number of the session.
+        session: u64,
+        /// What did not add up.
+        what: &'static str,
+    },
+    /// A graceful stop is complete: nothing is left, or the `drain` deadline cut `cut` sessions.
+    Stopped {
+        /// Sessions cut by the deadline.
+        cut: usize,
+    },
+}

@@ -1,0 +1,67 @@
+//! What a driver can report besides plain progress: readiness and errors of sockets.
+//!
+//! Inputs cannot fail: a driver reports what the kernel said, and what goes wrong becomes an
+//! answer, an event or a close inside the core.
+
+use std::net::SocketAddr;
+
+/// Why a socket operation failed, as far as the core needs to tell causes apart.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SocketError {
+    /// The operation would block: wait for the next readiness edge. Never a failure.
+    WouldBlock,
+    /// Nobody listens there (ECONNREFUSED).
+    Refused,
+    /// The peer reset the connection (ECONNRESET, EPIPE).
+    Reset,
+    /// No way to the address (ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL and the like).
+    Unreachable,
+    /// The kernel gave up on the peer (ETIMEDOUT).
+    TimedOut,
+    /// This machine is short of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+    Resources,
+    /// Anything else; the connection is unusable.
+    Other,
+}
+
+/// Why no connection was accepted (ACC-8).
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AcceptError {
+    /// The backlog is empty.
+    WouldBlock,
+    /// This one connection failed (ECONNABORTED, EPROTO, EINTR, network errors): try the next.
+    Connection,
+    /// Short of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM): pause.
+    Resources,
+}
+
+/// What the kernel said of a socket: four separate facts (LOOP-6), delivered as an edge.
+#[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
+pub struct Readiness {
+    /// Reading may make progress (on a listener: accepting may).
+    pub readable: bool,
+    /// Writing may make progress.
+    pub writable: bool,
+    /// The peer has finished writing (EPOLLRDHUP): a `close()` and a `shutdown(WR)` look the same.
+    pub read_closed: bool,
+    /// The socket is in error (EPOLLERR): a reset, or a connect that failed.
+    pub error: bool,
+}
+
+/// An address that can be listened on or connected to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Address {
+    /// IPv4 or IPv6 with a port.
+    Ip(SocketAddr),
+    /// A Unix stream socket's path.
+    Unix(Box<str>),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Ip(addr) => addr.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}

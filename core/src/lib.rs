@@ -1,0 +1,10 @@
+//! The whole behaviour of the Tidegate reverse proxy, as one deterministic, sans-IO state machine.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod drive;
+pub mod effect;
+pub mod event;
+pub mod id;
+pub mod input;
+pub mod time;
