@@ -43,3 +43,12 @@ pub trait Kernel {
     /// Closes the socket and forgets `id`. Also for listeners.
     fn close(&mut self, id: SocketId, how: Close);
 }
+
+/// One turn: fires due timers, carries out effects, then accepts, reads and writes where interest
+/// and readiness meet, until nothing can progress or the turn's budget is used up. Call
+/// [`crate::Proxy::ready`] for each readiness event first. Returns whether work is left, so that
+/// the driver polls without waiting.
+#[expect(clippy::todo, unused_variables)]
+pub fn turn<K: Kernel>(proxy: &mut crate::Proxy, kernel: &mut K, now: crate::time::Time) -> bool {
+    todo!()
+}

@@ -7,4 +7,6 @@ pub mod effect;
 pub mod event;
 pub mod id;
 pub mod input;
+pub mod proxy;
 pub mod time;
+pub use proxy::Proxy;
