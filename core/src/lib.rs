@@ -1,6 +1,7 @@
 //! The whole behaviour of the Tidegate reverse proxy, as one deterministic, sans-IO state machine.
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod config;
 pub mod drive;
 pub mod effect;
@@ -8,5 +9,6 @@ pub mod event;
 pub mod id;
 pub mod input;
 pub mod proxy;
+pub mod rng;
 pub mod time;
 pub use proxy::Proxy;
