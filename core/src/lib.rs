@@ -6,6 +6,7 @@ pub mod config;
 pub mod drive;
 pub mod effect;
 pub mod event;
+pub mod http1;
 pub mod id;
 pub mod input;
 pub mod proxy;

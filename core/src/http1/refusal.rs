@@ -1,0 +1,128 @@
+//! Why a message is refused.
+
+/// Why a message cannot be served or forwarded (REQ-2, REQ-3, RES-1).
+///
+/// [`Refusal::status`] is what a client gets for its request. A response that is refused is the
+/// backend's fault whatever the cause: the session answers 502 (RES-1).
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Refusal {
+    /// The first bytes are no HTTP message at all.
+    NotHttp,
+    /// The request or status line is not of the grammar's form.
+    StartLine,
+    /// The request target holds a byte that no target may hold.
+    TargetByte,
+    /// The request target has none of the forms that its method allows.
+    TargetForm,
+    /// The request target is longer than its limit.
+    TargetTooLong,
+    /// A major version other than 1.
+    Version,
+    /// The head is longer than its limit.
+    HeadTooLarge,
+    /// The head has more fields than its limit.
+    TooManyFields,
+    /// A carriage return without a line feed.
+    BareCr,
+    /// A line feed without a carriage return.
+    BareLf,
+    /// NUL or another control byte.
+    Control,
+    /// A line that begins with white space: an obsolete folded line.
+    ObsFold,
+    /// White space between a field's name and its colon.
+    SpaceBeforeColon,
+    /// An empty field name, or one with a byte that no name may hold.
+    FieldName,
+    /// HTTP/1.1 without a Host.
+    HostMissing,
+    /// More than one Host.
+    HostRepeated,
+    /// A Host, or the authority of an absolute target, that is none.
+    HostInvalid,
+    /// More than one Content-Length, equal or not.
+    LengthRepeated,
+    /// A Content-Length that is not a decimal number below 2^63.
+    LengthMalformed,
+    /// Both Content-Length and Transfer-Encoding.
+    LengthAndCoding,
+    /// A Transfer-Encoding that is no list of codings.
+    CodingMalformed,
+    /// A transfer coding that the proxy does not know.
+    CodingUnknown,
+    /// A list of transfer codings that does not end with its only `chunked`.
+    CodingNotFinal,
+    /// A Transfer-Encoding in an HTTP/1.0 message.
+    CodingInOldVersion,
+    /// A Connection that names a field which must not be removed, or too many of them.
+    ConnectionOption,
+    /// CONNECT, which a reverse proxy does not serve.
+    Connect,
+    /// An empty or malformed chunk size, or one above 16 digits.
+    ChunkSize,
+    /// A malformed chunk extension.
+    ChunkExtension,
+    /// A chunk-size line longer than its limit.
+    ChunkLineTooLong,
+    /// A chunk's bytes do not end with CR LF.
+    ChunkEnd,
+    /// A trailer section longer than its limit.
+    TrailersTooLarge,
+    /// A body longer than `max_body`; the session's own finding (REQ-3).
+    BodyTooLarge,
+    /// A 101 that nobody asked for (REQ-7).
+    UnaskedUpgrade,
+}
+
+impl Refusal {
+    /// The status that a client gets for such a request.
+    pub fn status(self) -> u16 {
+        match self {
+            Refusal::TargetTooLong => 414,
+            Refusal::HeadTooLarge | Refusal::TooManyFields => 431,
+            Refusal::BodyTooLarge => 413,
+            Refusal::Version => 505,
+            Refusal::CodingUnknown | Refusal::Connect => 501,
+            _ => 400,
+        }
+    }
+
+    /// The cause in words, as logs spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::NotHttp => "not HTTP",
+            Refusal::StartLine => "malformed start line",
+            Refusal::TargetByte => "invalid byte in target",
+            Refusal::TargetForm => "invalid form of target",
+            Refusal::TargetTooLong => "target too long",
+            Refusal::Version => "unsupported version",
+            Refusal::HeadTooLarge => "head too large",
+            Refusal::TooManyFields => "too many fields",
+            Refusal::BareCr => "bare CR",
+            Refusal::BareLf => "bare LF",
+            Refusal::Control => "control byte",
+            Refusal::ObsFold => "folded line",
+            Refusal::SpaceBeforeColon => "space before colon",
+            Refusal::FieldName => "invalid field name",
+            Refusal::HostMissing => "missing Host",
+            Refusal::HostRepeated => "repeated Host",
+            Refusal::HostInvalid => "invalid Host",
+            Refusal::LengthRepeated => "repeated Content-Length",
+            Refusal::LengthMalformed => "malformed Content-Length",
+            Refusal::LengthAndCoding => "both Content-Length and Transfer-Encoding",
+            Refusal::CodingMalformed => "malformed Transfer-Encoding",
+            Refusal::CodingUnknown => "unknown transfer coding",
+            Refusal::CodingNotFinal => "chunked is not the last coding",
+            Refusal::CodingInOldVersion => "Transfer-Encoding in HTTP/1.0",
+            Refusal::ConnectionOption => "forbidden Connection option",
+            Refusal::Connect => "CONNECT",
+            Refusal::ChunkSize => "malformed chunk size",
+            Refusal::ChunkExtension => "malformed chunk extension",
+            Refusal::ChunkLineTooLong => "chunk line too long",
+            Refusal::ChunkEnd => "malformed end of chunk",
+            Refusal::TrailersTooLarge => "trailers too large",
+            Refusal::BodyTooLarge => "body too large",
+            Refusal::UnaskedUpgrade => "101 that was not asked for",
+        }
+    }
+}
