@@ -1,1 +1,11 @@
-//! tidegate.
+//! Tidegate's production side: configuration, command line and the workers that drive the core.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`config`] | a file becomes the core's plain data, or every reason why not |
+//! | [`diagnostic`] | those reasons, for people and for machines |
+//! | [`cli`] | the command line |
+
+pub mod cli;
+pub mod config;
+pub mod diagnostic;

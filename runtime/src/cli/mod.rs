@@ -1,0 +1,112 @@
+//! The command line: what it takes, and where each command leads.
+//!
+//! Exit codes: 0 good, 1 "no" (an invalid configuration, a request without route), 2 usage.
+//! Every failure ends with the next command to type.
+
+mod check;
+mod explain;
+mod output;
+
+use crate::config::DEFAULT_FILE;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use output::{err, next, out};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The exit code of a usage error.
+const USAGE: u8 = 2;
+
+/// A reverse proxy for HTTP/1.1
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show every mistake in a configuration at once
+    Check(CheckArgs),
+    /// Show the long text of a diagnostic
+    Explain {
+        /// Its code, like TG003
+        code: String,
+    },
+    /// Print the manual page, in roff
+    Man,
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// How diagnostics are shown
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Print the effective configuration, every default included
+    #[arg(long)]
+    print: bool,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines, carets and hints
+    Human,
+    /// A JSON array
+    Json,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Explain { code } => explain::run(&code),
+        Command::Man => man(),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // Help and version are asked for: they are printed here too, and are no failure.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    next("tidegate --help");
+    ExitCode::from(USAGE)
+}
+
+fn man() -> ExitCode {
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(Cli::command()).render(&mut page) {
+        Ok(()) => out(&String::from_utf8_lossy(&page)),
+        Err(error) => {
+            err(&format!("error: cannot make the manual page: {error}\n"));
+            next("tidegate --help");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
+    out(&String::from_utf8_lossy(&script))
+}

@@ -1,0 +1,189 @@
+//! From a file to the core's plain data, or to every reason why not.
+//!
+//! [`load`] reads TOML, decodes it key by key (so that all mistakes show in one run), resolves
+//! server names, reads secrets and answer files, and asks the core whether the result means
+//! anything. What comes back is ready to be divided over workers and applied.
+
+mod decode;
+mod keys;
+mod meaning;
+mod outside;
+mod print;
+mod reference;
+mod samples;
+mod share;
+mod spans;
+mod value;
+
+pub use keys::{Fallback, KEYS, Key};
+pub use print::print;
+pub use reference::reference;
+pub use samples::{DEMO_PORTS, demo_config, quick_config};
+pub use share::{divide, workers_started};
+
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceText};
+use outside::{Outside, Real};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tidegate_core::config::{Config, Settings};
+
+/// The file that commands read when `-c` is absent.
+pub const DEFAULT_FILE: &str = "tidegate.toml";
+/// Bytes of a configuration file at most.
+pub const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Where access records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere: the core makes none.
+    Off,
+    /// A file, appended to and created when absent.
+    File(PathBuf),
+}
+
+/// How an access record is written.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// One line of words.
+    Text,
+}
+
+/// From which severity on the process tells about itself, on standard error.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Only what failed.
+    Error,
+    /// And what deserves a look.
+    Warn,
+    /// And what an operator did or a server went through.
+    Info,
+    /// And what helps to find a bug.
+    Debug,
+}
+
+/// The `[log]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Where access records go.
+    pub access: Sink,
+    /// How they are written.
+    pub format: LogFormat,
+    /// What the process tells about itself.
+    pub level: Level,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { access: Sink::Stdout, format: LogFormat::Json, level: Level::Info }
+    }
+}
+
+/// Where values came from that [`print`] must not or cannot show themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Origins {
+    /// `sticky_secret` as written, with the file's path made absolute.
+    pub sticky_secret: Option<String>,
+    /// The file of each answer, by the path of its key.
+    pub answers: BTreeMap<String, PathBuf>,
+}
+
+/// A configuration that can be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Worker threads to start: as asked for, at most what the limits feed (ACC-11).
+    pub workers: usize,
+    /// Limits of the whole process; see [`divide`].
+    pub settings: Settings,
+    /// What the core applies.
+    pub config: Config,
+    /// Logs.
+    pub log: LogConfig,
+    /// What deserves a look, though it works.
+    pub warnings: Vec<Diagnostic>,
+    /// Where secrets and answers came from.
+    pub origins: Origins,
+}
+
+/// What `serve` runs; a reload reads it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A text made by the command line, under the name that diagnostics show.
+    Text {
+        /// The name to show.
+        name: String,
+        /// The TOML text.
+        text: String,
+    },
+    /// The demo: `serve` starts its built-in servers, then loads [`demo_config`].
+    Demo,
+}
+
+/// Reads the configuration file at `path`.
+///
+/// # Errors
+///
+/// Every mistake in it, in file order; warnings are among them.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let name = path.display().to_string();
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let source = SourceText { name: name.as_str().into(), text: "".into() };
+            let message = format!("cannot read {name}: {error}");
+            let hint = "name another file with `-c FILE`, or try `tidegate serve --demo`";
+            return Err(vec![
+                Diagnostic::error(Code::FileUnreadable, &source, None, message).hint(hint),
+            ]);
+        }
+    };
+    let base = path.parent().unwrap_or(Path::new(""));
+    read(&name, &text, base, &Real)
+}
+
+/// Reads a configuration from `text`; `name` is what diagnostics call it. Relative paths in it
+/// start at the working directory.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn from_str(name: &str, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    read(name, text, Path::new(""), &Real)
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = Real.read(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8")
+    })
+}
+
+fn read(
+    name: &str,
+    text: &str,
+    base: &Path,
+    outside: &dyn Outside,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let source = SourceText { name: name.into(), text: text.into() };
+    let mut outcome = decode::decode(&source, base, outside);
+    if !outcome.broken_syntax {
+        spans::add_errors_of_meaning(&mut outcome, &source);
+    }
+    let mut found = outcome.diagnostics;
+    found.sort_by_key(|diagnostic| {
+        (diagnostic.span.as_ref().map_or(0, |span| span.start), diagnostic.code)
+    });
+    if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Err(found);
+    }
+    Ok(Loaded { warnings: found, ..outcome.loaded })
+}

@@ -1,0 +1,28 @@
+//! The process's limits, divided over its workers (ACC-11).
+
+use tidegate_core::config::Settings;
+
+/// Buffers that a worker needs at least (SES-5).
+const BUFFERS_A_WORKER_MIN: usize = 2;
+
+/// How many of `wanted` workers start: each must get at least one connection, one place in the
+/// accept queue and two buffers. At least 1.
+pub fn workers_started(settings: &Settings, wanted: usize) -> usize {
+    wanted
+        .min(settings.max_connections)
+        .min(settings.accept_queue_capacity)
+        .min(settings.buffers_max / BUFFERS_A_WORKER_MIN)
+        .max(1)
+}
+
+/// The share of worker `which` (from 0) of `workers`; remainders go to the first ones. The
+/// shares of all workers add up to `settings`.
+pub fn divide(settings: &Settings, workers: usize, which: usize) -> Settings {
+    let share = |total: usize| total / workers + usize::from(which < total % workers);
+    Settings {
+        max_connections: share(settings.max_connections),
+        accept_queue_capacity: share(settings.accept_queue_capacity),
+        buffers_max: share(settings.buffers_max),
+        ..settings.clone()
+    }
+}
