@@ -53,7 +53,7 @@ pub(crate) fn show_size(bytes: u64) -> String {
 }
 
 fn show(amount: u64, units: &[(&str, u64)]) -> String {
-    let exact = units.iter().find(|(_, factor)| amount >= *factor && amount % factor == 0);
+    let exact = units.iter().find(|(_, factor)| amount > 0 && amount.is_multiple_of(*factor));
     let (name, factor) = exact.or(units.last()).copied().unwrap_or(("", 1));
     format!("{}{name}", amount / factor)
 }

@@ -1,6 +1,6 @@
 //! Diagnostics for people: the line, a caret and the hint, as rustc shows them.
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Severity, floor};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::ops::Range;
 
@@ -36,8 +36,8 @@ pub fn render(diagnostic: &Diagnostic, colour: bool) -> String {
 
 /// A span on character bounds within `text`, cut at the end of its first line.
 fn visible(span: &Range<usize>, text: &str) -> Range<usize> {
-    let start = text.floor_char_boundary(span.start.min(text.len()));
-    let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
+    let start = floor(text, span.start);
+    let end = floor(text, span.end).max(start);
     let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-    start..end.min(line_end).max(start)
+    start..end.min(line_end)
 }
