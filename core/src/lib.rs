@@ -11,5 +11,6 @@ pub mod id;
 pub mod input;
 pub mod proxy;
 pub mod rng;
+pub mod route;
 pub mod time;
 pub use proxy::Proxy;

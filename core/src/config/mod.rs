@@ -4,7 +4,7 @@
 //! replaces as one transaction. Nothing here reads a file; the runtime owns syntax and spans,
 //! [`validate`] owns meaning, so that every driver refuses the same configurations.
 
-mod validate;
+pub mod validate;
 
 pub use validate::{ConfigError, Place, Problem, validate};
 
