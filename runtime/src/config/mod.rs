@@ -13,6 +13,8 @@ mod reference;
 mod samples;
 mod share;
 mod spans;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use keys::{Fallback, KEYS, Key};

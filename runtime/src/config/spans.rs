@@ -5,7 +5,7 @@ use super::meaning;
 use crate::diagnostic::{Severity, SourceText};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use tidegate_core::config::{Place, validate};
+use tidegate_core::config::{ConfigError, Place, Problem, validate};
 use toml::de::DeTable;
 
 /// One entry of the file: its header or name, and the values of its keys by dotted path.
@@ -37,6 +37,8 @@ pub(super) struct Spans {
     /// Servers of each cluster.
     pub(super) servers: Vec<Vec<Entry>>,
     pub(super) routes: Vec<Entry>,
+    /// Where routes that could not be decoded lead: a wrong name is an error all the same.
+    pub(super) clusters_named_by_broken_routes: Vec<(Box<str>, Range<usize>)>,
 }
 
 impl Entry {
@@ -100,8 +102,20 @@ impl Spans {
 /// complained about holds a default, which nobody wrote: what is said of it is left out.
 pub(super) fn add_errors_of_meaning(outcome: &mut Outcome, source: &SourceText) {
     let decoded = outcome.diagnostics.len();
-    for error in validate(&outcome.loaded.config) {
-        let span = outcome.spans.of(&error.place);
+    let mut errors: Vec<(ConfigError, Range<usize>)> = validate(&outcome.loaded.config)
+        .into_iter()
+        .map(|error| {
+            let span = outcome.spans.of(&error.place);
+            (error, span)
+        })
+        .collect();
+    for (name, span) in outcome.spans.clusters_named_by_broken_routes.drain(..) {
+        if !outcome.loaded.config.clusters.iter().any(|cluster| cluster.name == name) {
+            let problem = Problem::UnknownCluster { name };
+            errors.push((ConfigError { place: Place::Top("route"), problem }, span));
+        }
+    }
+    for (error, span) in errors {
         let known = outcome.diagnostics[..decoded].iter().any(|diagnostic| {
             diagnostic.severity == Severity::Error
                 && diagnostic.span.as_ref().is_some_and(|other| overlap(other, &span))

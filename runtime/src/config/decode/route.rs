@@ -36,8 +36,11 @@ pub(super) fn decode(cx: &mut Cx<'_>, index: usize, value: &Value<'_>, config: &
         Some(cx.strings(value).into_iter().map(|(name, _)| name.into()).collect())
     });
     let (Some(listener), Some(host), Some(path), Some(methods), Some(to)) =
-        (listener, host, path, methods, target)
+        (listener, host, path, methods, &target)
     else {
+        if let (Some(Target::Cluster(name)), Some(value)) = (target, section.get("to")) {
+            cx.spans.clusters_named_by_broken_routes.push((name, value.span()));
+        }
         return;
     };
     cx.spans.routes.push(Entry::of(value.span(), value));
@@ -46,7 +49,7 @@ pub(super) fn decode(cx: &mut Cx<'_>, index: usize, value: &Value<'_>, config: &
         host,
         path,
         methods: methods.unwrap_or_default(),
-        to,
+        to: to.clone(),
         set_request_headers: set_request_headers.flatten().unwrap_or_default(),
         remove_response_headers: remove_response_headers.flatten().unwrap_or_default(),
     });

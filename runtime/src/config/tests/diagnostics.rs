@@ -1,0 +1,90 @@
+//! Each code, as it is shown.
+
+use super::super::load as load_file;
+use super::{SITE, try_load};
+use crate::diagnostic::{Code, Diagnostic, render, to_json};
+use std::path::Path;
+
+/// For each code a file that it is found in.
+fn case(code: Code) -> String {
+    let with = |from: &str, to: &str| {
+        assert!(SITE.contains(from));
+        SITE.replace(from, to)
+    };
+    match code {
+        Code::Syntax => with("\"127.0.0.1:8080\"", "127.0.0.1:8080"),
+        Code::UnknownKey => with("servers =", "server ="),
+        Code::UnknownCluster => with("to = \"app\"", "to = \"ap\""),
+        Code::WrongType => format!("max_connections = \"10000\"\n{SITE}"),
+        Code::MissingKey => with("bind = \"127.0.0.1:8080\"", ""),
+        Code::NotAChoice => with("[[route]]", "balance = \"leastconn\"\n[[route]]"),
+        Code::BadDuration => format!("timeouts = {{ connect = \"0.5s\" }}\n{SITE}"),
+        Code::BadSize => format!("limits = {{ head = \"16K\" }}\n{SITE}"),
+        Code::OutOfRange => with("[[route]]", "fall = 0\n[[route]]"),
+        Code::BadAddress => with("127.0.0.1:8080", ":8080"),
+        Code::Unresolved => with("127.0.0.1:9001", "nope.test:9001"),
+        Code::SecretUnreadable => format!("sticky_secret = \"env:NOPE\"\n{SITE}"),
+        Code::AnswerUnreadable => {
+            with("[cluster.app]", "answers = { 503 = \"nope.html\" }\n[cluster.app]")
+        }
+        Code::FileUnreadable => String::new(),
+        Code::Conflict => format!("{SITE}path = \"/a\"\nredirect = {{ status = 301 }}\n"),
+        Code::FewerWorkers => format!("workers = 4\nmax_connections = 3\n{SITE}"),
+    }
+}
+
+fn found(code: Code) -> Vec<Diagnostic> {
+    if code == Code::FileUnreadable {
+        return load_file(Path::new("no/such/tidegate.toml")).unwrap_err();
+    }
+    match try_load(&case(code)) {
+        Ok(loaded) => loaded.warnings,
+        Err(found) => found,
+    }
+}
+
+#[test]
+fn every_code_is_shown_as_in_its_snapshot() {
+    for code in Code::ALL {
+        let found = found(*code);
+        assert!(found.iter().any(|diagnostic| diagnostic.code == *code), "{code:?}: {found:#?}");
+        let shown: Vec<String> = found.iter().map(|item| render(item, false)).collect();
+        insta::assert_snapshot!(code.number(), shown.join("\n"));
+    }
+}
+
+#[test]
+fn every_code_is_explained() {
+    for (index, code) in Code::ALL.iter().enumerate() {
+        assert_eq!(code.number(), format!("TG{:03}", index + 1));
+        assert_eq!(Code::parse(&code.number().to_lowercase()), Some(*code));
+        let text = code.explanation();
+        assert!(text.lines().count() >= 5, "{}", code.number());
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{}", code.number());
+        assert!(text.ends_with('\n'));
+    }
+}
+
+#[test]
+fn machines_get_the_same() {
+    insta::assert_snapshot!("json", to_json(&found(Code::UnknownCluster)));
+    let unreadable: serde_json::Value =
+        serde_json::from_str(&to_json(&found(Code::FileUnreadable))).unwrap();
+    assert!(unreadable[0]["line"].is_null());
+}
+
+#[test]
+fn columns_count_characters() {
+    let text = format!("sticky_secret = \"ü\"\n{SITE}");
+    let found = try_load(&text).unwrap_err();
+    assert_eq!(found[0].position(), Some((1, 17)));
+    let text = format!("log = {{ access = \"ü.log\", format = \"x\" }}\n{SITE}");
+    assert_eq!(try_load(&text).unwrap_err()[0].position(), Some((1, 36)));
+}
+
+#[test]
+fn colour_is_only_for_terminals() {
+    let found = found(Code::UnknownCluster);
+    assert!(!render(&found[0], false).contains('\u{1b}'));
+    assert!(render(&found[0], true).contains('\u{1b}'));
+}
