@@ -1,11 +1,11 @@
 //! Where every part of a configuration stands in its file, and errors of meaning shown there.
 
 use super::decode::{Outcome, Value};
-use super::meaning;
+use super::meaning::Words;
 use crate::diagnostic::{Severity, SourceText};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use tidegate_core::config::{ConfigError, Place, Problem, validate};
+use tidegate_core::config::{Place, validate};
 use toml::de::DeTable;
 
 /// One entry of the file: its header or name, and the values of its keys by dotted path.
@@ -18,14 +18,27 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Where `key` stands, or the entry's head when the file does not give it.
-    fn at(&self, key: &str) -> Range<usize> {
-        let under = self
-            .keys
-            .iter()
-            .find(|(path, _)| path.strip_suffix(key).is_some_and(|before| before.ends_with('.')));
-        self.keys.get(key).or(under.map(|(_, span)| span)).unwrap_or(&self.head).clone()
+    /// Where `key` stands, and in it `item`, which is one of a list or a key of a table. What
+    /// the file does not give is shown at the table that should hold it, or at the entry's head.
+    fn at(&self, key: &str, item: Option<&str>) -> Range<usize> {
+        let exact = |path: &str| self.keys.get(path);
+        // The core calls a timeout by its bare name.
+        let nested = || exact(&format!("timeouts.{key}"));
+        let parent = || exact(key.rsplit_once('.')?.0);
+        item.and_then(|item| {
+            exact(&item_path(key, item)).or_else(|| exact(&format!("{key}.{item}")))
+        })
+        .or_else(|| exact(key))
+        .or_else(nested)
+        .or_else(parent)
+        .unwrap_or(&self.head)
+        .clone()
     }
+}
+
+/// The path of an item of a list of strings. No key holds a NUL, so that it is no key's path.
+fn item_path(list: &str, item: &str) -> String {
+    format!("{list}\0{item}")
 }
 
 /// The side table: in the order of the decoded configuration.
@@ -78,16 +91,29 @@ impl Entry {
         if let Some(table) = value.get_ref().as_table() {
             self.walk(&format!("{path}."), table);
         }
+        for item in value.get_ref().as_array().into_iter().flat_map(|list| list.iter()) {
+            if let Some(text) = item.get_ref().as_str() {
+                // Of equal items the last: it is the one too many.
+                self.keys.insert(item_path(path, text), item.span());
+            }
+        }
         self.keys.insert(path.to_owned(), value.span());
     }
 }
 
 impl Spans {
-    /// Where `place` stands, or what holds it when the file does not give it.
-    fn of(&self, place: &Place) -> Range<usize> {
-        let at = |entry: Option<&Entry>, key: &str| entry.map_or(0..0, |entry| entry.at(key));
+    /// Where `place` stands, and in it `item`; or what holds it when the file does not give it.
+    pub(super) fn of(&self, place: &Place, item: Option<&str>) -> Range<usize> {
+        let at = |entry: Option<&Entry>, key: &str| entry.map_or(0..0, |entry| entry.at(key, item));
         match *place {
-            Place::Top(key) => self.top.at(key),
+            // These are bounded by another key, which is at fault when they are not given.
+            Place::Top("limits.head") if !self.top.keys.contains_key("limits.head") => {
+                self.top.at("buffers.size", None)
+            }
+            Place::Top("limits.target") if !self.top.keys.contains_key("limits.target") => {
+                self.top.at("limits.head", None)
+            }
+            Place::Top(key) => self.top.at(key, item),
             Place::Listener(index, key) => at(self.listeners.get(index), key),
             Place::Cluster(index, key) => at(self.clusters.get(index), key),
             Place::Server(cluster, server, key) => {
@@ -101,27 +127,23 @@ impl Spans {
 /// Adds what the core has to say of the decoded configuration. A place that decoding has already
 /// complained about holds a default, which nobody wrote: what is said of it is left out.
 pub(super) fn add_errors_of_meaning(outcome: &mut Outcome, source: &SourceText) {
-    let decoded = outcome.diagnostics.len();
-    let mut errors: Vec<(ConfigError, Range<usize>)> = validate(&outcome.loaded.config)
-        .into_iter()
-        .map(|error| {
-            let span = outcome.spans.of(&error.place);
-            (error, span)
-        })
+    let Outcome { loaded, diagnostics, spans, .. } = outcome;
+    let decoded: Vec<Range<usize>> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .filter_map(|diagnostic| diagnostic.span.clone())
         .collect();
-    for (name, span) in outcome.spans.clusters_named_by_broken_routes.drain(..) {
-        if !outcome.loaded.config.clusters.iter().any(|cluster| cluster.name == name) {
-            let problem = Problem::UnknownCluster { name };
-            errors.push((ConfigError { place: Place::Top("route"), problem }, span));
+    let words = Words { config: &loaded.config, spans, source };
+    for error in validate(&loaded.config, &loaded.settings) {
+        let diagnostic = words.diagnostic(&error);
+        let span = diagnostic.span.clone().unwrap_or_default();
+        if !decoded.iter().any(|other| overlap(other, &span)) {
+            diagnostics.push(diagnostic);
         }
     }
-    for (error, span) in errors {
-        let known = outcome.diagnostics[..decoded].iter().any(|diagnostic| {
-            diagnostic.severity == Severity::Error
-                && diagnostic.span.as_ref().is_some_and(|other| overlap(other, &span))
-        });
-        if !known {
-            outcome.diagnostics.push(meaning::diagnostic(&error, span, &outcome.loaded, source));
+    for (name, span) in &spans.clusters_named_by_broken_routes {
+        if !loaded.config.clusters.iter().any(|cluster| cluster.name == *name) {
+            diagnostics.push(words.unknown_cluster(name, span.clone()));
         }
     }
 }

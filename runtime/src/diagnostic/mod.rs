@@ -72,6 +72,34 @@ codes! {
     Conflict = "TG015",
     /// Fewer workers start than were asked for.
     FewerWorkers = "TG016",
+    /// A name that nothing can have.
+    BadName = "TG017",
+    /// The same thing given twice.
+    Duplicate = "TG018",
+    /// A route is bound to a listener that is not defined.
+    UnknownListener = "TG019",
+    /// Not a host.
+    BadHost = "TG020",
+    /// Not a path.
+    BadPath = "TG021",
+    /// Not a regular expression.
+    BadRegex = "TG022",
+    /// Not a method.
+    BadMethod = "TG023",
+    /// A status that cannot be used here.
+    BadStatus = "TG024",
+    /// A redirect that leads back to itself.
+    RedirectToItself = "TG025",
+    /// An answer whose body cannot be sent.
+    BadAnswer = "TG026",
+    /// A field that cannot be set or removed.
+    BadField = "TG027",
+    /// Two routes for the very same requests.
+    TiedRoutes = "TG028",
+    /// A sticky cluster with servers that nothing names.
+    NothingToStickBy = "TG029",
+    /// The longest back-off is shorter than the first.
+    BackoffOrder = "TG030",
 }
 
 impl Code {

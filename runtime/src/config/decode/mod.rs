@@ -62,6 +62,7 @@ pub(super) fn decode(source: &SourceText, base: &Path, outside: &dyn Outside) ->
 
 fn syntax_error(source: &SourceText, error: &toml::de::Error) -> Diagnostic {
     let (what, hint) = match error.message().split_once(", ") {
+        Some((what, "expected nothing")) => (what, Some("are quotes missing?".to_owned())),
         Some((what, hint)) => (what, Some(hint.to_owned())),
         None => (error.message(), None),
     };

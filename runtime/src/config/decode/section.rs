@@ -112,7 +112,7 @@ impl Cx<'_> {
     pub(super) fn string<'a>(&mut self, value: &'a Value<'a>) -> Option<&'a str> {
         let string = value.get_ref().as_str();
         if string.is_none() {
-            self.wrong_type(value, "a string", "");
+            self.wrong_type(value, "a string", "in double quotes");
         }
         string
     }
@@ -133,7 +133,7 @@ impl Cx<'_> {
         max: u64,
     ) -> Option<T> {
         let DeValue::Integer(integer) = value.get_ref() else {
-            self.wrong_type(value, "an integer", "");
+            self.wrong_type(value, "an integer", "a number without quotes");
             return None;
         };
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();

@@ -6,7 +6,7 @@ use super::super::value;
 use super::super::{Level, Loaded, LogConfig, LogFormat, Origins, Sink};
 use super::section::{Section, in_order};
 use super::{Cx, Value, cluster, listener, nearest, route};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic};
 use std::path::Path;
 use tidegate_core::config::{Config, Settings, Timeouts};
 use toml::Spanned;
@@ -54,6 +54,12 @@ pub(super) fn decode(cx: &mut Cx<'_>, document: &Spanned<DeTable<'_>>) -> Loaded
         for (index, value) in list.iter().enumerate() {
             route::decode(cx, index, value, &mut config);
         }
+    }
+    if top.get("listener").is_none() {
+        let message = "nothing to listen on: there is no [listener.NAME] table";
+        let hint = "add a table [listener.web] with bind = \"127.0.0.1:8080\"";
+        let missing = Diagnostic::error(Code::MissingKey, cx.source, None, message);
+        cx.found.push(missing.hint(hint));
     }
     let workers = workers(cx, &top, &settings);
     Loaded { workers, settings, config, log, warnings: Vec::new(), origins: Origins::default() }

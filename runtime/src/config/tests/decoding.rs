@@ -207,7 +207,7 @@ path_exact = \"/old\"
 redirect = {{ status = 301, scheme = \"https\", host = \"b.example\", path = \"/new\" }}
 [[route]]
 path_regex = \"/user/[0-9]+\"
-redirect = {{}}
+redirect = {{ path = \"/u\" }}
 [[route]]
 host = \"b.example\"
 answer = {{ status = 404, file = \"404.json\" }}

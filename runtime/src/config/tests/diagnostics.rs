@@ -29,6 +29,22 @@ fn case(code: Code) -> String {
         }
         Code::FileUnreadable => String::new(),
         Code::Conflict => format!("{SITE}path = \"/a\"\nredirect = {{ status = 301 }}\n"),
+        Code::BadName => {
+            with("[cluster.app]", "[cluster.\"my app\"]").replace("\"app\"", "\"my app\"")
+        }
+        Code::Duplicate => with("\"127.0.0.1:9001\"", "\"127.0.0.1:9001\", \"127.0.0.1:9001\""),
+        Code::UnknownListener => format!("{SITE}listener = \"wbe\"\n"),
+        Code::BadHost => format!("{SITE}host = \"example.com:8080\"\n"),
+        Code::BadPath => format!("{SITE}path = \"api\"\n"),
+        Code::BadRegex => format!("{SITE}path_regex = \"/user/[0-9+\"\n"),
+        Code::BadMethod => format!("{SITE}methods = [\"HEAD\", \"get\"]\n"),
+        Code::BadStatus => with("[cluster.app]", "answers = { 403 = \"503.html\" }\n[cluster.app]"),
+        Code::RedirectToItself => with("to = \"app\"", "redirect = { status = 301 }"),
+        Code::BadAnswer => with("to = \"app\"", "answer = { status = 204, file = \"503.html\" }"),
+        Code::BadField => format!("{SITE}set_request_headers = {{ X-A = \"1\", Host = \"b\" }}\n"),
+        Code::TiedRoutes => format!("{SITE}[[route]]\nredirect = {{ scheme = \"https\" }}\n"),
+        Code::NothingToStickBy => with("[[route]]", "sticky = true\n[[route]]"),
+        Code::BackoffOrder => with("[[route]]", "backoff = { min = \"2m\" }\n[[route]]"),
         Code::FewerWorkers => format!("workers = 4\nmax_connections = 3\n{SITE}"),
     }
 }

@@ -17,7 +17,7 @@ buffers = { size = "20000B", count = 99 }
 limits = { head = "8KiB", fields = 50, target = "4KiB" }
 timeouts = { linger = "1s", drain = "2m" }
 log = { access = "a.log", format = "text", level = "warn" }
-[listener."w e\"b"]
+[listener."web.1"]
 bind = ["0.0.0.0:80", "unix:/run/tg"]
 max_body = "10MiB"
 abort_on_close = true
@@ -35,7 +35,7 @@ backoff = { min = "1s", max = "3s" }
 timeouts = { backend_idle = "7s" }
 answers = { 503 = "503.html" }
 [[route]]
-listener = "w e\"b"
+listener = "web.1"
 host = "*.example.com"
 path = "/api/"
 methods = ["GET"]
