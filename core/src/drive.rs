@@ -1,8 +1,13 @@
 //! Interest **and** readiness: the one place that joins them, shared by every driver.
 
-use crate::effect::Close;
+use crate::accept::ACCEPT_BUDGET;
+use crate::effect::{Close, Effect};
 use crate::id::SocketId;
 use crate::input::{AcceptError, Address, SocketError};
+use crate::proxy::{Proxy, SLICES_MAX};
+use crate::session::Moved;
+use crate::sockets::{Ops, Owner, Step};
+use crate::time::Time;
 use std::net::SocketAddr;
 
 /// The system calls a driver owes the core. Production answers them with mio and rustix, the
@@ -44,11 +49,151 @@ pub trait Kernel {
     fn close(&mut self, id: SocketId, how: Close);
 }
 
+/// Steps of one turn at most; what is left goes on in the next one, after a poll that does not
+/// wait. Each step is one read, write or accept round.
+pub const STEPS_MAX: usize = 4096;
+
 /// One turn: fires due timers, carries out effects, then accepts, reads and writes where interest
 /// and readiness meet, until nothing can progress or the turn's budget is used up. Call
-/// [`crate::Proxy::ready`] for each readiness event first. Returns whether work is left, so that
-/// the driver polls without waiting.
-#[expect(clippy::todo, unused_variables)]
-pub fn turn<K: Kernel>(proxy: &mut crate::Proxy, kernel: &mut K, now: crate::time::Time) -> bool {
-    todo!()
+/// [`Proxy::ready`] for each readiness event first. Returns whether work is left, so that the
+/// driver polls without waiting.
+pub fn turn<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, now: Time) -> bool {
+    proxy.expire(now);
+    let mut has_shed = false;
+    for _ in 0..STEPS_MAX {
+        carry_out(proxy, kernel);
+        let Some(step) = proxy.next_step() else { break };
+        match step {
+            Step::Send(id) => send(proxy, kernel, id),
+            Step::Receive(id) => receive(proxy, kernel, id),
+            Step::Accept(id) => accept(proxy, kernel, id, &mut has_shed),
+            Step::Resume(id) => proxy.resume_input(id),
+        }
+        proxy.requeue(step);
+    }
+    carry_out(proxy, kernel);
+    proxy.tell_stopped();
+    proxy.has_steps()
+}
+
+/// Carries out the core's orders, in order. A connect that fails at once is reported at once.
+fn carry_out<K: Kernel>(proxy: &mut Proxy, kernel: &mut K) {
+    while let Some(effect) = proxy.poll_effect() {
+        match effect {
+            Effect::Listen { id, name, at } => kernel.listen(id, &name, &at),
+            Effect::Connect { id, to } => {
+                if let Err(error) = kernel.connect(id, &to) {
+                    proxy.failed(id, error, false);
+                }
+            }
+            Effect::ShutdownWrite(id) => kernel.shutdown_write(id),
+            Effect::Close(id, how) => kernel.close(id, how),
+        }
+    }
+}
+
+fn send<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
+    let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
+    let count = proxy.send_slices(id, &mut slices);
+    let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+    if offered == 0 {
+        return proxy.reconsider(id);
+    }
+    match kernel.send(id, &slices[..count]) {
+        Ok(n) => {
+            if n < offered {
+                proxy.write_is_full(id);
+            }
+            proxy.sent(id, n);
+        }
+        Err(SocketError::WouldBlock) => proxy.blocked(id, true),
+        Err(error) => proxy.failed(id, error, true),
+    }
+}
+
+fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
+    let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
+    let count = proxy.recv_space(id, &mut space);
+    let offered: usize = space[..count].iter().map(|slice| slice.len()).sum();
+    if offered == 0 {
+        return proxy.reconsider(id);
+    }
+    match kernel.recv(id, &mut space[..count]) {
+        Ok(n) => {
+            // A short read is trusted: it saves the read that would block.
+            if 0 < n && n < offered {
+                proxy.read_was_short(id);
+            }
+            proxy.received(id, n);
+        }
+        Err(SocketError::WouldBlock) => proxy.blocked(id, false),
+        Err(error) => proxy.failed(id, error, false),
+    }
+}
+
+fn accept<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, listener: SocketId, has_shed: &mut bool) {
+    let mut ended = None;
+    for _ in 0..ACCEPT_BUDGET {
+        match kernel.accept(listener, proxy.next_socket_id()) {
+            Ok(peer) => {
+                proxy.accepted(listener, peer);
+                // An id is free again once its close is carried out.
+                carry_out(proxy, kernel);
+            }
+            Err(AcceptError::Connection) => {}
+            Err(error) => {
+                if error == AcceptError::Resources && !std::mem::replace(has_shed, true) {
+                    kernel.shed(listener);
+                }
+                ended = Some(error);
+                break;
+            }
+        }
+    }
+    proxy.accept_done(listener, ended);
+}
+
+impl Proxy {
+    /// The next thing to do; the accept queue is looked at first when there may be room (ACC-7).
+    fn next_step(&mut self) -> Option<Step> {
+        if self.vacancy {
+            self.admit();
+        }
+        self.sockets.next_step()
+    }
+
+    /// What can still make progress goes to the end of its queue (LOOP-5).
+    fn requeue(&mut self, step: Step) {
+        let (Step::Send(id) | Step::Receive(id) | Step::Accept(id) | Step::Resume(id)) = step;
+        self.sockets.requeue(id);
+    }
+
+    fn has_steps(&self) -> bool {
+        self.vacancy || self.sockets.has_steps()
+    }
+
+    /// A write took less than it was offered: the socket's buffer is full.
+    fn write_is_full(&mut self, id: SocketId) {
+        self.sockets.exhausted(id, Ops::WRITE);
+    }
+
+    fn read_was_short(&mut self, id: SocketId) {
+        self.sockets.short_read(id);
+    }
+
+    /// There was nothing to read into or to write: interest is computed anew.
+    fn reconsider(&mut self, id: SocketId) {
+        let session = match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => session,
+            Some(Owner::Back(back)) if !self.backs[back].idle => self.backs[back].session,
+            _ => return,
+        };
+        self.settle(session, Moved::Nobody);
+    }
+
+    fn resume_input(&mut self, id: SocketId) {
+        if let Some(Owner::Front(session)) = self.sockets.get(id).map(|socket| socket.owner) {
+            self.resume(session);
+        }
+    }
 }

@@ -146,8 +146,8 @@ pub struct AccessRecord {
     pub request: u32,
     /// The request id that was sent on (REQ-6), 128 bits.
     pub request_id: u128,
-    /// The configuration's listener, as an index into the version named by `version`.
-    pub listener: u16,
+    /// Index of the listener in the version, absent if that version has it no more.
+    pub listener: Option<u16>,
     /// Index of the route, if one matched.
     pub route: Option<u32>,
     /// Index of the cluster, if the route led to one.
@@ -188,6 +188,38 @@ pub struct AccessRecord {
     pub transfer: Duration,
     /// How it ended.
     pub ending: Ending,
+}
+
+impl Default for AccessRecord {
+    fn default() -> Self {
+        AccessRecord {
+            start: Time::ZERO,
+            session: 0,
+            request: 0,
+            request_id: 0,
+            listener: None,
+            route: None,
+            cluster: None,
+            server: None,
+            version: 0,
+            attempts: 0,
+            reused: false,
+            client: None,
+            method: Text::EMPTY,
+            host: Text::EMPTY,
+            path: Text::EMPTY,
+            minor: 1,
+            status: 0,
+            received: 0,
+            sent: 0,
+            head: Duration::ZERO,
+            queue: Duration::ZERO,
+            connect: Duration::ZERO,
+            wait: Duration::ZERO,
+            transfer: Duration::ZERO,
+            ending: Ending { who: Who::Nobody, phase: Phase::Complete, timer: None },
+        }
+    }
 }
 
 /// A fact for the driver's logs and metrics. Events may be dropped by a driver; the core's own

@@ -1,78 +1,444 @@
 //! [`Proxy`], the only type a driver holds.
 
+use crate::accept::AcceptQueue;
+use crate::backend::balance::ServerLoad;
+use crate::backend::{Back, BackId, ServerState};
+use crate::buffer::Pool;
 use crate::config::{Config, ConfigError, Settings};
-use crate::effect::Effect;
+use crate::deadline::Deadlines;
+use crate::effect::{Close, Effect};
 use crate::event::{Event, Timer};
-use crate::id::SocketId;
+use crate::id::{Slots, SocketId};
 use crate::input::{Readiness, SocketError};
+use crate::listen::Listen;
+use crate::rng::{Purpose, Seeds, Stream};
+use crate::session::{Exchange, Moved, ResponsePhase, Session, SessionId, dial::Fault};
+use crate::sockets::{Ops, Owner, Sockets};
+use crate::stats::{Counters, Gauges};
 use crate::time::Time;
-use std::net::SocketAddr;
+use crate::version::{Version, VersionId};
+use std::collections::VecDeque;
+
+/// Slices of space or output that one read or write covers at most.
+pub const SLICES_MAX: usize = crate::buffer::CHAIN_MAX + 1;
+/// Where a session that discards reads into.
+const DISCARD_BYTES: usize = 16 * 1024;
+
+/// Whom a deadline wakes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Wakes {
+    /// A session: the earliest of its timers.
+    Session(SessionId),
+    /// An idle connection to a server.
+    Back(BackId),
+}
 
 /// The whole proxy of one worker: a pure function of its inputs.
-pub struct Proxy {}
+///
+/// Four kinds of methods:
+///
+/// - *inputs* tell what happened: [`ready`](Proxy::ready), [`accepted`](Proxy::accepted),
+///   [`received`](Proxy::received), [`sent`](Proxy::sent), [`failed`](Proxy::failed),
+///   [`blocked`](Proxy::blocked), [`expire`](Proxy::expire), [`stop`](Proxy::stop),
+///   [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only [`apply`](Proxy::apply)
+///   returns a `Result`: a configuration is refused whole;
+/// - *loans* lend the core's own bytes: [`recv_space`](Proxy::recv_space) and
+///   [`send_slices`](Proxy::send_slices);
+/// - *outputs* are drained: [`poll_effect`](Proxy::poll_effect) in order, and
+///   [`poll_event`](Proxy::poll_event);
+/// - *questions* change nothing that shows: [`next_deadline`](Proxy::next_deadline),
+///   [`counters`](Proxy::counters), [`gauges`](Proxy::gauges),
+///   [`check_invariants`](Proxy::check_invariants).
+///
+/// A driver that implements [`crate::drive::Kernel`] calls [`crate::drive::turn`], which puts
+/// them in order, and needs no more than `ready`, `next_deadline`, `poll_event` and `apply`.
+pub struct Proxy {
+    pub(crate) settings: Settings,
+    pub(crate) now: Time,
+    pub(crate) wall_millis: i64,
+    pub(crate) sockets: Sockets,
+    pub(crate) listens: Slots<Listen>,
+    pub(crate) queue: AcceptQueue,
+    pub(crate) sessions: Slots<Session>,
+    pub(crate) backs: Slots<Back>,
+    pub(crate) servers: Slots<ServerState>,
+    pub(crate) versions: Slots<Version>,
+    pub(crate) current: VersionId,
+    pub(crate) version_serial: u64,
+    pub(crate) session_serial: u64,
+    pub(crate) pool: Pool,
+    /// Sessions that wait for buffers, longest first (SES-5).
+    pub(crate) waiters: VecDeque<SessionId>,
+    /// Idle sessions, longest idle first (ACC-10).
+    pub(crate) idle_first: Option<SessionId>,
+    pub(crate) idle_last: Option<SessionId>,
+    /// Exchanges between two sessions: their room is kept.
+    pub(crate) spare: Vec<Box<Exchange>>,
+    pub(crate) deadlines: Deadlines<Wakes>,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) counters: Counters,
+    /// A session ended, or the queue grew: the queue is to be looked at in this turn (ACC-7).
+    pub(crate) vacancy: bool,
+    pub(crate) accept_resumes: Option<Time>,
+    pub(crate) zombie_check: Time,
+    pub(crate) stopping: bool,
+    /// Serial number of the last session that was live when the stop began.
+    pub(crate) stopped_at_serial: u64,
+    pub(crate) stop_told: bool,
+    pub(crate) drain_cut: usize,
+    pub(crate) children: Stream,
+    pub(crate) request_ids: Stream,
+    pub(crate) backoff: Stream,
+    /// Scratch space, reused so that a request allocates nothing.
+    pub(crate) loads: Vec<ServerLoad>,
+    pub(crate) head_scratch: Vec<u8>,
+    pub(crate) answer_scratch: Vec<u8>,
+    pub(crate) path_scratch: Vec<u8>,
+    pub(crate) discard: Box<[u8]>,
+}
 
-#[expect(clippy::todo, unused_variables, missing_docs)]
 impl Proxy {
+    /// A proxy with `config`, whose listeners are the first effects. The same seed and the same
+    /// inputs give the same outputs.
+    ///
+    /// # Errors
+    /// Every reason why the configuration or the settings are refused.
     pub fn new(
         settings: Settings,
         seed: [u8; 32],
         config: Config,
     ) -> Result<Proxy, Vec<ConfigError>> {
-        todo!()
+        let seeds = Seeds::new(seed);
+        let sessions_max = settings.max_connections;
+        let mut versions = Slots::with_capacity(2);
+        let empty = Version::empty()?;
+        let current = versions.insert(empty);
+        let mut proxy = Proxy {
+            now: Time::ZERO,
+            wall_millis: 0,
+            sockets: Sockets::with_capacity(sessions_max + settings.accept_queue_capacity),
+            listens: Slots::with_capacity(4),
+            queue: AcceptQueue::new(settings.accept_queue_capacity, settings.accept_queue_max_wait),
+            sessions: Slots::with_capacity(sessions_max),
+            backs: Slots::with_capacity(64),
+            servers: Slots::with_capacity(16),
+            versions,
+            current,
+            version_serial: 0,
+            session_serial: 0,
+            pool: Pool::new(settings.buffer_bytes, settings.buffers_max),
+            waiters: VecDeque::new(),
+            idle_first: None,
+            idle_last: None,
+            spare: Vec::with_capacity(64),
+            deadlines: Deadlines::with_capacity(sessions_max),
+            effects: VecDeque::with_capacity(64),
+            events: VecDeque::with_capacity(64),
+            counters: Counters::default(),
+            vacancy: false,
+            accept_resumes: None,
+            zombie_check: Time::ZERO.deadline(settings.zombie_check_interval),
+            stopping: false,
+            stopped_at_serial: 0,
+            stop_told: false,
+            drain_cut: 0,
+            children: seeds.stream(Purpose::Sessions),
+            request_ids: seeds.stream(Purpose::RequestIds),
+            backoff: seeds.stream(Purpose::Backoff),
+            loads: Vec::with_capacity(16),
+            head_scratch: Vec::with_capacity(2 * settings.buffer_bytes),
+            answer_scratch: Vec::with_capacity(settings.buffer_bytes),
+            path_scratch: Vec::with_capacity(settings.buffer_bytes),
+            discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
+            settings,
+        };
+        proxy.apply(config)?;
+        proxy.counters.applied = 0;
+        Ok(proxy)
     }
-    /// The wall clock in milliseconds since the Unix epoch; for dates only. Once a turn.
+
+    /// The wall clock in milliseconds since the Unix epoch; for Date fields only, so that a jump
+    /// of years changes nothing else. Once a turn, or less often.
     pub fn set_wall_clock(&mut self, unix_millis: i64) {
-        todo!()
+        self.wall_millis = unix_millis;
     }
-    /// Replaces the configuration whole or not at all (RUN-1).
-    pub fn apply(&mut self, config: Config) -> Result<(), Vec<ConfigError>> {
-        todo!()
+
+    /// The core's time: the largest that a driver has passed.
+    pub fn now(&self) -> Time {
+        self.now
     }
-    /// Begins a graceful stop (RUN-2); `Event::Stopped` tells its end.
-    pub fn stop(&mut self) {
-        todo!()
-    }
-    pub fn is_stopped(&self) -> bool {
-        todo!()
-    }
-    /// Readiness of a socket, by the bits of its id. A stale id is counted and ignored.
+
+    /// What the kernel said of a socket. A stale id is counted and ignored (LOOP-1).
     pub fn ready(&mut self, id: SocketId, readiness: Readiness) {
-        todo!()
+        let Some(socket) = self.sockets.get(id) else {
+            self.counters.stale_ids += 1;
+            return;
+        };
+        let owner = socket.owner;
+        if owner == Owner::Closing {
+            self.counters.stale_ids += 1;
+            return;
+        }
+        self.sockets.note(id, readiness);
+        if let Owner::Front(session) = owner {
+            if readiness.error {
+                self.front_failed(session, SocketError::Reset);
+            } else if readiness.read_closed {
+                self.front_read_closed(session);
+            }
+            self.settle(session, Moved::Nobody);
+        }
     }
-    pub fn next_socket_id(&self) -> SocketId {
-        todo!()
+
+    /// The space that the next read of `id` may fill, in order. Returns how many slices of
+    /// `space` are set; none when the session must wait for buffers, or wants no bytes.
+    /// Follow it up by [`received`](Proxy::received), [`blocked`](Proxy::blocked) or
+    /// [`failed`](Proxy::failed) before anything else.
+    pub fn recv_space<'a>(&'a mut self, id: SocketId, space: &mut [&'a mut [u8]]) -> usize {
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => {
+                if !self.front_may_read(session) {
+                    return 0;
+                }
+                let session = &mut self.sessions[session];
+                let Some(x) = session.exchange.as_deref_mut() else {
+                    space[0] = &mut self.discard;
+                    return 1;
+                };
+                if x.back.is_none() {
+                    x.request.lend_head(&mut self.pool, false, space)
+                } else {
+                    x.request.lend_body(&mut self.pool, space)
+                }
+            }
+            Some(Owner::Back(back)) => {
+                let back = &self.backs[back];
+                if back.idle {
+                    space[0] = &mut self.discard[..1];
+                    return 1;
+                }
+                let session = self.sessions.get_mut(back.session).expect("a busy connection");
+                let x = session.exchange.as_deref_mut().expect("a busy connection");
+                x.open_response(&mut self.pool);
+                if x.phase == ResponsePhase::Head {
+                    x.response.lend_head(&mut self.pool, true, space)
+                } else {
+                    x.response.lend_body(&mut self.pool, space)
+                }
+            }
+            _ => 0,
+        }
     }
-    pub fn accepted(&mut self, listener: SocketId, peer: Option<SocketAddr>) -> SocketId {
-        todo!()
+
+    /// Whether the client's socket may be read; an idle session gets its buffers first.
+    fn front_may_read(&mut self, id: SessionId) -> bool {
+        use crate::session::state::State;
+        match self.sessions[id].state {
+            State::Idle => {
+                let ready = self.begin_read(id);
+                if !ready {
+                    self.settle(id, Moved::Nobody);
+                }
+                ready
+            }
+            State::Head | State::Linger => true,
+            State::Relay => self.sessions[id].x().request.has_body_space(&self.pool),
+            _ => false,
+        }
     }
-    pub fn connected(&mut self, id: SocketId) {
-        todo!()
-    }
+
+    /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
     pub fn received(&mut self, id: SocketId, n: usize) {
-        todo!()
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => {
+                self.front_received(session, n);
+                self.settle(session, Moved::Front);
+            }
+            Some(Owner::Back(back)) if self.backs[back].idle => self.idle_disturbed(back),
+            Some(Owner::Back(back)) => {
+                let session = self.backs[back].session;
+                self.back_received(session, n);
+                self.settle(session, Moved::Back);
+            }
+            _ => self.counters.stale_ids += 1,
+        }
     }
+
+    /// The output that is to be sent next on `id`, in order. Returns how many slices are set.
+    /// Follow it up by [`sent`](Proxy::sent), [`blocked`](Proxy::blocked) or
+    /// [`failed`](Proxy::failed) before anything else.
+    pub fn send_slices<'a>(&'a self, id: SocketId, slices: &mut [&'a [u8]]) -> usize {
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => match self.sessions[session].exchange.as_deref() {
+                Some(x) => x.response.output(slices),
+                None => 0,
+            },
+            Some(Owner::Back(back)) if !self.backs[back].idle => {
+                let session = &self.sessions[self.backs[back].session];
+                session.exchange.as_deref().expect("a busy connection").request.output(slices)
+            }
+            _ => 0,
+        }
+    }
+
+    /// A write on `id` took the first `n` bytes of the slices lent last.
     pub fn sent(&mut self, id: SocketId, n: usize) {
-        todo!()
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => {
+                self.front_sent(session, n);
+                self.settle(session, Moved::Front);
+            }
+            Some(Owner::Back(back)) => {
+                let session = self.backs[back].session;
+                self.back_connected(session);
+                let x = self.sessions[session].exchange.as_deref_mut().expect("a busy connection");
+                x.request.sent(&mut self.pool, n);
+                x.given += n as u64;
+                self.settle(session, Moved::Back);
+            }
+            _ => self.counters.stale_ids += 1,
+        }
     }
-    pub fn failed(&mut self, id: SocketId, error: SocketError) {
-        todo!()
+
+    fn front_sent(&mut self, id: SessionId, n: usize) {
+        let x = self.sessions[id].exchange.as_deref_mut().expect("something was sent");
+        x.response.sent(&mut self.pool, n);
+        x.record.sent += n as u64;
+        if x.response.unsent() > 0 {
+            return;
+        }
+        match x.phase {
+            ResponsePhase::Done => self.finish_if_flushed(id),
+            ResponsePhase::Interim => {
+                x.phase = ResponsePhase::Head;
+                if x.response.input_len() > 0 {
+                    self.scan_response(id);
+                }
+            }
+            ResponsePhase::Head | ResponsePhase::Body => {}
+        }
     }
-    /// Fires every timer that is due. `now` becomes the core's time.
-    pub fn expire(&mut self, now: Time) {
-        todo!()
+
+    /// A read (or, with `writing`, a write) of `id` would block: it waits for the next edge.
+    pub fn blocked(&mut self, id: SocketId, writing: bool) {
+        self.sockets.exhausted(id, if writing { Ops::WRITE } else { Ops::READ });
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => {
+                if !writing && self.idle_at_stop(session) {
+                    return;
+                }
+                self.settle(session, Moved::Nobody);
+            }
+            Some(Owner::Back(back)) if !self.backs[back].idle => {
+                self.settle(self.backs[back].session, Moved::Nobody);
+            }
+            _ => {}
+        }
     }
+
+    /// A socket failed: while connecting, reading, or, with `writing`, while writing.
+    pub fn failed(&mut self, id: SocketId, error: SocketError, writing: bool) {
+        let Some(socket) = self.sockets.get_mut(id) else {
+            self.counters.stale_ids += 1;
+            return;
+        };
+        socket.reset = true;
+        match socket.owner {
+            Owner::Front(session) => {
+                self.front_failed(session, error);
+                self.settle(session, Moved::Nobody);
+            }
+            Owner::Back(back) if self.backs[back].idle => self.idle_disturbed(back),
+            Owner::Back(back) => {
+                let session = self.backs[back].session;
+                self.back_failed(session, error, writing);
+                self.settle(session, Moved::Nobody);
+            }
+            Owner::Listener(_) | Owner::Queued | Owner::Closing => {}
+        }
+    }
+
+    /// A connect succeeded without a byte being written yet.
+    pub fn connected(&mut self, id: SocketId) {
+        if let Some(Owner::Back(back)) = self.sockets.get(id).map(|socket| socket.owner)
+            && !self.backs[back].idle
+        {
+            let session = self.backs[back].session;
+            self.back_connected(session);
+            self.settle(session, Moved::Back);
+        }
+    }
+
+    /// The connection of `session` was lost while nothing was read or written.
+    pub(crate) fn connect_timed_out(&mut self, session: SessionId) {
+        self.back_lost(session, Fault::TimedOut);
+    }
+
+    /// The next order to the driver.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        todo!()
+        let effect = self.effects.pop_front()?;
+        if let Effect::Close(id, _) = effect {
+            self.sockets.remove(id);
+        }
+        Some(effect)
     }
+
+    /// The next fact.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
-    /// When to call `expire` next, and why.
-    pub fn next_deadline(&mut self) -> Option<(Time, Timer)> {
-        todo!()
+
+    /// Tells the driver to close the socket; its id is stale once that order is taken.
+    pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
+        let socket = self.sockets.get_mut(id).expect("a socket is closed once");
+        debug_assert_ne!(socket.owner, Owner::Closing);
+        socket.owner = Owner::Closing;
+        self.sockets.want(id, Ops::NONE);
+        self.effects.push_back(Effect::Close(id, how));
     }
-    /// Whether every count is at rest: nothing live but listeners.
-    pub fn check_invariants(&self) -> Result<(), String> {
-        todo!()
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What is live now.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            sessions: self.sessions.len(),
+            queued: self.queue.len(),
+            sockets: self.sockets.len(),
+            listeners: self.listens.iter().filter(|(_, listen)| listen.socket.is_some()).count(),
+            backend_connections: self.backs.len(),
+            backend_idle: self.backs.iter().filter(|(_, back)| back.idle).count(),
+            buffers_lent: self.pool.lent(),
+            buffers_promised: self.pool.promised(),
+            deadlines: self.deadlines.len(),
+            requests_in_flight: self.servers.iter().map(|(_, s)| s.active as usize).sum(),
+            versions: self.versions.len(),
+        }
+    }
+
+    /// When to call [`expire`](Proxy::expire) next, and which timer is due then; `None` stands for
+    /// a timer of the worker itself.
+    pub fn next_deadline(&mut self) -> (Time, Option<Timer>) {
+        let mut next = (self.zombie_check, None);
+        if let Some((due, wakes)) = self.deadlines.next()
+            && due < next.0
+        {
+            let timer = match wakes {
+                Wakes::Session(session) => self.sessions[session].timers.next(),
+                Wakes::Back(_) => Some(Timer::BackendKeepAlive),
+            };
+            next = (due, timer);
+        }
+        let own = [self.queue.next_deadline(), self.accept_resumes];
+        for due in own.into_iter().flatten() {
+            if due < next.0 {
+                next = (due, None);
+            }
+        }
+        next
     }
 }

@@ -1,0 +1,56 @@
+//! What a worker knows of each server: passive health, load, idle connections.
+
+use super::connection::BackId;
+use super::health::Health;
+use crate::id::Id;
+use crate::input::Address;
+use crate::session::SessionId;
+
+/// Names a server across versions of the configuration.
+pub type ServerId = Id<ServerState>;
+
+/// One server of one cluster. It lives as long as a version of the configuration knows it, or a
+/// connection to it stands.
+pub struct ServerState {
+    pub(crate) cluster: Box<str>,
+    pub(crate) addr: Address,
+    pub(crate) health: Health,
+    /// Requests in flight.
+    pub(crate) active: u32,
+    /// Running value of smooth weighted round-robin.
+    pub(crate) current: i64,
+    /// Idle connections, oldest first (BACK-6).
+    pub(crate) idle: Vec<BackId>,
+    /// Versions of the configuration and connections that name it.
+    pub(crate) users: usize,
+    /// Whether the current configuration has it, and not drained: only then are its connections
+    /// kept and reused.
+    pub(crate) in_service: bool,
+}
+
+impl ServerState {
+    /// Takes an idle connection: the session's own, or, if `others` is set, the youngest.
+    pub(crate) fn take_idle(
+        &mut self,
+        tag_of: impl Fn(BackId) -> SessionId,
+        session: SessionId,
+        others: bool,
+    ) -> Option<BackId> {
+        if !self.in_service {
+            return None;
+        }
+        let own = self.idle.iter().rposition(|&back| tag_of(back) == session);
+        match own {
+            Some(at) => Some(self.idle.remove(at)),
+            None if others => self.idle.pop(),
+            None => None,
+        }
+    }
+
+    /// Takes `back` out of the idle connections.
+    pub(crate) fn forget_idle(&mut self, back: BackId) {
+        if let Some(at) = self.idle.iter().position(|&idle| idle == back) {
+            self.idle.remove(at);
+        }
+    }
+}

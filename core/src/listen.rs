@@ -1,0 +1,32 @@
+//! Listen sessions: listeners are entries of the same socket map as everything else (LOOP-3).
+
+use crate::id::{Id, SocketId};
+use crate::input::Address;
+
+/// One bound address of a listener.
+#[derive(Debug)]
+pub struct Listen {
+    pub(crate) name: Box<str>,
+    pub(crate) at: Address,
+    /// Its listener's index in the current configuration, absent if it has it no more.
+    pub(crate) index: Option<u16>,
+    /// Absent once closed.
+    pub(crate) socket: Option<SocketId>,
+    /// Accepts what is in the backlog and closes then.
+    pub(crate) closing: bool,
+    /// Sessions and waiting sockets that came by it.
+    pub(crate) users: usize,
+}
+
+/// Names a bound address of a listener.
+pub type ListenId = Id<Listen>;
+
+impl Listen {
+    /// The local port, 0 for a Unix socket.
+    pub(crate) fn port(&self) -> u16 {
+        match &self.at {
+            Address::Ip(addr) => addr.port(),
+            Address::Unix(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Configurations come and go while traffic flows (RUN-1), and the graceful stop (RUN-2).
+
+use crate::backend::sticky::{cookie_value, set_cookie};
+use crate::backend::{ServerId, ServerState, health::Health};
+use crate::config::{Cluster, Config, ConfigError, Timeouts, validate};
+use crate::effect::Effect;
+use crate::event::Event;
+use crate::input::Address;
+use crate::listen::{Listen, ListenId};
+use crate::proxy::Proxy;
+use crate::route::Router;
+use crate::session::SessionId;
+use crate::session::state::State;
+use crate::sockets::{Ops, Owner};
+use crate::version::{ClusterView, StickyView, Version, VersionId};
+use std::collections::BTreeMap;
+
+impl Proxy {
+    /// Replaces the configuration whole, or, when it is refused, not at all. Requests that were
+    /// begun go on with the one they saw first. New listeners are opened by effects; listeners
+    /// that are gone accept their backlog and close; removed servers keep what they are serving.
+    ///
+    /// # Errors
+    /// Every reason why the configuration is refused.
+    pub fn apply(&mut self, config: Config) -> Result<(), Vec<ConfigError>> {
+        let errors = validate(&config, &self.settings);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let router = Router::new(&config)?;
+        // From here on nothing can fail.
+        let clusters = self.view_clusters(&config);
+        let indices: BTreeMap<&str, u32> = config
+            .clusters
+            .iter()
+            .zip(0..)
+            .map(|(cluster, index)| (&*cluster.name, index))
+            .collect();
+        let clusters_of_routes = config
+            .routes
+            .iter()
+            .map(|route| match &route.to {
+                crate::config::Target::Cluster(name) => indices[&**name],
+                _ => 0,
+            })
+            .collect();
+        let of_listener =
+            |listener: &crate::config::Listener| config.timeouts.with(&listener.timeouts);
+        let listeners = config.listeners.iter().map(of_listener).collect();
+        self.version_serial += 1;
+        let serial = self.version_serial;
+        let version =
+            Version { serial, router, clusters, clusters_of_routes, listeners, users: 1, config };
+        let new = self.versions.insert(version);
+        let old = std::mem::replace(&mut self.current, new);
+        self.put_servers_in_service();
+        self.unview(old);
+        self.relisten();
+        self.counters.applied += 1;
+        Ok(())
+    }
+
+    /// The servers of each cluster: known ones keep what the worker knows of them.
+    fn view_clusters(&mut self, config: &Config) -> Vec<ClusterView> {
+        let mut known: BTreeMap<(Box<str>, Address), ServerId> = BTreeMap::new();
+        for (id, server) in self.servers.iter() {
+            known.insert((server.cluster.clone(), server.addr.clone()), id);
+        }
+        let mut view = |cluster: &Cluster| {
+            let mut servers = Vec::with_capacity(cluster.servers.len());
+            for server in &cluster.servers {
+                let key = (cluster.name.clone(), server.addr.clone());
+                let id = known.get(&key).copied().unwrap_or_else(|| {
+                    self.servers.insert(ServerState {
+                        cluster: cluster.name.clone(),
+                        addr: server.addr.clone(),
+                        health: Health::new(),
+                        active: 0,
+                        current: 0,
+                        idle: Vec::with_capacity(cluster.idle_per_server + 1),
+                        users: 0,
+                        in_service: false,
+                    })
+                });
+                self.servers[id].users += 1;
+                servers.push(id);
+            }
+            let timeouts = config.timeouts.with(&cluster.timeouts);
+            ClusterView { servers, timeouts, sticky: view_sticky(cluster, config) }
+        };
+        config.clusters.iter().map(&mut view).collect()
+    }
+
+    /// Connections are kept only to servers that the current configuration has and that are not
+    /// drained (BACK-6).
+    fn put_servers_in_service(&mut self) {
+        let mut serving: Vec<ServerId> = Vec::new();
+        let version = &self.versions[self.current];
+        for (cluster, view) in version.config.clusters.iter().zip(&version.clusters) {
+            for (server, id) in cluster.servers.iter().zip(&view.servers) {
+                if !server.drained {
+                    serving.push(*id);
+                }
+            }
+        }
+        serving.sort_unstable();
+        for index in 0..self.servers.high_water() {
+            let Some((id, _)) = self.servers.at(index) else { continue };
+            let in_service = serving.binary_search(&id).is_ok();
+            self.servers[id].in_service = in_service;
+            if !in_service {
+                self.keep_alive_while(id, |proxy| proxy.empty_pool(id));
+            }
+        }
+    }
+
+    /// Runs `work` with the server held, so that releasing its connections cannot free it midway.
+    fn keep_alive_while(&mut self, id: ServerId, work: impl FnOnce(&mut Proxy)) {
+        self.servers[id].users += 1;
+        work(self);
+        self.release_server(id);
+    }
+
+    /// One viewer less; a version without any goes, and with it the servers that only it knew.
+    pub(crate) fn unview(&mut self, id: VersionId) {
+        let version = &mut self.versions[id];
+        version.users -= 1;
+        if version.users > 0 {
+            return;
+        }
+        let version = self.versions.remove(id).expect("just seen");
+        for server in version.clusters.iter().flat_map(|view| &view.servers) {
+            self.release_server(*server);
+        }
+    }
+
+    /// Opens the listeners that are new, and retires those that are gone.
+    fn relisten(&mut self) {
+        let version = &self.versions[self.current];
+        let mut wanted: Vec<(u16, Box<str>, Address)> = Vec::new();
+        for (listener, index) in version.config.listeners.iter().zip(0..) {
+            for at in &listener.binds {
+                wanted.push((index, listener.name.clone(), at.clone()));
+            }
+        }
+        for index in 0..self.listens.high_water() {
+            let Some((id, listen)) = self.listens.at(index) else { continue };
+            if listen.closing {
+                continue;
+            }
+            let same = |w: &(u16, Box<str>, Address)| w.1 == listen.name && w.2 == listen.at;
+            match wanted.iter().position(same) {
+                Some(at) => self.listens[id].index = Some(wanted.swap_remove(at).0),
+                None => {
+                    self.listens[id].index = None;
+                    self.retire_listener(id);
+                    self.hurry_idle(Some(id));
+                }
+            }
+        }
+        if !self.stopping {
+            wanted.sort_unstable();
+            for (index, name, at) in wanted {
+                self.open_listener(index, name, at);
+            }
+        }
+    }
+
+    fn open_listener(&mut self, index: u16, name: Box<str>, at: Address) {
+        let id = self.listens.next_id();
+        let socket = self.sockets.insert(Owner::Listener(id), true);
+        self.effects.push_back(Effect::Listen { id: socket, name: name.clone(), at: at.clone() });
+        self.listens.insert(Listen {
+            name,
+            at,
+            index: Some(index),
+            socket: Some(socket),
+            closing: false,
+            users: 0,
+        });
+        self.sockets.want(socket, Ops::NONE.with(Ops::READ, self.accept_resumes.is_none()));
+    }
+
+    /// Begins a graceful stop: what is in the backlogs is accepted, then the listeners close;
+    /// idle connections close; begun requests are answered with `Connection: close`; the accept
+    /// queue is served. [`Event::Stopped`] tells the end.
+    pub fn stop(&mut self) {
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        self.stopped_at_serial = self.session_serial;
+        for index in 0..self.listens.high_water() {
+            if let Some((id, _)) = self.listens.at(index) {
+                self.retire_listener(id);
+            }
+        }
+        for index in 0..self.sessions.high_water() {
+            if let Some((id, _)) = self.sessions.at(index) {
+                self.arm_drain(id);
+            }
+        }
+        self.hurry_idle(None);
+        for index in 0..self.servers.high_water() {
+            if let Some((id, _)) = self.servers.at(index) {
+                self.keep_alive_while(id, |proxy| proxy.empty_pool(id));
+            }
+        }
+    }
+
+    /// The session ends by `drain` at the latest.
+    pub(crate) fn arm_drain(&mut self, id: SessionId) {
+        let due = self.now.deadline(self.front_timeouts(id).drain);
+        let session = &mut self.sessions[id];
+        session.timers.drain_due = due;
+        self.deadlines.set(session.deadline, session.timers.earliest());
+    }
+
+    /// Sessions that wait for a request (of one listener, or all) look once more whether it is
+    /// here, and close if not.
+    fn hurry_idle(&mut self, listener: Option<ListenId>) {
+        for index in 0..self.sessions.high_water() {
+            if let Some((_, session)) = self.sessions.at(index)
+                && session.state == State::Idle
+                && listener.is_none_or(|listener| session.listener == listener)
+            {
+                self.sockets.assume_readable(session.front);
+            }
+        }
+    }
+
+    /// Whether the session closes instead of waiting for a request.
+    pub(crate) fn closes_when_idle(&self, id: SessionId) -> bool {
+        let session = &self.sessions[id];
+        let old = session.requests > 0 || session.serial <= self.stopped_at_serial;
+        (self.stopping && old) || (self.listens[session.listener].closing && session.requests > 0)
+    }
+
+    /// An idle session has nothing to read: closes it if it is not to wait. Returns whether.
+    pub(crate) fn idle_at_stop(&mut self, id: SessionId) -> bool {
+        let closes = self.sessions[id].state == State::Idle && self.closes_when_idle(id);
+        if closes {
+            self.close_session(id, crate::effect::Close::Normal);
+        }
+        closes
+    }
+
+    /// Whether a graceful stop is complete: no listener, no waiting socket, no session.
+    pub fn is_stopped(&self) -> bool {
+        self.stopping
+            && self.sessions.is_empty()
+            && self.queue.is_empty()
+            && self.listens.is_empty()
+    }
+
+    /// Tells the end of a graceful stop, once.
+    pub(crate) fn tell_stopped(&mut self) {
+        if self.is_stopped() && !std::mem::replace(&mut self.stop_told, true) {
+            self.events.push_back(Event::Stopped { cut: self.drain_cut });
+        }
+    }
+
+    /// Timeouts for the client's side: those of the request's start, or, between requests, the
+    /// current ones.
+    pub(crate) fn front_timeouts(&self, id: SessionId) -> &Timeouts {
+        let session = &self.sessions[id];
+        let seen = session.exchange.as_deref().and_then(|x| Some((x.version?, x.record.listener)));
+        let (version, listener) =
+            seen.unwrap_or((self.current, self.listens[session.listener].index));
+        self.versions[version].listener_timeouts(listener.map(usize::from))
+    }
+
+    /// Timeouts for the server's side: those of the request's start.
+    pub(crate) fn cluster_timeouts(&self, id: SessionId) -> &Timeouts {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let cluster = x.record.cluster.expect("the route led to a cluster");
+        &version.clusters[cluster as usize].timeouts
+    }
+}
+
+/// The cookies of a cluster whose sessions stick (BACK-8); empty for others.
+fn view_sticky(cluster: &Cluster, config: &Config) -> Vec<StickyView> {
+    let Some(name) = &cluster.sticky else { return Vec::new() };
+    let secret = config.sticky_secret.as_deref();
+    cluster
+        .servers
+        .iter()
+        .map(|server| {
+            let value = cookie_value(server, &cluster.name, secret)
+                .expect("validated: each server has an id, or there is a secret");
+            let set_cookie = set_cookie(name, &value, false).into();
+            StickyView { value, set_cookie }
+        })
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! The proxy's own answers (RES-7): errors, redirects, fixed answers.
+
+use super::dial::ending;
+use super::state::Move;
+use super::{ResponsePhase, SessionId};
+use crate::config::Target;
+use crate::effect::Close;
+use crate::event::{Ending, Phase, Who};
+use crate::http1::{Answer, write_answer};
+use crate::proxy::Proxy;
+
+/// What an answer has besides its status.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Kind {
+    /// A default answer, or its replacement.
+    Default,
+    /// Its Location is in the head scratch.
+    Redirect,
+    /// The route's own body.
+    Fixed,
+}
+
+impl Proxy {
+    /// Answers with `status` in place of a server; never in the middle of a response.
+    pub(crate) fn answer(&mut self, id: SessionId, status: u16, ending: Ending) {
+        self.answer_as(id, status, ending, Kind::Default);
+    }
+
+    /// Answers with the redirect of the request's route.
+    pub(crate) fn answer_redirect(&mut self, id: SessionId) {
+        if let Target::Redirect(redirect) = self.target(id) {
+            let status = redirect.status;
+            self.answer_as(id, status, ending(Who::Nobody, Phase::Complete), Kind::Redirect);
+        }
+    }
+
+    /// Answers as the request's route says.
+    pub(crate) fn answer_fixed(&mut self, id: SessionId) {
+        if let Target::Answer(fixed) = self.target(id) {
+            let status = fixed.status;
+            self.answer_as(id, status, ending(Who::Nobody, Phase::Complete), Kind::Fixed);
+        }
+    }
+
+    fn target(&self, id: SessionId) -> &Target {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        &version.config.routes[x.record.route.expect("a route was found") as usize].to
+    }
+
+    fn answer_as(&mut self, id: SessionId, status: u16, ending: Ending, kind: Kind) {
+        self.detach_back(id, Close::Normal);
+        let session = self.sessions.get_mut(id).expect("a live session");
+        session.go(Move::AnswerItself);
+        session.timers.clear_front();
+        session.timers.clear_back();
+        let closing = self.stopping || self.listens[session.listener].closing;
+        let x = session.exchange.as_deref_mut().expect("a request is being served");
+        debug_assert!(x.may_answer(), "no answer in the middle of a response");
+        x.open_response(&mut self.pool);
+        x.request.drop_output(&mut self.pool);
+        x.keep_alive = x.facts.persistent && x.request_read() && !closing;
+        x.phase = ResponsePhase::Done;
+        x.record.status = status;
+        x.record.ending = ending;
+        x.record.wait = self.now.since(x.mark);
+        x.mark = self.now;
+        let version = x.version.map(|version| &self.versions[version]);
+        let listener = x.record.listener.map(usize::from);
+        let replacement = version.and_then(|version| match (kind, x.record.route) {
+            (Kind::Fixed, Some(route)) => match &version.config.routes[route as usize].to {
+                Target::Answer(fixed) if fixed.body.is_some() => fixed.body.as_ref(),
+                _ => version.answer(None, listener, status),
+            },
+            _ => version.answer(x.record.cluster, listener, status),
+        });
+        self.answer_scratch.clear();
+        let answer = Answer {
+            status,
+            request_id: (x.record.request_id != 0).then_some(x.record.request_id),
+            json: x.facts.accepts_json,
+            head_only: x.facts.head_only,
+            keep_alive: x.keep_alive,
+            client_minor: if x.version.is_some() { x.facts.minor } else { 1 },
+            replacement,
+            retry_after: None,
+            location: (kind == Kind::Redirect).then_some(&self.head_scratch),
+            unix_millis: self.wall_millis,
+        };
+        write_answer(&mut self.answer_scratch, &answer);
+        if !x.response.put_message(&mut self.pool, &self.answer_scratch) {
+            // Behind an interim response that the client does not read there is no room: the
+            // answer is lost, and its absence shows.
+            x.record.status = 0;
+            x.cut = true;
+        }
+    }
+}

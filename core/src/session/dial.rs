@@ -1,0 +1,246 @@
+//! From a request to a connection that carries it: reuse, attempts, retries (BACK-2, BACK-3).
+
+use super::SessionId;
+use super::state::{Move, State};
+use crate::backend::{Back, Pick};
+use crate::config::{CONNECT_ATTEMPTS_MAX, RETRY_PAUSE, Reuse};
+use crate::effect::{Close, Effect};
+use crate::event::{Ending, Event, Phase, Timer, Who};
+use crate::http1::HeadScanner;
+use crate::input::SocketError;
+use crate::proxy::Proxy;
+use crate::sockets::Owner;
+
+/// Why an attempt came to nothing.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// The socket failed.
+    Socket(SocketError),
+    /// The `connect` timer fired.
+    TimedOut,
+    /// The server closed before its response.
+    Closed,
+}
+
+impl Fault {
+    /// Whether the server is to blame (BACK-4), or this machine.
+    fn blames_server(self) -> bool {
+        !matches!(self, Fault::Socket(SocketError::Resources))
+    }
+}
+
+impl Proxy {
+    /// Finds a server for the session's request and gives it to a connection there.
+    pub(crate) fn dispatch(&mut self, id: SessionId) {
+        let Some(pick) = self.pick_server(id) else {
+            return self.answer(id, 503, ending(Who::Proxy, Phase::Connect));
+        };
+        let session = &mut self.sessions[id];
+        let x = session.x();
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = x.version.expect("a request sees a version");
+        let reuse = self.versions[version].config.clusters[cluster].reuse;
+        let others = reuse == Reuse::Safe && x.facts.idempotent;
+        if reuse != Reuse::Never
+            && !x.fresh_only
+            && let Some(back) = self.take_idle(pick.server, id, others)
+        {
+            return self.reuse(id, pick, back);
+        }
+        let x = self.sessions[id].x();
+        if x.last_failed == Some(pick.server) {
+            x.last_failed = None;
+            self.sessions[id].go(Move::HoldBack);
+            let due = self.now.deadline(RETRY_PAUSE);
+            self.sessions[id].timers.set_back(Timer::RetryPause, due);
+            return;
+        }
+        self.connect(id, pick);
+    }
+
+    fn reuse(&mut self, id: SessionId, pick: Pick, back: crate::backend::BackId) {
+        self.counters.reuses += 1;
+        self.assign(id, pick);
+        let session = &mut self.sessions[id];
+        session.go(Move::Reuse);
+        session.timers.clear_back();
+        let x = session.x();
+        x.back = Some(back);
+        x.record.reused = true;
+        x.record.connect = self.now.since(x.mark);
+        x.mark = self.now;
+    }
+
+    fn connect(&mut self, id: SessionId, pick: Pick) {
+        self.counters.connects += 1;
+        self.assign(id, pick);
+        self.servers[pick.server].users += 1;
+        let back = self.backs.next_id();
+        let socket = self.sockets.insert(Owner::Back(back), false);
+        let deadline = self.back_deadline(back);
+        let (server, session) = (pick.server, id);
+        let back = self.backs.insert(Back {
+            socket,
+            server,
+            session,
+            idle: false,
+            reused: false,
+            deadline,
+        });
+        let to = self.servers[server].addr.clone();
+        self.effects.push_back(Effect::Connect { id: socket, to });
+        let session = &mut self.sessions[id];
+        session.go(Move::Dial);
+        let x = session.x();
+        x.back = Some(back);
+        x.record.reused = false;
+        x.record.attempts += 1;
+        let span = self.cluster_timeouts(id).connect;
+        self.sessions[id].timers.set_back(Timer::Connect, self.now.deadline(span));
+    }
+
+    /// Counts the request at the server, and forgets what an earlier attempt left.
+    fn assign(&mut self, id: SessionId, pick: Pick) {
+        let server = &mut self.servers[pick.server];
+        server.active += 1;
+        let attempt = server.health.begin(self.now);
+        let x = self.sessions[id].x();
+        x.server = Some(pick.server);
+        x.attempt = Some(attempt);
+        x.record.server = Some(pick.index);
+        if x.record.attempts == 0 && !x.fresh_only {
+            x.record.queue = self.now.since(x.mark);
+            x.mark = self.now;
+        }
+        x.given = 0;
+        x.request.rewind();
+        x.response_begun = false;
+        x.back_write_failed = false;
+        x.scanner = HeadScanner::response();
+        if x.facts.idempotent {
+            x.request.keep();
+        }
+    }
+
+    /// The connection stands: from here on the exchange is relayed.
+    pub(crate) fn back_connected(&mut self, id: SessionId) {
+        if self.sessions[id].state != State::Connect {
+            return;
+        }
+        let session = &mut self.sessions[id];
+        session.go(Move::Connected);
+        session.timers.clear_back();
+        let now = self.now;
+        let x = session.x();
+        x.record.connect = now.since(x.mark);
+        x.mark = now;
+    }
+
+    /// The connection was lost before a byte of a response: sends the request again where BACK-3
+    /// allows it, else answers.
+    pub(crate) fn attempt_failed(&mut self, id: SessionId, fault: Fault) {
+        let connecting = self.sessions[id].state == State::Connect;
+        let x = self.sessions[id].x();
+        let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
+        let x = self.sessions[id].x();
+        let nothing_given = x.given == 0;
+        let may_repeat = x.facts.idempotent && x.is_held_whole();
+        if !reused && fault.blames_server() {
+            self.blame(id);
+        }
+        if connecting {
+            self.counters.connect_failures += 1;
+        }
+        let x = self.sessions[id].x();
+        let server = x.server;
+        if reused {
+            x.fresh_only = true;
+        } else {
+            x.last_failed = server;
+            x.tried.add(server.expect("an attempt has a server"));
+        }
+        let again = if nothing_given {
+            true
+        } else if may_repeat && reused && !x.resent_reused {
+            x.resent_reused = true;
+            self.counters.resent_reused += 1;
+            true
+        } else if may_repeat && !reused && !x.resent_fresh {
+            x.resent_fresh = true;
+            self.counters.resent_fresh += 1;
+            true
+        } else {
+            false
+        };
+        self.detach_back(id, Close::Normal);
+        let x = self.sessions[id].x();
+        x.response.drop_input();
+        let spent = x.record.attempts >= CONNECT_ATTEMPTS_MAX;
+        if again && !spent {
+            self.dispatch(id);
+        } else if nothing_given {
+            self.answer(id, 503, ending(Who::Backend, Phase::Connect));
+        } else {
+            let phase = phase_of(x.request_sent());
+            self.answer(id, 502, ending(Who::Backend, phase));
+        }
+    }
+
+    /// Tells the server's health of a failure, once for each request and server (BACK-4).
+    pub(crate) fn blame(&mut self, id: SessionId) {
+        let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
+        let (Some(server), Some(attempt)) = (x.server, x.attempt) else { return };
+        if x.tried.has(server) {
+            return;
+        }
+        x.attempt = None;
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = x.version.expect("a request sees a version");
+        let config = &self.versions[version].config.clusters[cluster];
+        let span = (config.backoff_min, config.backoff_max);
+        let state = &mut self.servers[server];
+        let down = state.health.failed(attempt, self.now, config.fall, span, &mut self.backoff);
+        if let Some(backoff) = down {
+            let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
+            self.events.push_back(Event::ServerDown { cluster, addr, backoff });
+            self.empty_pool(server);
+        }
+    }
+
+    /// Tells the server's health that it answered.
+    pub(crate) fn praise(&mut self, id: SessionId) {
+        let x = self.sessions[id].x();
+        let (Some(server), Some(attempt)) = (x.server, x.attempt.take()) else { return };
+        let state = &mut self.servers[server];
+        if state.health.succeeded(attempt) {
+            let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
+            self.events.push_back(Event::ServerUp { cluster, addr });
+        }
+    }
+
+    /// The pause before another attempt is over.
+    pub(crate) fn pause_over(&mut self, id: SessionId) {
+        self.sessions[id].timers.clear_back();
+        self.dispatch(id);
+    }
+
+    /// Whether the session's request waits for its connection to stand.
+    pub(crate) fn is_connecting(&self, id: SessionId) -> bool {
+        self.sessions[id].state == State::Connect
+    }
+}
+
+/// The phase in which an exchange stands that has no response yet.
+pub(crate) fn phase_of(request_sent: bool) -> Phase {
+    if request_sent { Phase::ResponseHead } else { Phase::RequestBody }
+}
+
+/// An ending without a timer.
+pub(crate) fn ending(who: Who, phase: Phase) -> Ending {
+    Ending { who, phase, timer: None }
+}
+
+/// An ending by a timer.
+pub(crate) fn timed_out(timer: Timer, phase: Phase) -> Ending {
+    Ending { who: Who::Timeout, phase, timer: Some(timer) }
+}

@@ -1,0 +1,87 @@
+//! Sessions: one for each live client connection, and the exchange it is carrying.
+//!
+//! `LIFECYCLE.md` tells the whole story; [`state`] is the table. A session owns its exchange, an
+//! exchange owns its two pipes; tokens, buffers, timers and counts are released in `teardown.rs`
+//! and nowhere else (LOOP-2).
+
+mod answer;
+mod back;
+pub(crate) mod dial;
+mod exchange;
+pub(crate) mod front;
+mod plan;
+mod relay;
+mod settle;
+pub mod state;
+mod teardown;
+mod timers;
+
+pub(crate) use exchange::{Exchange, Facts, ResponsePhase};
+pub(crate) use settle::Moved;
+pub(crate) use timers::Timers;
+
+use crate::deadline::DeadlineId;
+use crate::id::{Id, SocketId};
+use crate::listen::ListenId;
+use crate::rng::Child;
+use crate::time::Time;
+use state::{Move, State};
+use std::net::SocketAddr;
+
+/// Names a session.
+pub type SessionId = Id<Session>;
+
+/// One live client connection. Small, because an idle one is nothing but this (SES-5).
+pub struct Session {
+    pub(crate) front: SocketId,
+    pub(crate) listener: ListenId,
+    /// Serial number within the worker.
+    pub(crate) serial: u64,
+    /// The session's own randomness.
+    pub(crate) child: Child,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) state: State,
+    /// Present in every state but `Idle` (and while an idle session tries to read).
+    pub(crate) exchange: Option<Box<Exchange>>,
+    /// Requests begun.
+    pub(crate) requests: u32,
+    pub(crate) created: Time,
+    pub(crate) deadline: DeadlineId,
+    pub(crate) timers: Timers,
+    /// Whether it stands in the line for buffers, and what it was promised there.
+    pub(crate) buffers: BufferWait,
+    /// Neighbours in the list of idle sessions, longest idle first (ACC-10).
+    pub(crate) idle_prev: Option<SessionId>,
+    pub(crate) idle_next: Option<SessionId>,
+    /// Whether it is in that list.
+    pub(crate) is_idle_listed: bool,
+    /// The client's end is to be believed lost: close without ceremony.
+    pub(crate) linger_left: u32,
+}
+
+/// A session's standing with the buffer pool (SES-5).
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) enum BufferWait {
+    /// Neither waits nor holds a promise outside its exchange.
+    #[default]
+    None,
+    /// Stands in line.
+    Waiting,
+    /// Was promised its buffers, and has not come to read yet.
+    Promised,
+}
+
+impl Session {
+    /// Moves along the table; an illegal move is a bug of ours.
+    pub(crate) fn go(&mut self, by: Move) {
+        match self.state.after(by) {
+            Some(next) => self.state = next,
+            None => panic!("session in {:?} cannot move by {by:?}", self.state),
+        }
+    }
+
+    /// The exchange of a session that has one.
+    pub(crate) fn x(&mut self) -> &mut Exchange {
+        self.exchange.as_deref_mut().expect("an exchange outside Idle")
+    }
+}

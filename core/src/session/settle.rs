@@ -1,0 +1,151 @@
+//! After each input: what the session wants of its sockets, and which timers run. Both follow
+//! from its state, so that no path can forget to set them.
+
+use super::state::State;
+use super::{BufferWait, Exchange, ResponsePhase, Session, SessionId};
+use crate::buffer::Pool;
+use crate::event::Timer;
+use crate::proxy::Proxy;
+use crate::sockets::Ops;
+
+/// Which peer has just made progress: its idle timer starts anew.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Moved {
+    Nobody,
+    Front,
+    Back,
+}
+
+/// What a session waits for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wants {
+    pub(crate) front: Ops,
+    pub(crate) back: Ops,
+}
+
+/// What `session` wants of its sockets: a function of its state.
+pub(crate) fn wants(session: &Session, pool: &Pool) -> Wants {
+    let none = Wants { front: Ops::NONE, back: Ops::NONE };
+    let read = Wants { front: Ops::READ, ..none };
+    match session.state {
+        State::Idle => {
+            let can_read = session.buffers != BufferWait::Waiting;
+            Wants { front: Ops::NONE.with(Ops::READ, can_read), ..none }
+        }
+        State::Linger => read,
+        State::Pause | State::Closed => none,
+        _ => {
+            let x = session.exchange.as_deref().expect("an exchange outside Idle");
+            let flush = Ops::NONE.with(Ops::WRITE, x.response.unsent() > 0);
+            match session.state {
+                State::Head if x.is_resuming => Wants { front: Ops::RESUME, ..none },
+                State::Head => read,
+                State::Answer => Wants { front: flush, ..none },
+                State::Connect => Wants { back: Ops::WRITE, ..none },
+                _ => wants_of_relay(x, flush, pool),
+            }
+        }
+    }
+}
+
+fn wants_of_relay(x: &Exchange, flush: Ops, pool: &Pool) -> Wants {
+    let body = !x.request_read()
+        && !x.back_write_failed
+        && x.back.is_some()
+        && x.request.has_body_space(pool);
+    let response = match x.phase {
+        ResponsePhase::Head => true,
+        ResponsePhase::Body => x.response.has_body_space(pool),
+        ResponsePhase::Interim | ResponsePhase::Done => false,
+    };
+    let request = x.request.unsent() > 0 && !x.back_write_failed;
+    Wants {
+        front: flush.with(Ops::READ, body),
+        back: Ops::NONE.with(Ops::READ, response).with(Ops::WRITE, request),
+    }
+}
+
+impl Proxy {
+    /// Brings interest and timers in line with the session's state.
+    pub(crate) fn settle(&mut self, id: SessionId, moved: Moved) {
+        let Some(session) = self.sessions.get(id) else { return };
+        if session.state == State::Idle && session.exchange.is_some() {
+            self.release_exchange(id);
+        }
+        let session = &self.sessions[id];
+        let wants = wants(session, &self.pool);
+        self.sockets.want(session.front, wants.front);
+        if let Some(back) = session.exchange.as_deref().and_then(|x| x.back) {
+            self.sockets.want(self.backs[back].socket, wants.back);
+        }
+        self.settle_front_timer(id, wants, moved);
+        self.settle_back_timer(id, wants, moved);
+        let session = &self.sessions[id];
+        let (deadline, earliest) = (session.deadline, session.timers.earliest());
+        self.deadlines.set(deadline, earliest);
+    }
+
+    /// `client_idle` runs while the proxy waits for the client to send its body, or to read.
+    fn settle_front_timer(&mut self, id: SessionId, wants: Wants, moved: Moved) {
+        let session = &self.sessions[id];
+        match session.state {
+            State::Idle if session.buffers == BufferWait::Waiting => {
+                return self.sessions[id].timers.clear_front();
+            }
+            State::Idle if session.timers.front().is_none() => {
+                return self.start_idle_timer(id);
+            }
+            State::Idle | State::Head | State::Linger | State::Closed => return,
+            _ => {}
+        }
+        let unread = wants.front.has(Ops::WRITE)
+            && self.sockets.get(session.front).is_some_and(|s| !s.is_ready(Ops::WRITE));
+        if !unread && !wants.front.has(Ops::READ) {
+            self.sessions[id].timers.clear_front();
+        } else if moved == Moved::Front || session.timers.front() != Some(Timer::ClientIdle) {
+            let due = self.now.deadline(self.front_timeouts(id).client_idle);
+            self.sessions[id].timers.set_front(Timer::ClientIdle, due);
+        }
+    }
+
+    /// `backend_response` runs from the request's last byte to the response's head;
+    /// `backend_idle` while the proxy waits for the server to read, or to send its body.
+    fn settle_back_timer(&mut self, id: SessionId, wants: Wants, moved: Moved) {
+        let session = &self.sessions[id];
+        match session.state {
+            State::Relay => {}
+            State::Connect | State::Pause => return,
+            _ => return self.sessions[id].timers.clear_back(),
+        }
+        let x = session.exchange.as_deref().expect("an exchange is relayed");
+        let waits_for_continue =
+            x.facts.expects_continue && !x.continued && x.request.unsent() == 0;
+        let sent = x.request_sent() || waits_for_continue || x.back_write_failed;
+        let unread = wants.back.has(Ops::WRITE)
+            && x.back
+                .and_then(|back| self.sockets.get(self.backs[back].socket))
+                .is_some_and(|socket| !socket.is_ready(Ops::WRITE));
+        let timer = match x.phase {
+            ResponsePhase::Head | ResponsePhase::Interim if sent => Some(Timer::BackendResponse),
+            ResponsePhase::Body if wants.back.has(Ops::READ) => Some(Timer::BackendIdle),
+            ResponsePhase::Done => None,
+            _ => unread.then_some(Timer::BackendIdle),
+        };
+        match timer {
+            None => self.sessions[id].timers.clear_back(),
+            Some(timer) => {
+                let extends = timer == Timer::BackendIdle && moved == Moved::Back;
+                if !extends && session.timers.back() == Some(timer) {
+                    return;
+                }
+                let spans = self.cluster_timeouts(id);
+                let span = match timer {
+                    Timer::BackendResponse => spans.backend_response,
+                    _ => spans.backend_idle,
+                };
+                let due = self.now.deadline(span);
+                self.sessions[id].timers.set_back(timer, due);
+            }
+        }
+    }
+}
