@@ -1,12 +1,11 @@
 //! Routing (ROUTE-1 to ROUTE-4): which route a request takes.
 //!
-//! A [`Router`] is compiled from a configuration. Hosts stand in open-addressing tables of
-//! (hash, offset) that lead into one arena, where a host's name and its rules lie side by side: a
-//! lookup touches one slot and one record, however many hosts there are. A host's rules are kept
-//! in the order of ROUTE-2, so that the first that holds wins; a host with many rules has an
-//! index of its paths instead ([`many`]). Nothing allocates, save the normalisation of an unusual
-//! path, which uses the caller's buffer, and the first match of a regular expression.
+//! A [`Router`] is compiled from a configuration. Hosts stand in hash tables whose records hold a
+//! host's name and its rules, in the order of ROUTE-2, so that the first that holds wins; a host
+//! with many rules has an index of its paths instead. Nothing allocates, save the normalisation of
+//! an unusual path, which uses the caller's buffer, and the first match of a regular expression.
 
+mod bytes;
 mod explain;
 mod few;
 mod hosts;
@@ -33,8 +32,8 @@ const FEW: usize = 8;
 pub struct Router {
     exact: Hosts,
     wildcard: Hosts,
-    any: Option<u32>,
-    arena: Vec<u8>,
+    /// The rules of the `any` host.
+    any: Option<Vec<u8>>,
     parts: Parts,
 }
 
@@ -65,6 +64,19 @@ struct Rule {
 }
 
 impl Parts {
+    /// The rules of a host as bytes, or the number of their index.
+    fn write(
+        &mut self,
+        rules: &[(&PathOrder<'_>, Rule)],
+        regexes: &BTreeMap<usize, u32>,
+    ) -> Vec<u8> {
+        if rules.len() <= FEW {
+            return few::write(rules, regexes);
+        }
+        self.many.push(Many::new(rules, regexes));
+        few::write_many(self.many.len() - 1)
+    }
+
     /// Whether `rule` holds for the listener and the method of `ask`.
     fn admits(&self, rule: &Rule, ask: &Ask<'_>) -> bool {
         rule.listener.is_none_or(|listener| listener == ask.listener)
@@ -83,55 +95,26 @@ impl Router {
         let order = precedences(routes);
         let mut compiler = Compiler::new(config);
         let rules: Vec<Rule> = (0..routes.len()).map(|index| compiler.rule(index)).collect();
-        for (route, with) in order::ties_of(routes, &order) {
+        let sorted = order::sorted(&order);
+        for (route, with) in order::ties_of(routes, &order, &sorted) {
             compiler.error(route, "", Problem::TiedRoutes { with });
         }
         let regexes = compiler.regexes(routes, &order);
         if !compiler.errors.is_empty() {
             return Err(compiler.errors);
         }
-        let mut sorted: Vec<usize> = (0..routes.len()).collect();
-        sorted.sort_by(|&a, &b| order[a].cmp(&order[b]));
-        let mut router = Router {
-            exact: Hosts::default(),
-            wildcard: Hosts::default(),
-            any: None,
-            arena: Vec::new(),
-            parts: compiler.parts,
-        };
+        let mut parts = compiler.parts;
+        let (mut exact, mut wildcard, mut any) = (Vec::new(), Vec::new(), None);
         for group in sorted.chunk_by(|&a, &b| order[a].host == order[b].host) {
-            let host = &order[group[0]].host;
-            let of_host = group.iter().map(|&index| (&order[index].path, rules[index])).collect();
-            router.add_host(host, of_host, &regexes);
+            let of_host = group.iter().map(|&index| (&order[index].path, rules[index]));
+            let of_host = parts.write(&of_host.collect::<Vec<_>>(), &regexes);
+            match order[group[0]].host {
+                HostOrder::Exact(name) => exact.push((name.as_bytes(), of_host)),
+                HostOrder::Wildcard(_, suffix) => wildcard.push((suffix.as_bytes(), of_host)),
+                HostOrder::Any => any = Some(of_host),
+            }
         }
-        router.exact.build(&router.arena);
-        router.wildcard.build(&router.arena);
-        Ok(router)
-    }
-
-    fn add_host(
-        &mut self,
-        host: &HostOrder<'_>,
-        rules: Vec<(&PathOrder<'_>, Rule)>,
-        regexes: &BTreeMap<usize, u32>,
-    ) {
-        let at = u32::try_from(self.arena.len()).expect("routes of less than 4 GiB");
-        let name = match host {
-            HostOrder::Exact(name) | HostOrder::Wildcard(_, name) => name.as_bytes(),
-            HostOrder::Any => b"",
-        };
-        hosts::write_name(&mut self.arena, name);
-        if rules.len() <= FEW {
-            few::write(&mut self.arena, &rules, regexes);
-        } else {
-            few::write_many(&mut self.arena, self.parts.many.len());
-            self.parts.many.push(Many::new(&rules, regexes));
-        }
-        match host {
-            HostOrder::Exact(_) => self.exact.push(at),
-            HostOrder::Wildcard(..) => self.wildcard.push(at),
-            HostOrder::Any => self.any = Some(at),
-        }
+        Ok(Router { exact: Hosts::new(&exact), wildcard: Hosts::new(&wildcard), any, parts })
     }
 
     /// The index of the route that a request takes, `None` for a 404 (ROUTE-4).
@@ -148,29 +131,25 @@ impl Router {
         scratch: &mut Vec<u8>,
     ) -> Option<usize> {
         let ask = Ask { listener, path: path::normalise(path, scratch), method };
-        let exact = self.exact.find(&self.arena, host);
-        let found = exact.and_then(|at| self.within(at, &ask));
-        let found = found.or_else(|| {
-            let at = self.wildcard.find(&self.arena, parent(host)?)?;
-            self.within(at, &ask)
+        let exact = self.exact.find(host).and_then(|rules| self.within(rules, &ask));
+        let found = exact.or_else(|| {
+            let wildcard = self.wildcard.find(parent(host)?)?;
+            self.within(wildcard, &ask)
         });
-        let found = found.or_else(|| {
-            let body = hosts::skip_name(&self.arena, self.any?);
-            self.within(body, &ask)
-        });
+        let found = found.or_else(|| self.within(self.any.as_deref()?, &ask));
         found.map(|route| route as usize)
     }
 
-    /// The first rule that holds, of the host whose rules lie at `at`.
-    fn within(&self, at: usize, ask: &Ask<'_>) -> Option<u32> {
-        few::find(&self.arena[at..], &self.parts, ask)
+    /// The first of a host's rules that holds.
+    fn within(&self, rules: &[u8], ask: &Ask<'_>) -> Option<u32> {
+        few::find(rules, &self.parts, ask)
     }
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (exact, wildcard) = (self.exact.len(), self.wildcard.len());
-        write!(f, "Router({exact} hosts, {wildcard} wildcards, {} bytes)", self.arena.len())
+        write!(f, "Router({exact} hosts, {wildcard} wildcards)")
     }
 }
 

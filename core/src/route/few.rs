@@ -1,8 +1,9 @@
-//! The rules of a host as bytes behind its name, in the order of ROUTE-2.
+//! The rules of a host as bytes, in the order of ROUTE-2.
 //!
 //! A count, then for each rule: its kind and what else is there, the route, listener and methods
 //! if it is bound to any, and a path or the number of a regular expression.
 
+use super::bytes::{Reader, put_len};
 use super::order::PathOrder;
 use super::path::is_below;
 use super::{Ask, FEW, Parts, Rule};
@@ -22,12 +23,8 @@ const WITH_METHODS: u8 = 8;
 
 /// Writes at most [`FEW`] rules, which are in order. `regexes` maps an expression's order to its
 /// number.
-pub(super) fn write(
-    out: &mut Vec<u8>,
-    rules: &[(&PathOrder<'_>, Rule)],
-    regexes: &BTreeMap<usize, u32>,
-) {
-    out.push(rules.len() as u8);
+pub(super) fn write(rules: &[(&PathOrder<'_>, Rule)], regexes: &BTreeMap<usize, u32>) -> Vec<u8> {
+    let mut out = vec![rules.len() as u8];
     for (path, rule) in rules {
         let (kind, path, regex) = match path {
             PathOrder::Prefix(_, path) if path.is_empty() => (ANY, None, None),
@@ -42,21 +39,21 @@ pub(super) fn write(
         out.extend(rule.listener.into_iter().flat_map(u16::to_le_bytes));
         out.extend(rule.methods.into_iter().flat_map(u32::to_le_bytes));
         if let Some(path) = path {
-            let len = u32::try_from(path.len()).expect("a path of less than 4 GiB");
-            out.extend_from_slice(&len.to_le_bytes());
+            put_len(&mut out, path.len());
             out.extend_from_slice(path);
         }
         out.extend(regex.into_iter().flat_map(u32::to_le_bytes));
     }
+    out
 }
 
-/// Writes that the rules are in the index called `number`.
-pub(super) fn write_many(out: &mut Vec<u8>, number: usize) {
-    out.push(MANY);
-    out.extend_from_slice(&(number as u32).to_le_bytes());
+/// In place of rules, the number of their index.
+pub(super) fn write_many(number: usize) -> Vec<u8> {
+    let number = (number as u32).to_le_bytes();
+    [&[MANY], &number[..]].concat()
 }
 
-/// The route of the first rule that holds, of those that `bytes` begins with.
+/// The route of the first rule that holds, of those in `bytes`.
 pub(super) fn find(bytes: &[u8], parts: &Parts, ask: &Ask<'_>) -> Option<u32> {
     let mut reader = Reader(bytes);
     let count = reader.u8();
@@ -72,8 +69,8 @@ pub(super) fn find(bytes: &[u8], parts: &Parts, ask: &Ask<'_>) -> Option<u32> {
         };
         let holds = match what & KIND {
             ANY => true,
-            PREFIX => is_below(ask.path, reader.path()),
-            EXACT => ask.path == reader.path(),
+            PREFIX => is_below(ask.path, path(&mut reader)),
+            EXACT => ask.path == path(&mut reader),
             _ => {
                 let regex = reader.u32() as usize;
                 // The cheap conditions first.
@@ -87,32 +84,7 @@ pub(super) fn find(bytes: &[u8], parts: &Parts, ask: &Ask<'_>) -> Option<u32> {
     None
 }
 
-/// Reads what [`write`] wrote; panics on anything else.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (head, rest) = self.0.split_first_chunk().expect("a whole rule");
-        self.0 = rest;
-        *head
-    }
-
-    fn u8(&mut self) -> u8 {
-        self.take::<1>()[0]
-    }
-
-    fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.take())
-    }
-
-    fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.take())
-    }
-
-    fn path(&mut self) -> &'a [u8] {
-        let len = self.u32() as usize;
-        let (path, rest) = self.0.split_at(len);
-        self.0 = rest;
-        path
-    }
+fn path<'a>(reader: &mut Reader<'a>) -> &'a [u8] {
+    let len = reader.len();
+    reader.bytes(len)
 }

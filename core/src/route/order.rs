@@ -60,27 +60,43 @@ pub(super) fn precedences(routes: &[Route]) -> Vec<Precedence<'_>> {
     routes.iter().enumerate().map(&mut precedence).collect()
 }
 
-/// The routes that tie with an earlier one, each with the first such: equal in every component,
-/// and there is a request that both match.
-pub(crate) fn ties(routes: &[Route]) -> Vec<(usize, usize)> {
-    ties_of(routes, &precedences(routes))
+/// The routes from the most specific to the least, equal ones in file order.
+pub(super) fn sorted(order: &[Precedence<'_>]) -> Vec<usize> {
+    let mut sorted: Vec<usize> = (0..order.len()).collect();
+    sorted.sort_by(|&a, &b| order[a].cmp(&order[b]));
+    sorted
 }
 
-/// [`ties`], with the precedences at hand.
-pub(super) fn ties_of(routes: &[Route], order: &[Precedence<'_>]) -> Vec<(usize, usize)> {
+/// The routes that tie with an earlier one, each with the first such: equal in every component,
+/// and there is a request that both match. In file order.
+pub(crate) fn ties(routes: &[Route]) -> Vec<(usize, usize)> {
+    let order = precedences(routes);
+    ties_of(routes, &order, &sorted(&order))
+}
+
+/// [`ties`], with the precedences and their order at hand.
+pub(super) fn ties_of(
+    routes: &[Route],
+    order: &[Precedence<'_>],
+    sorted: &[usize],
+) -> Vec<(usize, usize)> {
     let mut ties = Vec::new();
     let mut seen = BTreeMap::new();
-    for (index, route) in routes.iter().enumerate() {
-        let listener = route.listener.as_deref();
-        let methods = route.methods.iter().map(|method| Some(&**method));
-        let all = route.methods.is_empty().then_some(None);
-        let firsts = methods.chain(all).map(|method| {
-            let first = seen.entry((&order[index], listener, method)).or_insert(index);
-            *first
-        });
-        if let Some(first) = firsts.min().filter(|&first| first != index) {
-            ties.push((index, first));
+    for group in sorted.chunk_by(|&a, &b| order[a] == order[b]).filter(|it| it.len() > 1) {
+        seen.clear();
+        for &index in group {
+            let route = &routes[index];
+            let methods = route.methods.iter().map(|method| Some(&**method));
+            let all = route.methods.is_empty().then_some(None);
+            let firsts = methods.chain(all).map(|method| {
+                let first = seen.entry((route.listener.as_deref(), method)).or_insert(index);
+                *first
+            });
+            if let Some(first) = firsts.min().filter(|&first| first != index) {
+                ties.push((index, first));
+            }
         }
     }
+    ties.sort_unstable();
     ties
 }
