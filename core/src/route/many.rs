@@ -34,7 +34,8 @@ struct Node {
 }
 
 impl Many {
-    /// The index of `rules`, which are in order. `regexes` maps an expression's order to its number.
+    /// The index of `rules`, which are in order. `regexes` maps an expression's order to its
+    /// number.
     pub(super) fn new(rules: &[(&PathOrder<'_>, Rule)], regexes: &BTreeMap<usize, u32>) -> Many {
         let mut many = Many {
             rules: rules.iter().map(|(_, rule)| *rule).collect(),

@@ -2,8 +2,8 @@ use super::*;
 use crate::config::{Listener, PathRule};
 use crate::rng::{Child, Draw};
 
-/// A route written as `[listener@]host path [METHOD,..]`: `=` in front of a path makes it exact, `~`
-/// a regular expression, and `-` is none.
+/// A route written as `[listener@]host path [METHOD,..]`: `=` in front of a path makes it exact,
+/// `~` a regular expression, and `-` is none.
 fn route(text: &str) -> Route {
     let mut words = text.split_whitespace();
     let host = words.next().unwrap();
