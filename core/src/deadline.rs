@@ -95,7 +95,7 @@ impl<T: Copy> Deadlines<T> {
     }
 
     /// The earliest deadline and its owner.
-    pub fn next(&mut self) -> Option<(Time, T)> {
+    pub fn earliest(&mut self) -> Option<(Time, T)> {
         while let Some(&(key, index)) = self.heap.first() {
             let deadline = self.entries[index as usize].deadline;
             if deadline == Time::NEVER {
@@ -190,7 +190,7 @@ mod tests {
                 _ => {}
             }
             let least = model.iter().map(|m| m.2).min().filter(|&t| t < Time::NEVER);
-            assert_eq!(deadlines.next().map(|(time, _)| time), least);
+            assert_eq!(deadlines.earliest().map(|(time, _)| time), least);
             assert_eq!(deadlines.len(), model.len());
             if model.len() > 64 {
                 let (id, ..) = model.swap_remove(0);

@@ -225,6 +225,7 @@ impl Default for AccessRecord {
 /// A fact for the driver's logs and metrics. Events may be dropped by a driver; the core's own
 /// counters ([`crate::stats`]) never are.
 #[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each request would be an allocation")]
 pub enum Event {
     /// A request ended.
     Access(AccessRecord),

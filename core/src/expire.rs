@@ -22,7 +22,7 @@ impl Proxy {
         } else {
             self.now = now;
         }
-        while let Some((due, wakes)) = self.deadlines.next() {
+        while let Some((due, wakes)) = self.deadlines.earliest() {
             if due > self.now {
                 break;
             }

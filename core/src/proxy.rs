@@ -73,6 +73,7 @@ pub struct Proxy {
     pub(crate) idle_first: Option<SessionId>,
     pub(crate) idle_last: Option<SessionId>,
     /// Exchanges between two sessions: their room is kept.
+    #[expect(clippy::vec_box, reason = "an exchange is moved as a pointer, never copied")]
     pub(crate) spare: Vec<Box<Exchange>>,
     pub(crate) deadlines: Deadlines<Wakes>,
     pub(crate) effects: VecDeque<Effect>,
@@ -424,7 +425,7 @@ impl Proxy {
     /// a timer of the worker itself.
     pub fn next_deadline(&mut self) -> (Time, Option<Timer>) {
         let mut next = (self.zombie_check, None);
-        if let Some((due, wakes)) = self.deadlines.next()
+        if let Some((due, wakes)) = self.deadlines.earliest()
             && due < next.0
         {
             let timer = match wakes {

@@ -91,7 +91,7 @@ impl Proxy {
             x.keep_alive = x.facts.persistent
                 && x.request_read()
                 && !closing
-                && !(x.facts.minor == 0 && !sized(&response));
+                && (x.facts.minor >= 1 || sized(&response));
             x.until_close =
                 x.facts.minor == 0 && matches!(body_out(&response, 0), BodyOut::UntilClose);
         }
