@@ -6,6 +6,7 @@
 mod check;
 mod explain;
 mod output;
+mod route;
 
 use crate::config::DEFAULT_FILE;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Show every mistake in a configuration at once
     Check(CheckArgs),
+    /// Show which listener, route and cluster a request takes, and why the others lost
+    Route(RouteArgs),
     /// Show the long text of a diagnostic
     Explain {
         /// Its code, like TG003
@@ -61,6 +64,18 @@ struct CheckArgs {
     print: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct RouteArgs {
+    /// The request's method, case included
+    #[arg(value_name = "METHOD")]
+    method: String,
+    /// The request's URL; the port selects the listener
+    #[arg(value_name = "URL")]
+    url: String,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Lines, carets and hints
@@ -77,6 +92,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Route(args) => route::run(&args),
         Command::Explain { code } => explain::run(&code),
         Command::Man => man(),
         Command::Completions { shell } => completions(shell),

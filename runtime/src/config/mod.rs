@@ -12,6 +12,7 @@ mod print;
 mod reference;
 mod samples;
 mod share;
+mod source;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ pub use print::print;
 pub use reference::reference;
 pub use samples::{DEMO_PORTS, demo_config, quick_config};
 pub use share::{divide, workers_started};
+pub use source::Source;
 
-use crate::diagnostic::{Code, Diagnostic, Severity, SourceText};
+use crate::diagnostic::{Diagnostic, Severity, SourceText};
 use outside::{Outside, Real};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -93,6 +95,8 @@ pub struct Origins {
     pub sticky_secret: Option<String>,
     /// The file of each answer, by the path of its key.
     pub answers: BTreeMap<String, PathBuf>,
+    /// The line of each route's header, from 1.
+    pub route_lines: Vec<usize>,
 }
 
 /// A configuration that can be served.
@@ -112,40 +116,13 @@ pub struct Loaded {
     pub origins: Origins,
 }
 
-/// What `serve` runs; a reload reads it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file.
-    File(PathBuf),
-    /// A text made by the command line, under the name that diagnostics show.
-    Text {
-        /// The name to show.
-        name: String,
-        /// The TOML text.
-        text: String,
-    },
-    /// The demo: `serve` starts its built-in servers, then loads [`demo_config`].
-    Demo,
-}
-
 /// Reads the configuration file at `path`.
 ///
 /// # Errors
 ///
 /// Every mistake in it, in file order; warnings are among them.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    let name = path.display().to_string();
-    let text = match read_text(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let source = SourceText { name: name.as_str().into(), text: "".into() };
-            let message = format!("cannot read {name}: {error}");
-            let hint = "name another file with `-c FILE`, or try `tidegate serve --demo`";
-            return Err(vec![
-                Diagnostic::error(Code::FileUnreadable, &source, None, message).hint(hint),
-            ]);
-        }
-    };
+    let (name, text) = source::read_file(path)?;
     let base = path.parent().unwrap_or(Path::new(""));
     read(&name, &text, base, &Real)
 }
@@ -158,15 +135,6 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
 /// As [`load`].
 pub fn from_str(name: &str, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     read(name, text, Path::new(""), &Real)
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let bytes = Real.read(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("line {line} is not UTF-8")
-    })
 }
 
 fn read(

@@ -48,6 +48,7 @@ pub(super) fn decode(source: &SourceText, base: &Path, outside: &dyn Outside) ->
         spans: Spans::default(),
         origins: Origins::default(),
         resolved: BTreeMap::new(),
+        line_at: (0, 1),
     };
     let mut loaded = top::decode(&mut cx, &document);
     let broken_syntax = !errors.is_empty();
@@ -107,6 +108,8 @@ struct Cx<'o> {
     found: Vec<Diagnostic>,
     spans: Spans,
     origins: Origins,
+    /// A byte of the text and its line.
+    line_at: (usize, usize),
     /// Names that were looked up already: a name costs one question a load.
     resolved: BTreeMap<(String, u16), Result<Vec<SocketAddr>, String>>,
 }
@@ -127,6 +130,15 @@ impl Cx<'_> {
         if let Some(diagnostic) = self.found.last_mut() {
             diagnostic.severity = Severity::Warning;
         }
+    }
+
+    /// The line of the byte at `offset`, from 1. Counts on from the last answer: a file of many
+    /// routes is read once, not once a route.
+    fn line(&mut self, offset: usize) -> usize {
+        let (at, line) = if self.line_at.0 <= offset { self.line_at } else { (0, 1) };
+        let between = &self.source.text.as_bytes()[at..offset];
+        self.line_at = (offset, line + between.iter().filter(|byte| **byte == b'\n').count());
+        self.line_at.1
     }
 
     /// A path of the file as seen from the root.

@@ -44,6 +44,8 @@ pub(super) fn decode(cx: &mut Cx<'_>, index: usize, value: &Value<'_>, config: &
         return;
     };
     cx.spans.routes.push(Entry::of(value.span(), value));
+    let line = cx.line(value.span().start);
+    cx.origins.route_lines.push(line);
     config.routes.push(Route {
         listener,
         host,

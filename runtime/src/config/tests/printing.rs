@@ -55,11 +55,16 @@ answer = { status = 404 }
 
 #[track_caller]
 fn round_trip(text: &str) {
+    // Lines differ.
+    let load = |text: &str| {
+        let mut loaded = Loaded { warnings: Vec::new(), ..load(text) };
+        loaded.origins.route_lines.clear();
+        loaded
+    };
     let loaded = load(text);
     let printed = print(&loaded);
     let again = load(&printed);
-    // Warnings speak of lines, which differ.
-    assert_eq!(Loaded { warnings: Vec::new(), ..loaded }, again, "{printed}");
+    assert_eq!(loaded, again, "{printed}");
     assert_eq!(print(&again), printed);
 }
 
