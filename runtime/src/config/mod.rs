@@ -18,7 +18,7 @@ mod spans;
 mod tests;
 mod value;
 
-pub use keys::{Fallback, KEYS, Key};
+pub use keys::{Fallback, Key, keys};
 pub use print::print;
 pub use reference::reference;
 pub use samples::{DEMO_PORTS, demo_config, quick_config};

@@ -1,11 +1,11 @@
 //! The reference of all keys, as Markdown.
 
-use super::keys::{Fallback, KEYS};
+use super::keys::{Fallback, keys};
 use std::fmt::Write;
 
 const INTRODUCTION: &str = "# Configuration
 
-<!-- Made from runtime/src/config/keys.rs. `TIDEGATE_BLESS=1 cargo test -p tidegate` rewrites it. -->
+<!-- Made from runtime/src/config/keys/ by TIDEGATE_BLESS=1 cargo test -p tidegate -->
 
 Tidegate reads one TOML file, `./tidegate.toml` unless `-c FILE` names another. `tidegate check`
 shows every mistake in it at once, and `tidegate check --print` shows it with every default.
@@ -22,7 +22,7 @@ shows every mistake in it at once, and `tidegate check --print` shows it with ev
 pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut section = None;
-    for key in KEYS {
+    for key in keys() {
         // What has a table of its own in the reference is found there.
         if key.section != section.unwrap_or("-") {
             section = Some(key.section);

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 /// One table, whose unknown keys have been reported.
 pub(super) struct Section<'a> {
-    /// The section's name in [`keys::KEYS`].
+    /// The section's name in [`keys::keys`].
     pub(super) id: &'static str,
     /// What a message calls it: `[listener.web]`.
     pub(super) title: String,
@@ -19,7 +19,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The value of a key; every key asked for must stand in [`keys::KEYS`].
+    /// The value of a key; every key asked for must stand in [`keys::keys`].
     pub(super) fn get(&self, key: &str) -> Option<&'a Value<'a>> {
         debug_assert!(keys::of_section(self.id).any(|known| known.name == key), "{key}");
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
@@ -82,8 +82,7 @@ impl Cx<'_> {
         if let Some(known) = nearest(name, keys::of_section(id).map(|key| key.name)) {
             return format!("did you mean \"{known}\"?");
         }
-        let elsewhere: Vec<String> = keys::KEYS
-            .iter()
+        let elsewhere: Vec<String> = keys::keys()
             .filter(|key| key.name == name)
             .map(|key| match key.section {
                 "" => "the top of the file".to_owned(),

@@ -1,7 +1,7 @@
 //! The table of keys, the decoder and the reference, which must not drift apart.
 
 use super::super::keys::LATER;
-use super::super::{Fallback, KEYS, Key, reference};
+use super::super::{Fallback, Key, keys, reference};
 use super::{codes, load, try_load};
 use crate::diagnostic::Code;
 use std::path::Path;
@@ -65,7 +65,7 @@ fn file_with(key: &Key, value: &str) -> String {
 
 #[test]
 fn every_example_is_accepted() {
-    for key in KEYS {
+    for key in keys() {
         let text = file_with(key, key.example);
         let text = text.replace("\"404.html\"", "\"404.json\"");
         let found = try_load(&text).err();
@@ -75,7 +75,7 @@ fn every_example_is_accepted() {
 
 #[test]
 fn every_default_is_what_holds_without_the_key() {
-    for key in KEYS {
+    for key in keys() {
         let Fallback::Is(value) = key.fallback else { continue };
         let with = load(&file_with(key, value));
         // `a = 0` in a table of its own would be unknown: an empty entry is the same file.
@@ -88,7 +88,7 @@ fn every_default_is_what_holds_without_the_key() {
 #[test]
 fn every_key_is_decoded() {
     // No key takes a date: whoever decodes it must say so.
-    for key in KEYS {
+    for key in keys() {
         let text = file_with(key, "1979-05-27");
         let found = try_load(&text).expect_err(&text);
         let complaint = found.iter().any(|diagnostic| {
@@ -101,7 +101,7 @@ fn every_key_is_decoded() {
 
 #[test]
 fn every_required_key_is_missed() {
-    for key in KEYS {
+    for key in keys() {
         // A file without listeners is an error of meaning.
         if key.fallback != Fallback::Required || key.section.is_empty() {
             continue;
@@ -116,7 +116,7 @@ fn every_required_key_is_missed() {
 
 #[test]
 fn unknown_keys_are_refused_in_every_section() {
-    for key in KEYS {
+    for key in keys() {
         if matches!(key.section, "listener" | "cluster") {
             continue;
         }
@@ -129,7 +129,7 @@ fn unknown_keys_are_refused_in_every_section() {
 #[test]
 fn what_comes_later_is_unknown_and_said_to_come() {
     for (section, name) in LATER {
-        let key = Key { section, name, ..KEYS[0].clone() };
+        let key = Key { section, name, ..keys().next().unwrap().clone() };
         let found = try_load(&file_with(&key, "1")).unwrap_err();
         assert_eq!(found[0].code, Code::UnknownKey);
         assert_eq!(found[0].hint.as_deref(), Some("this version cannot do that yet"), "{name}");
@@ -139,7 +139,7 @@ fn what_comes_later_is_unknown_and_said_to_come() {
 #[test]
 fn timeouts_are_those_of_the_core() {
     let named = |section: &str| -> Vec<&str> {
-        KEYS.iter().filter(|key| key.section == section).map(|key| key.name).collect()
+        keys().filter(|key| key.section == section).map(|key| key.name).collect()
     };
     assert_eq!(named("timeouts"), Timeouts::NAMES);
     assert_eq!(named("listener.NAME.timeouts"), Timeouts::OF_LISTENER);
