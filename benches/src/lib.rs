@@ -58,7 +58,9 @@ impl MemoryKernel {
 
     /// Whether the proxy still holds `id`.
     pub fn is_open(&self, id: SocketId) -> bool {
-        self.wires.get(id.index()).is_some_and(|w| w.as_ref().is_some_and(|(known, _)| *known == id))
+        self.wires
+            .get(id.index())
+            .is_some_and(|w| w.as_ref().is_some_and(|(known, _)| *known == id))
     }
 }
 
