@@ -3,7 +3,6 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
-use tidegate_benches::Rig;
 use tidegate_core::Proxy;
 use tidegate_core::config::{
     Cluster, Config, HostPattern, Limits, Listener, Route, Server, Settings,
@@ -13,6 +12,7 @@ use tidegate_core::http1::{HeadScanner, field_space, parse_request};
 use tidegate_core::input::{Address, Readiness};
 use tidegate_core::route::Router;
 use tidegate_core::time::Time;
+use tidegate_proptests::memory::Rig;
 
 const REQUEST: &[u8] = b"GET /index.html?x=1 HTTP/1.1\r\nHost: www.example.com\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
