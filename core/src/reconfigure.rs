@@ -2,13 +2,12 @@
 
 use crate::backend::sticky::{cookie_value, set_cookie};
 use crate::backend::{ServerId, ServerState, health::Health};
-use crate::config::{Cluster, Config, ConfigError, Timeouts, validate};
+use crate::config::{Cluster, Compiled, Config, ConfigError, Timeouts};
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::input::Address;
 use crate::listen::{Listen, ListenId};
 use crate::proxy::Proxy;
-use crate::route::Router;
 use crate::session::SessionId;
 use crate::session::state::State;
 use crate::sockets::{Ops, Owner};
@@ -23,12 +22,15 @@ impl Proxy {
     /// # Errors
     /// Every reason why the configuration is refused.
     pub fn apply(&mut self, config: Config) -> Result<(), Vec<ConfigError>> {
-        let errors = validate(&config, &self.settings);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let router = Router::new(&config)?;
-        // From here on nothing can fail.
+        let compiled = Compiled::new(config, &self.settings)?;
+        self.install(compiled);
+        Ok(())
+    }
+
+    /// Like [`apply`](Proxy::apply), with a configuration that was validated for these settings
+    /// and compiled before: nothing can fail.
+    pub fn install(&mut self, compiled: Compiled) {
+        let Compiled { config, router } = compiled;
         let clusters = self.view_clusters(&config);
         let indices: BTreeMap<&str, u32> = config
             .clusters
@@ -57,7 +59,6 @@ impl Proxy {
         self.unview(old);
         self.relisten();
         self.counters.applied += 1;
-        Ok(())
     }
 
     /// The servers of each cluster: known ones keep what the worker knows of them.

@@ -4,8 +4,10 @@
 //! replaces as one transaction. Nothing here reads a file; the runtime owns syntax and spans,
 //! [`validate`] owns meaning, so that every driver refuses the same configurations.
 
+mod compiled;
 pub mod validate;
 
+pub use compiled::Compiled;
 pub use validate::{ConfigError, Place, Problem, validate};
 
 use crate::input::Address;
