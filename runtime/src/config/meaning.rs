@@ -233,6 +233,13 @@ fn of_values(error: &ConfigError) -> Said {
             "write an IPv4-mapped network as an IPv4 one",
         ),
         Problem::EmptySecret => said(Code::SecretUnreadable, "the secret is empty", "fill it"),
+        other => of_clusters(other),
+    }
+}
+
+/// Problems of clusters and answers, and none of those that the functions above speak of.
+fn of_clusters(problem: &Problem) -> Said {
+    match problem {
         Problem::NothingToStickBy { address, servers } => said(
             Code::NothingToStickBy,
             match servers {
@@ -264,7 +271,15 @@ fn of_values(error: &ConfigError) -> Said {
             said(Code::BadAnswer, format!("\"{value}\" is no content type"), "rename the file")
         }
         // Listed, so that a new problem must be put into words before this compiles.
-        Problem::BadName { .. }
+        Problem::OutOfRange { .. }
+        | Problem::TooMany { .. }
+        | Problem::ZeroDuration
+        | Problem::TimeoutNotHere { .. }
+        | Problem::BadAddress { .. }
+        | Problem::NoBind
+        | Problem::BadNetwork { .. }
+        | Problem::EmptySecret
+        | Problem::BadName { .. }
         | Problem::BadCookieName { .. }
         | Problem::DuplicateName { .. }
         | Problem::DuplicateBind { .. }
