@@ -235,6 +235,28 @@ impl Cx<'_> {
         table
     }
 
+    /// The tables under the names in `value`, in file order; `kind` is what they are.
+    pub(super) fn named<'a>(
+        &mut self,
+        kind: &str,
+        value: &'a Value<'a>,
+    ) -> Vec<(&'a str, Range<usize>, &'a Value<'a>)> {
+        let hint = format!("begin with [{kind}.NAME], NAME being of your choice");
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(value, "a table", &hint);
+            return Vec::new();
+        };
+        let mut named = in_order(table);
+        named.retain(|(_, _, value)| {
+            let is_table = value.get_ref().is_table();
+            if !is_table {
+                self.wrong_type(value, &format!("a {kind}"), &hint);
+            }
+            is_table
+        });
+        named
+    }
+
     /// The section that `value` holds.
     pub(super) fn subsection<'a>(
         &mut self,

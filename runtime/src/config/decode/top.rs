@@ -4,7 +4,7 @@ use super::super::share::workers_started;
 use super::super::spans::Entry;
 use super::super::value;
 use super::super::{Level, Loaded, LogConfig, LogFormat, Origins, Sink};
-use super::section::{Section, in_order};
+use super::section::Section;
 use super::{Cx, Value, cluster, listener, nearest, route};
 use crate::diagnostic::{Code, Diagnostic};
 use std::path::Path;
@@ -34,24 +34,22 @@ pub(super) fn decode(cx: &mut Cx<'_>, document: &Spanned<DeTable<'_>>) -> Loaded
         log_table(cx, value, &mut log);
     }
     settings.access_records = log.access != Sink::Off;
-    if let Some(value) = top.get("listener")
-        && let Some(table) = cx.table(value)
-    {
-        for (name, at, value) in in_order(table) {
+    if let Some(value) = top.get("listener") {
+        for (name, at, value) in cx.named("listener", value) {
             listener::decode(cx, name, at, value, &mut config);
         }
     }
-    if let Some(value) = top.get("cluster")
-        && let Some(table) = cx.table(value)
-    {
-        for (name, at, value) in in_order(table) {
+    if let Some(value) = top.get("cluster") {
+        for (name, at, value) in cx.named("cluster", value) {
             cluster::decode(cx, name, at, value, &mut config);
         }
     }
-    if let Some(value) = top.get("route")
-        && let Some(list) = cx.list(value)
-    {
-        for (index, value) in list.iter().enumerate() {
+    if let Some(value) = top.get("route") {
+        let list = value.get_ref().as_array();
+        if list.is_none() {
+            cx.wrong_type(value, "a list of tables", "begin each route with [[route]]");
+        }
+        for (index, value) in list.into_iter().flat_map(|list| list.iter()).enumerate() {
             route::decode(cx, index, value, &mut config);
         }
     }

@@ -303,6 +303,18 @@ fn the_made_configurations_are_good() {
 }
 
 #[test]
+fn tables_in_the_wrong_shape_say_how_to_begin() {
+    let hint = |text: &str| {
+        let found = try_load(text).unwrap_err();
+        assert_eq!(found[0].code, Code::WrongType, "{text}");
+        found[0].hint.clone().unwrap_or_default()
+    };
+    assert!(hint("[listener]\nbind = \"127.0.0.1:80\"").contains("[listener.NAME]"));
+    assert!(hint("cluster = 3\nlistener = {}").contains("[cluster.NAME]"));
+    assert!(hint("listener = {}\n[route]\nto = \"app\"").contains("[[route]]"));
+}
+
+#[test]
 fn any_text_is_refused_or_loaded_but_never_panics() {
     let whole = format!("{}{}", demo_config([1, 2, 3]), super::printing::EVERYTHING);
     for end in (0..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
