@@ -15,7 +15,8 @@ shows every mistake in it at once, and `tidegate check --print` shows it with ev
 - Sizes are strings with a unit: `\"512B\"`, `\"16KiB\"`, `\"10MB\"`.
 - Relative paths start at the file's directory.
 - SIGHUP reads the file again and applies it whole, or not at all. `workers`, `max_connections`,
-  `zombie_check_interval`, `max_session_age`, `accept_queue` and `buffers` need a restart.
+  `zombie_check_interval`, `max_session_age`, `accept_queue`, `buffers` and `[log]` hold until a
+  restart: a file that changes them is not applied.
 ";
 
 /// The page `docs/configuration.md`.
