@@ -89,7 +89,7 @@ impl Parts {
 impl Router {
     /// Compiles the routes of `config`. Refuses what would make a lookup ambiguous or wrong:
     /// regular expressions that do not compile, unknown listeners, ties. That everything else is
-    /// in order is for [`crate::config::validate`] to tell.
+    /// in order is for [`crate::config::validate()`] to tell.
     pub fn new(config: &Config) -> Result<Router, Vec<ConfigError>> {
         let routes = &config.routes;
         let order = precedences(routes);

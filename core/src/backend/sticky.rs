@@ -13,7 +13,7 @@ const MAC_BYTES: usize = 16;
 /// The cookie value that names `server` in `cluster`: its id, else an HMAC-SHA256 of the cluster's
 /// name and the server's address under `secret`. All workers and proxies with the same secret
 /// agree on it, and no address shows. `None` for a server without either, which
-/// [`crate::config::validate`] refuses in a sticky cluster.
+/// [`crate::config::validate()`] refuses in a sticky cluster.
 pub fn cookie_value(server: &Server, cluster: &str, secret: Option<&[u8]>) -> Option<Box<str>> {
     if let Some(id) = &server.id {
         return Some(encode(id));

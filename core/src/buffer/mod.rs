@@ -1,7 +1,7 @@
 //! Pooled buffers of one fixed size, and the promise that keeps sessions from waiting for one
 //! another (SES-5).
 //!
-//! A buffer is moved, never shared: out of the pool into a [`Pipe`], and back. The pool counts
+//! A buffer is moved, never shared: out of the pool into a pipe, and back. The pool counts
 //! what is out (`lent`) and what is promised; a session is promised two buffers before it reads
 //! its first byte, one for each direction, so that whoever has begun can always finish. Buffers
 //! beyond these two are extras: they make bulk fast and are given only while nobody waits.

@@ -2,7 +2,7 @@
 //!
 //! [`Settings`] are fixed for a worker's life. A [`Config`] is what [`crate::Proxy::apply`]
 //! replaces as one transaction. Nothing here reads a file; the runtime owns syntax and spans,
-//! [`validate`] owns meaning, so that every driver refuses the same configurations.
+//! [`validate()`] owns meaning, so that every driver refuses the same configurations.
 
 mod compiled;
 pub mod validate;
