@@ -251,6 +251,9 @@ impl Proxy {
 
     /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
     pub fn received(&mut self, id: SocketId, n: usize) {
+        if n == 0 {
+            self.take_back_loan(id);
+        }
         match self.sockets.get(id).map(|socket| socket.owner) {
             Some(Owner::Front(session)) => {
                 self.front_received(session, n);
@@ -263,6 +266,20 @@ impl Proxy {
                 self.settle(session, Moved::Back);
             }
             _ => self.counters.stale_ids += 1,
+        }
+    }
+
+    /// A read gave nothing: the buffers that were lent for it alone go back.
+    fn take_back_loan(&mut self, id: SocketId) {
+        let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
+        let (session, front) = match owner {
+            Owner::Front(session) => (session, true),
+            Owner::Back(back) if !self.backs[back].idle => (self.backs[back].session, false),
+            _ => return,
+        };
+        if let Some(x) = self.sessions[session].exchange.as_deref_mut() {
+            let pipe = if front { &mut x.request } else { &mut x.response };
+            pipe.take_back(&mut self.pool);
         }
     }
 
@@ -323,6 +340,9 @@ impl Proxy {
 
     /// A read (or, with `writing`, a write) of `id` would block: it waits for the next edge.
     pub fn blocked(&mut self, id: SocketId, writing: bool) {
+        if !writing {
+            self.take_back_loan(id);
+        }
         self.sockets.exhausted(id, if writing { Ops::WRITE } else { Ops::READ });
         match self.sockets.get(id).map(|socket| socket.owner) {
             Some(Owner::Front(session)) => {
@@ -340,6 +360,9 @@ impl Proxy {
 
     /// A socket failed: while connecting, reading, or, with `writing`, while writing.
     pub fn failed(&mut self, id: SocketId, error: SocketError, writing: bool) {
+        if !writing {
+            self.take_back_loan(id);
+        }
         let Some(socket) = self.sockets.get_mut(id) else {
             self.counters.stale_ids += 1;
             return;

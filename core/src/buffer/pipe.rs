@@ -211,16 +211,18 @@ impl Pipe {
             offered += room - put;
         }
         assert!(n == 0, "a driver reads no more than it was lent");
-        while self.buffers.len() > 1 {
-            if !self.buffers[self.buffers.len() - 1].is_empty() {
-                break;
-            }
-            pool.give(self.buffers.pop_back().expect("more than one"));
-        }
+        self.take_back(pool);
         if offered == 0 {
             self.window = (self.window * 2).min(CHAIN_MAX);
         }
         offered == 0
+    }
+
+    /// Gives back the buffers at the end of the chain that were lent and got nothing.
+    pub(crate) fn take_back(&mut self, pool: &mut Pool) {
+        while self.buffers.len() > 1 && self.buffers[self.buffers.len() - 1].is_empty() {
+            pool.give(self.buffers.pop_back().expect("more than one"));
+        }
     }
 
     /// Turns unparsed input into body output, as far as the body goes.
