@@ -221,7 +221,10 @@ impl Proxy {
                 }
                 let session = self.sessions.get_mut(back.session).expect("a busy connection");
                 let x = session.exchange.as_deref_mut().expect("a busy connection");
-                x.open_response(&mut self.pool);
+                if !x.response.is_open() {
+                    x.open_response(&mut self.pool);
+                    x.response.expect(usize::from(self.servers[back.server].read_window));
+                }
                 if x.phase == ResponsePhase::Head {
                     x.response.lend_head(&mut self.pool, true, space)
                 } else {

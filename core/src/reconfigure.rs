@@ -77,6 +77,7 @@ impl Proxy {
                         addr: server.addr.clone(),
                         health: Health::new(),
                         active: 0,
+                        read_window: 1,
                         current: 0,
                         idle: Vec::with_capacity(cluster.idle_per_server + 1),
                         users: 0,

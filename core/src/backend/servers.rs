@@ -17,6 +17,8 @@ pub struct ServerState {
     pub(crate) health: Health,
     /// Requests in flight.
     pub(crate) active: u32,
+    /// Buffers that a read of its last response needed: what the next one is given at once.
+    pub(crate) read_window: u8,
     /// Running value of smooth weighted round-robin.
     pub(crate) current: i64,
     /// Idle connections, oldest first (BACK-6).

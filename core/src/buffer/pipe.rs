@@ -37,8 +37,10 @@ pub(crate) struct Pipe {
     keeping: bool,
     /// First buffer of the space lent to the driver.
     lent_from: usize,
-    /// How many buffers the next bulk read may fill: doubles when a read fills them all.
+    /// How many buffers the next read may fill: doubles when a read fills them all.
     window: usize,
+    /// How many buffers the largest read so far needed.
+    needed: usize,
 }
 
 impl Pipe {
@@ -48,7 +50,18 @@ impl Pipe {
         let mut buffer = pool.take_promised();
         buffer.clear(HEADROOM_BYTES);
         self.buffers.push_back(buffer);
-        self.window = 2;
+        (self.window, self.needed) = (1, 1);
+    }
+
+    /// Sets how many buffers the next read may fill, as [`Pipe::needed`] told of another exchange:
+    /// a read into one buffer is cheaper than one into several.
+    pub(crate) fn expect(&mut self, needed: usize) {
+        self.window = needed.clamp(1, CHAIN_MAX);
+    }
+
+    /// How many buffers the largest read so far needed; more, if it filled all that it had.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
     }
 
     /// Whether the pipe has its own buffer.
@@ -202,11 +215,12 @@ impl Pipe {
 
     /// The driver read `n` bytes into the space it was lent last. Returns whether it was all used.
     pub(crate) fn filled(&mut self, pool: &mut Pool, mut n: usize) -> bool {
-        let mut offered = 0;
+        let (mut offered, mut used) = (0, 0);
         for buffer in self.buffers.iter_mut().skip(self.lent_from) {
             let room = buffer.limit - buffer.in_end;
             let put = room.min(n);
             buffer.in_end += put;
+            used += usize::from(put > 0);
             n -= put;
             offered += room - put;
         }
@@ -214,7 +228,9 @@ impl Pipe {
         self.take_back(pool);
         if offered == 0 {
             self.window = (self.window * 2).min(CHAIN_MAX);
+            used = self.window;
         }
+        self.needed = self.needed.max(used);
         offered == 0
     }
 

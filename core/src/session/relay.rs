@@ -200,6 +200,8 @@ impl Proxy {
         let (reuse, idle_max) = (config.reuse, config.idle_per_server);
         let keep = version.clusters[cluster].timeouts.backend_keep_alive;
         let back = x.back.expect("a response has a connection");
+        let server = &mut self.servers[self.backs[back].server];
+        server.read_window = x.response.needed() as u8;
         let socket = self.sockets.get(self.backs[back].socket).expect("a live connection");
         let open = !socket.read_closed && !socket.reset;
         let server = &self.servers[self.backs[back].server];
