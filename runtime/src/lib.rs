@@ -5,7 +5,9 @@
 //! | [`config`] | a file becomes the core's plain data, or every reason why not |
 //! | [`diagnostic`] | those reasons, for people and for machines |
 //! | [`cli`] | the command line |
+//! | [`serve`] | workers, sockets, signals, logs |
 
 pub mod cli;
 pub mod config;
 pub mod diagnostic;
+pub mod serve;

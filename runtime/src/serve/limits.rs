@@ -1,0 +1,60 @@
+//! How many files the process may hold open (RUN-6).
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fmt;
+
+/// Descriptors beside the connections: listeners, polls, logs, resolvers.
+const RESERVE: u64 = 64;
+
+/// The limit of open files is too low for the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooFewFiles {
+    max_connections: usize,
+    limit: u64,
+}
+
+impl fmt::Display for TooFewFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TooFewFiles { max_connections, limit } = self;
+        let needed = needed(*max_connections);
+        write!(
+            f,
+            "max_connections = {max_connections} needs {needed} open files, and the limit is \
+             {limit}: type `ulimit -n {needed}` before you start it (LimitNOFILE={needed} in a \
+             systemd unit), or set max_connections = {}",
+            limit.saturating_sub(RESERVE) / 2
+        )
+    }
+}
+
+/// Descriptors that `max_connections` need: one a side, and the reserve.
+fn needed(max_connections: usize) -> u64 {
+    (max_connections as u64).saturating_mul(2).saturating_add(RESERVE)
+}
+
+/// Raises the limit of open files to its hard limit; if that is too low for `max_connections`,
+/// tries to raise the hard limit too, which needs privileges. Returns the limit reached.
+pub(crate) fn raise_open_files(max_connections: usize) -> Result<u64, TooFewFiles> {
+    let needed = needed(max_connections);
+    let now = getrlimit(Resource::Nofile);
+    let (current, hard) = (or_unlimited(now.current), or_unlimited(now.maximum));
+    if hard < needed && set(needed).is_ok() {
+        return Ok(needed);
+    }
+    let limit = if current < hard && set(hard).is_ok() { hard } else { current };
+    if limit < needed { Err(TooFewFiles { max_connections, limit }) } else { Ok(limit) }
+}
+
+/// `None` stands for "no limit".
+fn or_unlimited(limit: Option<u64>) -> u64 {
+    limit.unwrap_or(u64::MAX)
+}
+
+fn set(limit: u64) -> rustix::io::Result<()> {
+    let limit = if limit == u64::MAX { None } else { Some(limit) };
+    let maximum = match (getrlimit(Resource::Nofile).maximum, limit) {
+        (Some(hard), Some(limit)) => Some(hard.max(limit)),
+        _ => None,
+    };
+    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum })
+}
