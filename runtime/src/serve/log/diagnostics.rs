@@ -1,7 +1,7 @@
 //! Diagnostics on their way to the log thread: bounded in number and in repeats.
 
 use super::line::Line;
-use super::{Format, Level};
+use crate::config::{Level, LogFormat};
 use crate::serve::clock;
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
@@ -64,12 +64,12 @@ struct Queue {
 
 pub(super) struct Diagnostics {
     level: Level,
-    format: Format,
+    format: LogFormat,
     queue: Mutex<Queue>,
 }
 
 impl Diagnostics {
-    pub(super) fn new(level: Level, format: Format) -> Diagnostics {
+    pub(super) fn new(level: Level, format: LogFormat) -> Diagnostics {
         Diagnostics { level, format, queue: Mutex::default() }
     }
 
@@ -108,15 +108,17 @@ impl Diagnostics {
         left_out: u64,
     ) -> Vec<u8> {
         let mut message = what.to_string();
-        message.truncate(message.floor_char_boundary(LINE_BYTES_MAX));
+        while message.len() > LINE_BYTES_MAX {
+            message.pop();
+        }
         let mut bytes = Vec::with_capacity(6 * message.len() + 256);
         let mut line = Line::new(&mut bytes);
         match self.format {
-            Format::Json => {
+            LogFormat::Json => {
                 line.put(b"{\"time\":\"");
                 line.date(now);
                 line.put(b"\",\"level\":\"");
-                line.put(level.name().as_bytes());
+                line.put(level_name(level).as_bytes());
                 line.put(b"\",\"event\":\"");
                 line.put(topic.name().as_bytes());
                 line.put(b"\",\"message\":\"");
@@ -128,10 +130,10 @@ impl Diagnostics {
                 }
                 line.put(b"}\n");
             }
-            Format::Text => {
+            LogFormat::Text => {
                 line.date(now);
                 line.put(b" ");
-                line.put(level.name().as_bytes());
+                line.put(level_name(level).as_bytes());
                 line.put(b": ");
                 // Several lines stay several lines: a refused configuration is shown with carets.
                 line.put(message.as_bytes());
@@ -148,6 +150,15 @@ impl Diagnostics {
     pub(super) fn take(&self) -> (Vec<Vec<u8>>, u64) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.left_out))
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
     }
 }
 
@@ -177,12 +188,12 @@ mod tests {
 
     #[test]
     fn a_line_tells_time_level_event_and_message() {
-        let json = Diagnostics::new(Level::Info, Format::Json);
+        let json = Diagnostics::new(Level::Info, LogFormat::Json);
         assert!(json.say_at(0, Level::Warn, Topic::ServerDown, "\"é\"\n\u{1b}"));
         let line = "{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warn\",\
                     \"event\":\"server_down\",\"message\":\"\\\"é\\\"\\n\\u001b\"}\n";
         assert_eq!(said(&json), [line]);
-        let text = Diagnostics::new(Level::Info, Format::Text);
+        let text = Diagnostics::new(Level::Info, LogFormat::Text);
         assert!(text.say_at(0, Level::Error, Topic::Reload, "no"));
         assert_eq!(said(&text), ["1970-01-01T00:00:00.000Z error: no\n"]);
         assert!(!text.say(Level::Debug, Topic::Start, "detail"));
@@ -191,7 +202,7 @@ mod tests {
 
     #[test]
     fn repeats_are_left_out_and_counted() {
-        let of = Diagnostics::new(Level::Info, Format::Text);
+        let of = Diagnostics::new(Level::Info, LogFormat::Text);
         let shown = (0..80).filter(|&at| of.say_at(at, Level::Warn, Topic::Broken, "x")).count();
         assert_eq!(shown, 50);
         assert!(of.say_at(80, Level::Warn, Topic::Zombie, "another topic"));
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded() {
-        let of = Diagnostics::new(Level::Info, Format::Text);
+        let of = Diagnostics::new(Level::Info, LogFormat::Text);
         for at in 0..2 * QUEUE_MAX as i64 {
             of.say_at(at * WINDOW_MS, Level::Warn, Topic::Broken, "x");
         }

@@ -1,27 +1,27 @@
 //! One access record as one line: JSON, or `key=value` text with the same keys.
 
-use super::Format;
 use super::line::Line;
 use super::names::Names;
+use crate::config::LogFormat;
 use std::time::Duration;
 use tidegate_core::event::{AccessRecord, Phase, Text, Who};
 
 struct Fields<'a, 'b> {
     line: &'a mut Line<'b>,
-    format: Format,
+    format: LogFormat,
     first: bool,
 }
 
 impl Fields<'_, '_> {
     fn key(&mut self, key: &str) {
         match (self.format, std::mem::replace(&mut self.first, false)) {
-            (Format::Json, true) => self.line.put(b"{\""),
-            (Format::Json, false) => self.line.put(b",\""),
-            (Format::Text, true) => {}
-            (Format::Text, false) => self.line.put(b" "),
+            (LogFormat::Json, true) => self.line.put(b"{\""),
+            (LogFormat::Json, false) => self.line.put(b",\""),
+            (LogFormat::Text, true) => {}
+            (LogFormat::Text, false) => self.line.put(b" "),
         }
         self.line.put(key.as_bytes());
-        self.line.put(if self.format == Format::Json { b"\":" } else { b"=" });
+        self.line.put(if self.format == LogFormat::Json { b"\":" } else { b"=" });
     }
 
     fn number(&mut self, key: &str, value: u64) {
@@ -51,7 +51,7 @@ impl Fields<'_, '_> {
 
     fn absent(&mut self, key: &str) {
         self.key(key);
-        self.line.put(if self.format == Format::Json { b"null" } else { b"-" });
+        self.line.put(if self.format == LogFormat::Json { b"null" } else { b"-" });
     }
 
     /// What a peer sent: escaped, and with an ellipsis where it was cut. Escaped text is ASCII,
@@ -78,7 +78,7 @@ impl Fields<'_, '_> {
 /// version; `unix_millis` is its start on the wall clock.
 pub(crate) fn access(
     line: &mut Line<'_>,
-    format: Format,
+    format: LogFormat,
     record: &AccessRecord,
     names: Option<&Names>,
     unix_millis: i64,
@@ -116,7 +116,7 @@ pub(crate) fn access(
         Some(timer) => fields.plain("timer", |line| line.put(timer.name().as_bytes())),
         None => fields.absent("timer"),
     }
-    line.put(if format == Format::Json { b"}\n" } else { b"\n" });
+    line.put(if format == LogFormat::Json { b"}\n" } else { b"\n" });
 }
 
 fn places(fields: &mut Fields<'_, '_>, record: &AccessRecord, names: Option<&Names>) {

@@ -18,74 +18,13 @@ pub(crate) use encode::access;
 pub(crate) use names::{Names, Versions};
 pub(crate) use ring::{RING_BYTES, RingWriter};
 
+use crate::config::{Level, LogConfig, LogFormat};
 use diagnostics::Diagnostics;
 use ring::Waker;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
-
-/// How lines look.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub enum Format {
-    /// One JSON object a line.
-    #[default]
-    Json,
-    /// `key=value` pairs.
-    Text,
-}
-
-/// How grave a diagnostic is.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Level {
-    /// Something does not work.
-    Error,
-    /// Something will not work, or was lost.
-    Warn,
-    /// What an operator wants to know of a healthy server.
-    #[default]
-    Info,
-    /// What an engineer wants to know.
-    Debug,
-}
-
-impl Level {
-    /// The name as the configuration and the logs spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        }
-    }
-}
-
-/// Where access records go.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Access {
-    /// Standard output.
-    #[default]
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Nowhere.
-    Off,
-    /// This file, which is appended to, and reopened when it was rotated (RUN-8).
-    File(PathBuf),
-}
-
-/// What the configuration says of the logs.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LogOptions {
-    /// Where access records go.
-    pub access: Access,
-    /// How the lines of both logs look.
-    pub format: Format,
-    /// Diagnostics of less weight are left out.
-    pub level: Level,
-}
 
 /// A handle to the logs; clones share them.
 #[derive(Clone)]
@@ -94,7 +33,7 @@ pub(crate) struct Log {
 }
 
 struct Shared {
-    options: LogOptions,
+    options: LogConfig,
     diagnostics: Diagnostics,
     waker: Arc<Waker>,
     reopen: AtomicBool,
@@ -111,7 +50,7 @@ impl Log {
     /// Opens the access log and starts the log thread. Returns a writer for each worker, or why
     /// the log cannot be opened.
     pub(crate) fn start(
-        options: LogOptions,
+        options: LogConfig,
         workers: usize,
     ) -> Result<(Log, Running, Vec<RingWriter>), String> {
         let sink = sink::Sink::open(&options.access)?;
@@ -143,7 +82,7 @@ impl Log {
         self.shared.waker.wake();
     }
 
-    pub(crate) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> LogFormat {
         self.shared.options.format
     }
 }

@@ -1,7 +1,7 @@
 //! Where access records end: a stream or a file, in large writes. Nothing here ever fails the
 //! server; what cannot be written is counted (RUN-8).
 
-use super::Access;
+use crate::config;
 use crate::serve::clock::Origin;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, open, stat};
@@ -44,12 +44,12 @@ fn explain(path: &Path, errno: Errno) -> String {
 
 impl Sink {
     /// Opens the log, or says why that is impossible.
-    pub(super) fn open(access: &Access) -> Result<Sink, String> {
+    pub(super) fn open(access: &config::Sink) -> Result<Sink, String> {
         let to = match access {
-            Access::Stdout => To::Stdout,
-            Access::Stderr => To::Stderr,
-            Access::Off => To::Nowhere,
-            Access::File(path) => {
+            config::Sink::Stdout => To::Stdout,
+            config::Sink::Stderr => To::Stderr,
+            config::Sink::Off => To::Nowhere,
+            config::Sink::File(path) => {
                 let fd = open_file(path).map_err(|errno| explain(path, errno))?;
                 To::File { path: path.clone(), fd, check: Time::ZERO }
             }

@@ -2,7 +2,8 @@
 
 use super::ring::Ring;
 use super::sink::{Sink, write_all};
-use super::{Level, Log, Topic};
+use super::{Log, Topic};
+use crate::config::Level;
 use crate::serve::clock::Origin;
 use rustix::fd::AsFd;
 use std::sync::Arc;

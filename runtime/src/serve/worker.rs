@@ -1,0 +1,366 @@
+//! One worker: one thread, one poll, one [`Proxy`] (RUN-4).
+
+use super::clock::{Clock, Origin};
+use super::kernel::{MioKernel, Wanted};
+use super::listen::{Bound, wanted};
+use super::log::{Log, Names, RingWriter, Topic, Versions, access};
+use super::supervise::Message;
+use crate::config::{Level, LogFormat};
+use mio::{Events, Poll, Token, Waker};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::time::Duration;
+use tidegate_core::config::{Config, Settings};
+use tidegate_core::event::Event;
+use tidegate_core::id::SocketId;
+use tidegate_core::input::{Readiness, SocketError};
+use tidegate_core::time::Time;
+use tidegate_core::{Proxy, drive};
+
+/// Events fetched at once.
+const EVENTS_MAX: usize = 1024;
+/// Messages that may wait for a worker; the supervisor sends one and waits for its answer.
+const CONTROL_MAX: usize = 4;
+/// How soon records that could not be handed over are offered again.
+const LOG_RETRY: Duration = Duration::from_millis(20);
+/// No socket has this token: its index would be the last of all.
+const WAKER: Token = Token(usize::MAX);
+
+/// What the supervisor tells a worker.
+pub(crate) enum Control {
+    /// Apply a configuration that was validated and bound before.
+    Apply(Box<Change>),
+    /// Stop gracefully (RUN-2).
+    Stop,
+}
+
+/// A configuration on its way to a worker.
+pub(crate) struct Change {
+    pub(crate) config: Arc<Config>,
+    pub(crate) names: Arc<Names>,
+    /// The worker's own sockets for the addresses that are new.
+    pub(crate) bound: Vec<Bound>,
+}
+
+/// What a worker tells the supervisor.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// An `Apply` was carried out, or, which validation should have prevented, refused.
+    Applied(Result<(), String>),
+    /// The graceful stop is complete; the drain deadline cut this many sessions.
+    Stopped { cut: usize },
+    /// A turn panicked; this many connections were closed (RUN-9).
+    Panicked { connections: usize },
+    /// The worker cannot go on.
+    Failed(String),
+}
+
+/// The supervisor's end of a worker.
+pub(crate) struct Handle {
+    control: SyncSender<Control>,
+    waker: Waker,
+}
+
+impl Handle {
+    /// Sends `control`; false if the worker is gone or does not listen.
+    pub(crate) fn tell(&self, control: Control) -> bool {
+        self.control.try_send(control).is_ok() && self.waker.wake().is_ok()
+    }
+}
+
+/// What a worker starts with.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) settings: Settings,
+    pub(crate) change: Change,
+    pub(crate) origin: Origin,
+    pub(crate) log: Log,
+    pub(crate) records: RingWriter,
+}
+
+/// What one turn does with the proxy. Production passes [`drive::turn`]; a test, a turn that
+/// panics.
+pub(crate) trait Turn: FnMut(&mut Proxy, &mut MioKernel, Time) -> bool {}
+impl<F: FnMut(&mut Proxy, &mut MioKernel, Time) -> bool> Turn for F {}
+
+/// A worker, before and while it runs.
+pub(crate) struct Worker<F> {
+    index: usize,
+    settings: Settings,
+    config: Arc<Config>,
+    names: Arc<Names>,
+    poll: Poll,
+    kernel: MioKernel,
+    clock: Clock,
+    control: Receiver<Control>,
+    reports: Sender<Message>,
+    log: Log,
+    format: LogFormat,
+    records: RingWriter,
+    versions: Versions,
+    version: u64,
+    stopping: bool,
+    turn: F,
+}
+
+/// Why a turn ended the loop.
+enum Ended {
+    Stopped { cut: usize },
+    Panicked,
+    Failed(String),
+}
+
+/// Starts a worker's thread with the production turn.
+pub(crate) fn spawn(start: Start, reports: Sender<Message>) -> std::io::Result<Handle> {
+    let (worker, handle) = Worker::new(start, reports, drive::turn::<MioKernel>)?;
+    let name = format!("worker-{}", worker.index);
+    std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+    Ok(handle)
+}
+
+impl<F: Turn> Worker<F> {
+    pub(crate) fn new(
+        start: Start,
+        reports: Sender<Message>,
+        turn: F,
+    ) -> std::io::Result<(Worker<F>, Handle)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let (sender, control) = sync_channel(CONTROL_MAX);
+        let mut kernel = MioKernel::new(poll.registry().try_clone()?);
+        let Change { config, names, bound } = start.change;
+        kernel.prepare(bound, wanted(&config));
+        let worker = Worker {
+            index: start.index,
+            settings: start.settings,
+            config,
+            names,
+            poll,
+            kernel,
+            clock: Clock::new(start.origin),
+            control,
+            reports,
+            format: start.log.format(),
+            log: start.log,
+            records: start.records,
+            versions: Versions::default(),
+            version: 0,
+            stopping: false,
+            turn,
+        };
+        Ok((worker, Handle { control: sender, waker }))
+    }
+
+    /// Serves until a graceful stop is complete, or nothing can be served any more.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            let ended = match self.new_proxy() {
+                Ok(mut proxy) => {
+                    let ended = self.serve(&mut proxy, &mut events);
+                    // What broke the proxy may break its end, too.
+                    let _ = catch_unwind(AssertUnwindSafe(move || drop(proxy)));
+                    ended
+                }
+                Err(ended) => ended,
+            };
+            let connections = self.kernel.restart();
+            let report = match ended {
+                Ended::Panicked => Report::Panicked { connections },
+                Ended::Stopped { cut } => Report::Stopped { cut },
+                Ended::Failed(why) => Report::Failed(why),
+            };
+            let goes_on = matches!(report, Report::Panicked { .. });
+            if !goes_on {
+                // Before the report: the process ends soon after it.
+                self.records.finish();
+                let _ = self.reports.send(Message::Worker(self.index, report));
+                return;
+            }
+            self.report(report);
+        }
+    }
+
+    fn report(&self, report: Report) {
+        // Fails only while the process is ending.
+        let _ = self.reports.send(Message::Worker(self.index, report));
+    }
+
+    /// A proxy with the configuration in force and a seed from the operating system (RUN-11).
+    fn new_proxy(&mut self) -> Result<Proxy, Ended> {
+        let mut seed = [0; 32];
+        let drawn = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
+        if drawn != Ok(seed.len()) {
+            return Err(Ended::Failed("the operating system gave no random seed".into()));
+        }
+        let settings = self.settings.clone();
+        let config = Config::clone(&self.config);
+        let stopping = self.stopping;
+        let made = catch_unwind(AssertUnwindSafe(move || {
+            let mut proxy = Proxy::new(settings, seed, config)?;
+            if stopping {
+                proxy.stop();
+            }
+            Ok(proxy)
+        }));
+        self.versions = Versions::default();
+        self.version = 0;
+        self.add_version();
+        match made {
+            Ok(Ok(proxy)) => Ok(proxy),
+            Ok(Err::<_, Vec<_>>(errors)) => Err(Ended::Failed(format!("refused: {errors:?}"))),
+            Err(_) => Err(Ended::Panicked),
+        }
+    }
+
+    /// The core counts its configurations from 1; so do the names.
+    fn add_version(&mut self) {
+        self.version += 1;
+        self.versions.push(self.version, Arc::clone(&self.names));
+    }
+
+    fn serve(&mut self, proxy: &mut Proxy, events: &mut Events) -> Ended {
+        // The first turn opens the listeners: nothing is awaited before it.
+        let mut wait = Some(Duration::ZERO);
+        loop {
+            if let Err(error) = self.poll.poll(events, wait)
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                return Ended::Failed(format!("the poll failed: {error}"));
+            }
+            match catch_unwind(AssertUnwindSafe(|| self.one_turn(proxy, events))) {
+                Ok(Ok(next)) => wait = next,
+                Ok(Err(ended)) => return ended,
+                Err(_) => return Ended::Panicked,
+            }
+        }
+    }
+
+    /// Hands events to the proxy and lets it work. Returns how long to wait for the next ones.
+    fn one_turn(&mut self, proxy: &mut Proxy, events: &Events) -> Result<Option<Duration>, Ended> {
+        let now = self.clock.read();
+        proxy.set_wall_clock(self.clock.unix_millis(now));
+        for event in events {
+            if event.token() == WAKER {
+                self.obey(proxy);
+                continue;
+            }
+            let readiness = Readiness {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                read_closed: event.is_read_closed(),
+                error: event.is_error(),
+            };
+            proxy.ready(SocketId::from_bits(event.token().0 as u64), readiness);
+        }
+        let mut work_left = (self.turn)(proxy, &mut self.kernel, now);
+        self.kernel.drop_unclaimed();
+        self.kernel.register_fresh(|id| {
+            proxy.failed(id, SocketError::Resources);
+            work_left = true;
+        });
+        let mut stopped = None;
+        while let Some(event) = proxy.poll_event() {
+            if let Event::Stopped { cut } = event {
+                stopped = Some(cut);
+            } else {
+                self.tell(&event);
+            }
+        }
+        if let Some(cut) = stopped {
+            return Err(Ended::Stopped { cut });
+        }
+        let flushed = self.records.flush();
+        if work_left {
+            return Ok(Some(Duration::ZERO));
+        }
+        let due = proxy.next_deadline().map_or(Time::NEVER, |(due, _)| due);
+        let wait = if due == Time::NEVER { None } else { Some(whole_millis(due.since(now))) };
+        Ok(if flushed { wait } else { Some(wait.unwrap_or(LOG_RETRY).min(LOG_RETRY)) })
+    }
+
+    /// Carries out what the supervisor said.
+    fn obey(&mut self, proxy: &mut Proxy) {
+        while let Ok(control) = self.control.try_recv() {
+            match control {
+                Control::Stop => {
+                    self.stopping = true;
+                    let none: Vec<Wanted> = Vec::new();
+                    self.kernel.prepare(Vec::new(), none);
+                    proxy.stop();
+                }
+                Control::Apply(change) => self.apply(proxy, *change),
+            }
+        }
+    }
+
+    fn apply(&mut self, proxy: &mut Proxy, change: Change) {
+        let Change { config, names, bound } = change;
+        if let Err(errors) = proxy.apply(Config::clone(&config)) {
+            // `bound` is dropped: the old configuration is in force as if nothing had happened.
+            self.report(Report::Applied(Err(format!("{errors:?}"))));
+            return;
+        }
+        // The listeners are opened by effects of the turn to come.
+        self.kernel.prepare(bound, wanted(&config));
+        (self.config, self.names) = (config, names);
+        self.add_version();
+        self.report(Report::Applied(Ok(())));
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let worker = self.index;
+        match event {
+            Event::Access(record) => {
+                let names = self.versions.get(record.version);
+                let start = self.clock.unix_millis(record.start);
+                let format = self.format;
+                self.records.record(|line| access(line, format, record, names, start));
+            }
+            Event::ServerDown { cluster, addr, backoff } => {
+                let text = format_args!(
+                    "worker {worker}: {cluster}/{addr} is down, left alone for {backoff:?}"
+                );
+                self.log.say(Level::Warn, Topic::ServerDown, text);
+            }
+            Event::ServerUp { cluster, addr } => {
+                let text = format_args!("worker {worker}: {cluster}/{addr} is up again");
+                self.log.say(Level::Info, Topic::ServerUp, text);
+            }
+            Event::AcceptPaused => {
+                let text = format_args!(
+                    "worker {worker}: short of descriptors or memory, accepting pauses; \
+                     see the limit with `prlimit --nofile --pid {}`",
+                    std::process::id()
+                );
+                self.log.say(Level::Warn, Topic::AcceptPaused, text);
+            }
+            Event::Zombie { session, state } => {
+                let text = format_args!(
+                    "worker {worker}: session {session} was forgotten in state {state} and is \
+                     closed; this is a bug of ours"
+                );
+                self.log.say(Level::Error, Topic::Zombie, text);
+            }
+            Event::Broken { session, what } => {
+                let text = format_args!(
+                    "worker {worker}: session {session} is broken ({what}) and is closed; this \
+                     is a bug of ours"
+                );
+                self.log.say(Level::Error, Topic::Broken, text);
+            }
+            // The loop looks for it itself.
+            Event::Stopped { .. } => {}
+        }
+    }
+}
+
+/// `span` in whole milliseconds, rounded up: a poll that returned too early would spin.
+fn whole_millis(span: Duration) -> Duration {
+    let millis = span.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;
