@@ -58,3 +58,39 @@ fn set(limit: u64) -> rustix::io::Result<()> {
     };
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RUN-6
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_goes() {
+        let reached = raise_open_files(1).expect("66 files");
+        let now = getrlimit(Resource::Nofile);
+        assert_eq!(now.current, now.maximum);
+        assert_eq!(or_unlimited(now.current), reached);
+    }
+
+    // RUN-6
+    #[test]
+    fn a_limit_that_is_too_low_refuses_and_says_what_to_type() {
+        let limit = or_unlimited(getrlimit(Resource::Nofile).maximum);
+        // No kernel has room for so many files.
+        let error = raise_open_files(5_000_000_000).expect_err("refused");
+        assert!(error.limit <= limit);
+        let text = TooFewFiles { max_connections: 600, limit: 1024 }.to_string();
+        assert!(text.contains("needs 1264 open files, and the limit is 1024"), "{text}");
+        assert!(text.contains("`ulimit -n 1264`"), "{text}");
+        assert!(text.ends_with("set max_connections = 480"), "{text}");
+    }
+
+    // RUN-7: SIGPIPE is ignored from before main on.
+    #[test]
+    fn writing_to_a_closed_pipe_is_an_error_and_no_death() {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = u64::from_str_radix(ignored.expect("a line").trim(), 16).expect("hex");
+        assert_ne!(ignored & (1 << (13 - 1)), 0);
+    }
+}

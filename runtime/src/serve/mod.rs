@@ -55,8 +55,7 @@ fn try_run(source: Source) -> Result<u8, String> {
     let refused = |diagnostics: Vec<Diagnostic>| {
         format!("the configuration is refused\n{}", explain(&diagnostics))
     };
-    let mut in_force = reader().map_err(refused)?;
-    in_force.settings.access_records = in_force.log.access != crate::config::Sink::Off;
+    let in_force = reader().map_err(refused)?;
     let files = limits::raise_open_files(in_force.settings.max_connections);
     let files = files.map_err(|error| error.to_string())?;
     let bound = listen::bind_all(&in_force.config, &[], in_force.workers).map_err(|errors| {

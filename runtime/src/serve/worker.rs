@@ -222,9 +222,9 @@ impl<F: Turn> Worker<F> {
 
     fn serve(&mut self, proxy: &mut Proxy, events: &mut Events) -> Ended {
         // The first turn opens the listeners: nothing is awaited before it.
-        let mut wait = Some(Duration::ZERO);
+        let mut wait = Duration::ZERO;
         loop {
-            if let Err(error) = self.poll.poll(events, wait)
+            if let Err(error) = self.poll.poll(events, Some(wait))
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
                 return Ended::Failed(format!("the poll failed: {error}"));
@@ -238,7 +238,7 @@ impl<F: Turn> Worker<F> {
     }
 
     /// Hands events to the proxy and lets it work. Returns how long to wait for the next ones.
-    fn one_turn(&mut self, proxy: &mut Proxy, events: &Events) -> Result<Option<Duration>, Ended> {
+    fn one_turn(&mut self, proxy: &mut Proxy, events: &Events) -> Result<Duration, Ended> {
         let now = self.clock.read();
         proxy.set_wall_clock(self.clock.unix_millis(now));
         for event in events {
@@ -257,7 +257,7 @@ impl<F: Turn> Worker<F> {
         let mut work_left = (self.turn)(proxy, &mut self.kernel, now);
         self.kernel.drop_unclaimed();
         self.kernel.register_fresh(|id| {
-            proxy.failed(id, SocketError::Resources);
+            proxy.failed(id, SocketError::Resources, false);
             work_left = true;
         });
         let mut stopped = None;
@@ -273,11 +273,11 @@ impl<F: Turn> Worker<F> {
         }
         let flushed = self.records.flush();
         if work_left {
-            return Ok(Some(Duration::ZERO));
+            return Ok(Duration::ZERO);
         }
-        let due = proxy.next_deadline().map_or(Time::NEVER, |(due, _)| due);
-        let wait = if due == Time::NEVER { None } else { Some(whole_millis(due.since(now))) };
-        Ok(if flushed { wait } else { Some(wait.unwrap_or(LOG_RETRY).min(LOG_RETRY)) })
+        let (due, _) = proxy.next_deadline();
+        let wait = whole_millis(due.since(now));
+        Ok(if flushed { wait } else { wait.min(LOG_RETRY) })
     }
 
     /// Carries out what the supervisor said.

@@ -132,11 +132,6 @@ impl MioKernel {
         self.fresh.clear();
     }
 
-    /// How many sockets are open, listeners included.
-    pub(crate) fn open(&self) -> usize {
-        self.table.open()
-    }
-
     fn fd(&self, id: SocketId) -> Result<BorrowedFd<'_>, SocketError> {
         self.table.get(id).ok_or(SocketError::Other)
     }

@@ -22,22 +22,15 @@ pub(super) struct Removed {
 #[derive(Default)]
 pub(super) struct Table {
     entries: Vec<Entry>,
-    open: usize,
 }
 
 impl Table {
-    /// How many sockets are open, listeners included.
-    pub(super) fn open(&self) -> usize {
-        self.open
-    }
-
     /// Puts `fd` under `id`. Whatever an earlier tenant left behind is closed.
     pub(super) fn insert(&mut self, id: SocketId, fd: OwnedFd, listener: bool) {
         if self.entries.len() <= id.index() {
             self.entries.resize_with(id.index() + 1, Entry::default);
         }
         let entry = &mut self.entries[id.index()];
-        self.open += usize::from(entry.fd.is_none());
         *entry = Entry { generation: id.generation(), fd: Some(fd), registered: false, listener };
     }
 
@@ -71,17 +64,12 @@ impl Table {
             return None;
         }
         let fd = entry.fd.take()?;
-        self.open -= 1;
         Some(Removed { fd, listener: entry.listener })
     }
 
     /// Takes every connection out, and leaves the listeners.
     pub(super) fn drain_connections(&mut self) -> impl Iterator<Item = OwnedFd> + '_ {
-        let open = &mut self.open;
-        self.entries.iter_mut().filter(|entry| !entry.listener).filter_map(|entry| {
-            let fd = entry.fd.take()?;
-            *open -= 1;
-            Some(fd)
-        })
+        let entries = self.entries.iter_mut();
+        entries.filter(|entry| !entry.listener).filter_map(|entry| entry.fd.take())
     }
 }

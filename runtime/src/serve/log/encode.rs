@@ -120,7 +120,7 @@ pub(crate) fn access(
 }
 
 fn places(fields: &mut Fields<'_, '_>, record: &AccessRecord, names: Option<&Names>) {
-    fields.name("listener", names.and_then(|names| names.listener(record.listener)));
+    fields.name("listener", names.zip(record.listener).and_then(|(names, of)| names.listener(of)));
     fields.name("route", names.zip(record.route).and_then(|(names, of)| names.route(of)));
     fields.name("cluster", names.zip(record.cluster).and_then(|(names, of)| names.cluster(of)));
     let server = names.zip(record.cluster.zip(record.server));
