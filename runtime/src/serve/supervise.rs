@@ -134,7 +134,10 @@ impl Supervisor {
                 None
             }
             Report::Stopped { cut } => self.stopped(cut),
-            Report::Panicked { connections } => self.panicked(worker, connections),
+            Report::Panicked { connections } => {
+                let now = self.origin.time();
+                self.panicked(now, worker, connections)
+            }
             Report::Failed(why) => {
                 let text = format_args!("worker {worker} cannot go on: {why}");
                 self.log.say(Level::Error, Topic::Panic, text);
@@ -159,8 +162,7 @@ impl Supervisor {
         Some(0)
     }
 
-    fn panicked(&mut self, worker: usize, connections: usize) -> Option<u8> {
-        let now = self.origin.time();
+    fn panicked(&mut self, now: Time, worker: usize, connections: usize) -> Option<u8> {
         let panics = &mut self.state.panics;
         while panics.front().is_some_and(|&at| now.since(at) > PANIC_WINDOW) {
             panics.pop_front();

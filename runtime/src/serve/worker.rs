@@ -101,6 +101,10 @@ pub(crate) struct Worker<F> {
     versions: Versions,
     version: u64,
     stopping: bool,
+    /// The supervisor waits for the answer to an `Apply`.
+    applying: bool,
+    /// Look for messages whether or not the waker says so: a panic loses its event.
+    look: bool,
     turn: F,
 }
 
@@ -147,6 +151,8 @@ impl<F: Turn> Worker<F> {
             versions: Versions::default(),
             version: 0,
             stopping: false,
+            applying: false,
+            look: true,
             turn,
         };
         Ok((worker, Handle { control: sender, waker }))
@@ -207,8 +213,14 @@ impl<F: Turn> Worker<F> {
         self.versions = Versions::default();
         self.version = 0;
         self.add_version();
+        self.look = true;
         match made {
-            Ok(Ok(proxy)) => Ok(proxy),
+            Ok(Ok(proxy)) => {
+                if std::mem::take(&mut self.applying) {
+                    self.report(Report::Applied(Ok(())));
+                }
+                Ok(proxy)
+            }
             Ok(Err::<_, Vec<_>>(errors)) => Err(Ended::Failed(format!("refused: {errors:?}"))),
             Err(_) => Err(Ended::Panicked),
         }
@@ -243,7 +255,7 @@ impl<F: Turn> Worker<F> {
         proxy.set_wall_clock(self.clock.unix_millis(now));
         for event in events {
             if event.token() == WAKER {
-                self.obey(proxy);
+                self.look = true;
                 continue;
             }
             let readiness = Readiness {
@@ -253,6 +265,9 @@ impl<F: Turn> Worker<F> {
                 error: event.is_error(),
             };
             proxy.ready(SocketId::from_bits(event.token().0 as u64), readiness);
+        }
+        if std::mem::take(&mut self.look) {
+            self.obey(proxy);
         }
         let mut work_left = (self.turn)(proxy, &mut self.kernel, now);
         self.kernel.drop_unclaimed();
@@ -297,14 +312,21 @@ impl<F: Turn> Worker<F> {
 
     fn apply(&mut self, proxy: &mut Proxy, change: Change) {
         let Change { config, names, bound } = change;
-        if let Err(errors) = proxy.apply(Config::clone(&config)) {
-            // `bound` is dropped: the old configuration is in force as if nothing had happened.
+        // Everything is in its place before the proxy hears of it: should it panic, the next one
+        // begins with the new configuration, as the other workers do.
+        self.kernel.prepare(bound, wanted(&config));
+        let old = std::mem::replace(&mut self.config, Arc::clone(&config));
+        let old_names = std::mem::replace(&mut self.names, names);
+        self.applying = true;
+        let outcome = proxy.apply(Config::clone(&config));
+        self.applying = false;
+        if let Err(errors) = outcome {
+            // The new sockets are dropped at the end of the turn, unclaimed.
+            self.kernel.prepare(Vec::new(), wanted(&old));
+            (self.config, self.names) = (old, old_names);
             self.report(Report::Applied(Err(format!("{errors:?}"))));
             return;
         }
-        // The listeners are opened by effects of the turn to come.
-        self.kernel.prepare(bound, wanted(&config));
-        (self.config, self.names) = (config, names);
         self.add_version();
         self.report(Report::Applied(Ok(())));
     }
@@ -353,6 +375,14 @@ impl<F: Turn> Worker<F> {
             // The loop looks for it itself.
             Event::Stopped { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+impl<F: Turn> Worker<F> {
+    /// What the supervisor said, for tests that play the worker.
+    pub(crate) fn next_control(&self) -> Option<Control> {
+        self.control.try_recv().ok()
     }
 }
 

@@ -114,21 +114,26 @@ impl Demo {
     }
 
     fn serve(&mut self, token: usize) {
-        let Some(connection) = self.connections.get_mut(&token) else { return };
         let mut orders = Vec::new();
-        if !connection.progress(&mut orders) {
-            self.connections.remove(&token);
-        }
-        for order in orders {
-            self.obey(order);
+        while let Some(connection) = self.connections.get_mut(&token) {
+            if !connection.progress(&mut orders) {
+                self.connections.remove(&token);
+            }
+            if orders.is_empty() {
+                return;
+            }
+            for order in orders.drain(..) {
+                self.obey(order, token);
+            }
         }
     }
 
-    fn obey(&mut self, order: Order) {
+    /// Carries out what the connection `from` was asked for, and will confirm.
+    fn obey(&mut self, order: Order, from: usize) {
         match order {
             Order::Kill(origin) => {
                 self.origins[origin].listener = None;
-                self.connections.retain(|_, connection| connection.origin != origin);
+                self.connections.retain(|&token, of| of.origin != origin || token == from);
             }
             Order::Start(origin) => {
                 let addr = self.origins[origin].addr;
@@ -142,7 +147,8 @@ impl Demo {
 }
 
 impl Connection {
-    /// Reads, answers and writes until it would block; false when the connection has ended.
+    /// Reads, answers and writes until it would block, or there are orders to carry out before
+    /// they are confirmed; false when the connection has ended.
     fn progress(&mut self, orders: &mut Vec<Order>) -> bool {
         let mut chunk = [0; 16 * 1024];
         loop {
@@ -160,6 +166,9 @@ impl Connection {
                 Ok(n) => {
                     if !self.take(&chunk[..n], orders) {
                         return false;
+                    }
+                    if !orders.is_empty() {
+                        return true;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -210,9 +219,6 @@ impl Connection {
         self.out.extend_from_slice(head.as_bytes());
         if !request.is_head() {
             self.out.extend_from_slice(body.as_bytes());
-        }
-        if self.close {
-            self.flush();
         }
     }
 
