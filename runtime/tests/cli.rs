@@ -203,6 +203,37 @@ fn no_route_is_a_no() {
 }
 
 #[test]
+fn what_would_be_served_is_printed() {
+    let directory = directory("serve", SITE);
+    let file = tidegate(&directory, &["serve", "--print-config"]);
+    assert_eq!(file.status.code(), Some(0), "{}", stderr(&file));
+    assert_eq!(stdout(&file), SITE);
+    let quick = ["serve", "--from", "127.0.0.1:8080", "--to", "127.0.0.1:9001", "[::1]:9002"];
+    for arguments in [&["serve", "--demo"][..], &quick] {
+        let output = tidegate(&directory, &[arguments, &["--print-config"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        std::fs::write(directory.join("made.toml"), &output.stdout).unwrap();
+        let check = tidegate(&directory, &["check", "-c", "made.toml"]);
+        assert_eq!(check.status.code(), Some(0), "{}", stderr(&check));
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_refused() {
+    let directory = directory("unserved", &SITE.replace("to = \"app\"", "to = \"ap\""));
+    for more in [&["--print-config"][..], &[]] {
+        let output = tidegate(&directory, &[&["serve"], more].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("error[TG003]"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("next: tidegate explain TG003"));
+    }
+    let quick = ["serve", "--from", ":8080", "--to", "a b", "--print-config"];
+    let output = tidegate(&directory, &quick);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output).matches("error[TG010]").count(), 2);
+}
+
+#[test]
 fn diagnostics_are_explained() {
     let directory = directory("explain", "");
     let output = tidegate(&directory, &["explain", "tg003"]);
@@ -222,7 +253,7 @@ fn the_manual_and_completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = tidegate(&directory, &["completions", shell]);
         assert_eq!(output.status.code(), Some(0));
-        for command in ["check", "route", "explain"] {
+        for command in ["serve", "check", "route", "explain"] {
             assert!(stdout(&output).contains(command), "{shell}");
         }
     }
@@ -241,6 +272,10 @@ fn misuse_is_refused_with_the_next_command() {
         &["check", "--frobnicate"],
         &["check", "--format", "xml"],
         &["route", "GET"],
+        &["serve", "--demo", "-c", "x.toml"],
+        &["serve", "--demo", "--from", "127.0.0.1:1", "--to", "127.0.0.1:2"],
+        &["serve", "--from", "127.0.0.1:1"],
+        &["serve", "--to", "127.0.0.1:1"],
         &["route", "GET", "a.example"],
         &["explain"],
     ];

@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod output;
 mod route;
+mod serve;
 
 use crate::config::DEFAULT_FILE;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve until a signal ends it: TERM and INT stop gracefully, HUP reads the file again
+    Serve(ServeArgs),
     /// Show every mistake in a configuration at once
     Check(CheckArgs),
     /// Show which listener, route and cluster a request takes, and why the others lost
@@ -50,6 +53,24 @@ struct ConfigFile {
     /// The configuration file
     #[arg(short = 'c', long = "config", value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Serve a demo on 127.0.0.1:8080, before three built-in servers
+    #[arg(long, conflicts_with_all = ["config", "from"])]
+    demo: bool,
+    /// Listen on this address, without a file
+    #[arg(long, value_name = "ADDR", requires = "to", conflicts_with = "config")]
+    from: Option<String>,
+    /// Pass requests on to these servers
+    #[arg(long, value_name = "HOST:PORT", requires = "from", num_args = 1..)]
+    to: Vec<String>,
+    /// Print the configuration instead of serving it
+    #[arg(long)]
+    print_config: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,6 +112,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     match cli.command {
+        Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Route(args) => route::run(&args),
         Command::Explain { code } => explain::run(&code),
