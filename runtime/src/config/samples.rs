@@ -32,12 +32,17 @@ to = \"demo\"
     )
 }
 
+/// Connections of a proxy without a file: with their servers' they fit into 4096 descriptors,
+/// which any machine gives, and a first try is not refused (RUN-6).
+const QUICK_CONNECTIONS: usize = 2000;
+
 /// One listener on `from` before the servers `to`, as `serve --from ADDR --to HOST:PORT...` asks.
 /// What cannot be an address is reported when the text is loaded.
 pub fn quick_config(from: &str, to: &[String]) -> String {
     let servers: Vec<String> = to.iter().map(|server| quote(server)).collect();
     format!(
-        "[listener.from]\nbind = {}\n\n[cluster.to]\nservers = [{}]\n\n[[route]]\nto = \"to\"\n",
+        "max_connections = {QUICK_CONNECTIONS}\n\n[listener.from]\nbind = {}\n\n\
+         [cluster.to]\nservers = [{}]\n\n[[route]]\nto = \"to\"\n",
         quote(from),
         servers.join(", ")
     )
