@@ -4,7 +4,7 @@ use crate::accept::AcceptQueue;
 use crate::backend::balance::ServerLoad;
 use crate::backend::{Back, BackId, ServerState};
 use crate::buffer::Pool;
-use crate::config::{Config, ConfigError, Settings};
+use crate::config::{Compiled, Config, ConfigError, Settings};
 use crate::deadline::Deadlines;
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Timer};
@@ -110,10 +110,16 @@ impl Proxy {
         seed: [u8; 32],
         config: Config,
     ) -> Result<Proxy, Vec<ConfigError>> {
+        let compiled = Compiled::new(config, &settings)?;
+        Ok(Proxy::with_compiled(settings, seed, compiled))
+    }
+
+    /// Like [`Proxy::new`], with a configuration that was compiled elsewhere.
+    pub fn with_compiled(settings: Settings, seed: [u8; 32], compiled: Compiled) -> Proxy {
         let seeds = Seeds::new(seed);
         let sessions_max = settings.max_connections;
         let mut versions = Slots::with_capacity(2);
-        let empty = Version::empty()?;
+        let empty = Version::empty();
         let current = versions.insert(empty);
         let mut proxy = Proxy {
             now: Time::ZERO,
@@ -154,9 +160,9 @@ impl Proxy {
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
             settings,
         };
-        proxy.apply(config)?;
+        proxy.install(compiled);
         proxy.counters.applied = 0;
-        Ok(proxy)
+        proxy
     }
 
     /// The wall clock in milliseconds since the Unix epoch; for Date fields only, so that a jump

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::input::Address;
 use crate::listen::{Listen, ListenId};
 use crate::proxy::Proxy;
+use crate::route::Router;
 use crate::session::SessionId;
 use crate::session::state::State;
 use crate::sockets::{Ops, Owner};
@@ -31,6 +32,7 @@ impl Proxy {
     /// and compiled before: nothing can fail.
     pub fn install(&mut self, compiled: Compiled) {
         let Compiled { config, router } = compiled;
+        let router = Router::clone(&router);
         let clusters = self.view_clusters(&config);
         let indices: BTreeMap<&str, u32> = config
             .clusters

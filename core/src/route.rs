@@ -28,7 +28,9 @@ const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Rules of a host that are looked at one by one; more get an index.
 const FEW: usize = 8;
 
-/// The routes of one configuration, ready for lookups.
+/// The routes of one configuration, ready for lookups. Workers clone it: a lookup shares nothing,
+/// not even the scratch space of a regular expression.
+#[derive(Clone, Default)]
 pub struct Router {
     exact: Hosts,
     wildcard: Hosts,
@@ -38,7 +40,7 @@ pub struct Router {
 }
 
 /// What rules refer to by index.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Parts {
     regexes: Vec<Regex>,
     method_sets: Vec<Vec<Box<[u8]>>>,

@@ -1,9 +1,10 @@
 //! Versions of the configuration: each request sees one from its start to its end (RUN-1).
 
 use crate::backend::ServerId;
-use crate::config::{AnswerBody, Config, ConfigError, Timeouts};
+use crate::config::{AnswerBody, Config, Timeouts};
 use crate::id::Id;
 use crate::route::Router;
+use std::sync::Arc;
 
 /// Names a version while somebody uses it.
 pub(crate) type VersionId = Id<Version>;
@@ -12,7 +13,7 @@ pub(crate) type VersionId = Id<Version>;
 pub(crate) struct Version {
     /// Counts up from 1 with each `apply`.
     pub(crate) serial: u64,
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) router: Router,
     /// For each cluster of the configuration.
     pub(crate) clusters: Vec<ClusterView>,
@@ -41,17 +42,16 @@ pub(crate) struct StickyView {
 
 impl Version {
     /// A version without anything, in force before the first configuration is applied.
-    pub(crate) fn empty() -> Result<Version, Vec<ConfigError>> {
-        let config = Config::default();
-        Ok(Version {
+    pub(crate) fn empty() -> Version {
+        Version {
             serial: 0,
-            router: Router::new(&config)?,
-            config,
+            router: Router::default(),
+            config: Arc::default(),
             clusters: Vec::new(),
             clusters_of_routes: Vec::new(),
             listeners: Vec::new(),
             users: 1,
-        })
+        }
     }
 
     /// The timeouts of the listener at `index`, or the global ones if it is gone.

@@ -2,12 +2,16 @@
 
 use super::{Config, ConfigError, Settings, validate};
 use crate::route::Router;
+use std::sync::Arc;
 
 /// A valid configuration and its compiled routes. Compiling 100,000 routes takes some 200 ms,
 /// which a worker that serves traffic does not have (RUN-5): make it elsewhere.
+///
+/// Cheap to clone: workers share the configuration and its routes, which never change.
+#[derive(Clone)]
 pub struct Compiled {
-    pub(crate) config: Config,
-    pub(crate) router: Router,
+    pub(crate) config: Arc<Config>,
+    pub(crate) router: Arc<Router>,
 }
 
 impl Compiled {
@@ -21,7 +25,7 @@ impl Compiled {
             return Err(errors);
         }
         let router = Router::new(&config)?;
-        Ok(Compiled { config, router })
+        Ok(Compiled { config: Arc::new(config), router: Arc::new(router) })
     }
 
     /// The configuration.

@@ -12,7 +12,7 @@
 use super::bytes::{Reader, put_len};
 
 /// A table that can be looked up.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Hosts {
     /// Where the records of each bucket begin, and where the last ones end. Empty without names.
     starts: Vec<u32>,

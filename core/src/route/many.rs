@@ -14,6 +14,7 @@ use std::ops::Range;
 const NONE: u32 = u32::MAX;
 
 /// The index of one host.
+#[derive(Clone)]
 pub(super) struct Many {
     /// In the order of ROUTE-2: those of one path rule lie side by side.
     rules: Vec<Rule>,
@@ -25,6 +26,7 @@ pub(super) struct Many {
     paths: Vec<u8>,
 }
 
+#[derive(Clone)]
 struct Node {
     path: Range<u32>,
     /// The longest other path that this one begins with.
