@@ -54,11 +54,9 @@ pub fn write_answer(out: &mut Vec<u8>, answer: &Answer<'_>) {
     let mut status = itoa::Buffer::new();
     let status = status.format(answer.status).as_bytes();
     let reason = reason(answer.status).as_bytes();
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status);
-    out.push(b' ');
-    out.extend_from_slice(reason);
-    out.extend_from_slice(b"\r\nDate: ");
+    for part in [b"HTTP/1.1 ", status, b" ", reason, b"\r\nDate: "] {
+        out.extend_from_slice(part);
+    }
     write_date(out, answer.unix_millis);
     out.extend_from_slice(b"\r\n");
     let id = answer.request_id.map(write::hex_digits);
@@ -74,19 +72,12 @@ pub fn write_answer(out: &mut Vec<u8>, answer: &Answer<'_>) {
     if answer.status >= 400 {
         out.extend_from_slice(b"Cache-Control: no-store\r\n");
     }
-    let (before, between, after): (&[u8], &[u8], &[u8]) = match (answer.json, &id) {
-        (true, Some(_)) => (br#"{"status":"#, br#"","request_id":""#, b"\"}\n"),
-        (true, None) => (br#"{"status":"#, b"", b"\"}\n"),
-        (false, Some(_)) => (b"<!doctype html>\n<title>", b"</title>\n<p>Request ", b"</p>\n"),
-        (false, None) => (b"<!doctype html>\n<title>", b"</title>\n", b""),
-    };
-    let words = if answer.json { br#","error":""#.as_slice() } else { b" " };
-    let id = id.as_ref().map_or(b"".as_slice(), |id| id);
-    let default: [&[u8]; 7] = [before, status, words, reason, between, id, after];
+    let id = id.as_ref().map(|id| id.as_slice());
+    let (json, html) = (json_body(status, reason, id), html_body(status, reason, id));
     let (content_type, body): (_, &[&[u8]]) = match answer.replacement {
         Some(body) => (body.content_type.as_bytes(), &[&body.bytes]),
-        None if answer.json => (b"application/json".as_slice(), &default),
-        None => (b"text/html; charset=utf-8".as_slice(), &default),
+        None if answer.json => (b"application/json".as_slice(), &json),
+        None => (b"text/html; charset=utf-8".as_slice(), &html),
     };
     let has_body = !matches!(answer.status, 100..=199 | 204 | 304);
     if has_body {
@@ -101,6 +92,26 @@ pub fn write_answer(out: &mut Vec<u8>, answer: &Answer<'_>) {
             out.extend_from_slice(part);
         }
     }
+}
+
+/// The parts of a default body in JSON. No reason phrase needs escaping.
+fn json_body<'a>(status: &'a [u8], reason: &'a [u8], id: Option<&'a [u8]>) -> [&'a [u8]; 7] {
+    let head: &[u8] = br#"{"status":"#;
+    let middle: &[u8] = br#","error":""#;
+    match id {
+        Some(id) => [head, status, middle, reason, br#"","request_id":""#, id, b"\"}\n"],
+        None => [head, status, middle, reason, b"", b"", b"\"}\n"],
+    }
+}
+
+/// The parts of a default body in HTML. No reason phrase needs escaping.
+fn html_body<'a>(status: &'a [u8], reason: &'a [u8], id: Option<&'a [u8]>) -> [&'a [u8]; 12] {
+    let head: &[u8] = b"<!doctype html>\n<title>";
+    let middle: &[u8] = b"</title>\n<p>";
+    let (before, after): (&[u8], &[u8]) =
+        if id.is_some() { (b"<p>Request ", b"</p>\n") } else { (b"", b"") };
+    let id = id.unwrap_or_default();
+    [head, status, b" ", reason, middle, status, b" ", reason, b"</p>\n", before, id, after]
 }
 
 /// Appends the URL that a redirect leads to: the request's own with parts replaced (ROUTE-1).

@@ -152,6 +152,7 @@ impl<'a> Request<'a, '_> {
         let mut codings = Codings::default();
         let mut connection = Connection::default();
         let mut host = None;
+        let mut expect = None;
         for (index, field) in self.fields.iter().enumerate() {
             let Some(found) = recognise(field.name.as_bytes()) else { continue };
             if !found.plain {
@@ -168,8 +169,9 @@ impl<'a> Request<'a, '_> {
                 }
                 Known::Expect if self.minor == 0 => {}
                 Known::Expect => {
-                    self.expects_continue |=
-                        trim(field.value).eq_ignore_ascii_case(b"100-continue");
+                    if trim(field.value).eq_ignore_ascii_case(b"100-continue") {
+                        expect = Some(index);
+                    }
                     continue;
                 }
                 Known::Accept => {
@@ -197,6 +199,8 @@ impl<'a> Request<'a, '_> {
             (false, None) => Framing::None,
         };
         self.persistent = connection.persists(self.minor);
+        // An Expect that Connection names ends here: nobody will answer it.
+        self.expects_continue = expect.is_some_and(|index| !self.dropped.contains(index));
         match host {
             Some(host) if host::is_valid(host) => self.authority = host,
             Some(_) => return Err(Refusal::HostInvalid),

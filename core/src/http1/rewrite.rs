@@ -127,15 +127,28 @@ fn write_cookies(
         if replaced || !pairs(field).any(|pair| is_named(pair, name)) {
             continue;
         }
-        let mut rest = pairs(field).filter(|pair| !is_named(pair, name));
-        let Some(first) = rest.next() else { continue };
+        // What stays keeps its own separators, so that a line never grows.
+        let begin = out.len();
         out.extend_from_slice(b"Cookie: ");
-        out.extend_from_slice(first);
-        for pair in rest {
-            out.extend_from_slice(b"; ");
-            out.extend_from_slice(pair);
+        let mut is_empty = true;
+        for pair in field.value.split(|&byte| byte == b';') {
+            let trimmed = trim(pair);
+            if trimmed.is_empty() || is_named(trimmed, name) {
+                continue;
+            }
+            if is_empty {
+                out.extend_from_slice(trimmed);
+            } else {
+                out.push(b';');
+                out.extend_from_slice(pair);
+            }
+            is_empty = false;
         }
-        out.extend_from_slice(b"\r\n");
+        if is_empty {
+            out.truncate(begin);
+        } else {
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 
