@@ -30,6 +30,9 @@ impl Proxy {
             return self.close_socket(socket, Close::Normal);
         };
         if self.queue.is_full() {
+            self.admit();
+        }
+        if self.queue.is_full() {
             self.counters.queue_overflow += 1;
             return self.close_socket(socket, Close::Normal);
         }
@@ -98,6 +101,7 @@ impl Proxy {
             idle_next: None,
             is_idle_listed: false,
             linger_left: 0,
+            broken: false,
         });
         if self.stopping {
             self.arm_drain(id);

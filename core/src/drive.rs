@@ -159,6 +159,9 @@ impl Proxy {
         if self.vacancy {
             self.admit();
         }
+        if self.pool.contended {
+            self.serve_waiters();
+        }
         self.sockets.next_step()
     }
 

@@ -258,7 +258,7 @@ pub enum Event {
     Broken {
         /// Serial number of the session.
         session: u64,
-        /// What did not add up.
+        /// The state in which an illegal move was tried.
         what: &'static str,
     },
     /// A graceful stop is complete: nothing is left, or the `drain` deadline cut `cut` sessions.

@@ -14,11 +14,12 @@ pub enum SocketError {
     Refused,
     /// The peer reset the connection (ECONNRESET, EPIPE).
     Reset,
-    /// No way to the address (ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL and the like).
+    /// No way to the address (ENETUNREACH, EHOSTUNREACH and the like).
     Unreachable,
     /// The kernel gave up on the peer (ETIMEDOUT).
     TimedOut,
-    /// This machine is short of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+    /// This machine is short of descriptors, memory or local ports (EMFILE, ENFILE, ENOBUFS,
+    /// ENOMEM, EADDRNOTAVAIL): no fault of the peer's.
     Resources,
     /// Anything else; the connection is unusable.
     Other,

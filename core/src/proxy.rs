@@ -84,6 +84,7 @@ pub struct Proxy {
     pub(crate) accept_resumes: Option<Time>,
     pub(crate) zombie_check: Time,
     pub(crate) stopping: bool,
+    pub(crate) stop_began: Time,
     /// Serial number of the last session that was live when the stop began.
     pub(crate) stopped_at_serial: u64,
     pub(crate) stop_told: bool,
@@ -147,6 +148,7 @@ impl Proxy {
             accept_resumes: None,
             zombie_check: Time::ZERO.deadline(settings.zombie_check_interval),
             stopping: false,
+            stop_began: Time::ZERO,
             stopped_at_serial: 0,
             stop_told: false,
             drain_cut: 0,
@@ -191,10 +193,10 @@ impl Proxy {
         if let Owner::Front(session) = owner {
             if readiness.error {
                 self.front_failed(session, SocketError::Reset);
-            } else if readiness.read_closed {
-                self.front_read_closed(session);
             }
-            self.settle(session, Moved::Nobody);
+            if readiness.error || readiness.read_closed {
+                self.settle(session, Moved::Nobody);
+            }
         }
     }
 
@@ -340,6 +342,7 @@ impl Proxy {
             ResponsePhase::Interim => {
                 x.phase = ResponsePhase::Head;
                 if x.response.input_len() > 0 {
+                    x.response.gather_head(&mut self.pool);
                     self.scan_response(id);
                 }
             }
@@ -392,18 +395,7 @@ impl Proxy {
         }
     }
 
-    /// A connect succeeded without a byte being written yet.
-    pub fn connected(&mut self, id: SocketId) {
-        if let Some(Owner::Back(back)) = self.sockets.get(id).map(|socket| socket.owner)
-            && !self.backs[back].idle
-        {
-            let session = self.backs[back].session;
-            self.back_connected(session);
-            self.settle(session, Moved::Back);
-        }
-    }
-
-    /// The connection of `session` was lost while nothing was read or written.
+    /// The `connect` timer of the session fired.
     pub(crate) fn connect_timed_out(&mut self, session: SessionId) {
         self.back_lost(session, Fault::TimedOut);
     }

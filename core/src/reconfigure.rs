@@ -193,6 +193,7 @@ impl Proxy {
             return;
         }
         self.stopped_at_serial = self.session_serial;
+        self.stop_began = self.now;
         for index in 0..self.listens.high_water() {
             if let Some((id, _)) = self.listens.at(index) {
                 self.retire_listener(id);
@@ -211,9 +212,9 @@ impl Proxy {
         }
     }
 
-    /// The session ends by `drain` at the latest.
+    /// The session ends by `drain` after the stop began, at the latest.
     pub(crate) fn arm_drain(&mut self, id: SessionId) {
-        let due = self.now.deadline(self.front_timeouts(id).drain);
+        let due = self.stop_began.deadline(self.front_timeouts(id).drain);
         let session = &mut self.sessions[id];
         session.timers.drain_due = due;
         self.deadlines.set(session.deadline, session.timers.earliest());

@@ -75,6 +75,11 @@ impl Socket {
         self.queued != Ops::NONE
     }
 
+    /// Whether the peer has said nothing that is not yet read: neither bytes nor an end.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.is_ready(Ops::READ) && !self.read_closed && !self.reset
+    }
+
     pub(crate) fn is_ready(&self, op: Ops) -> bool {
         self.ready.has(op)
     }

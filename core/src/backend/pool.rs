@@ -17,8 +17,11 @@ impl Proxy {
         session: SessionId,
         others: bool,
     ) -> Option<BackId> {
-        let backs = &self.backs;
-        let tag_of = |back: BackId| backs[back].session;
+        let (backs, sockets) = (&self.backs, &self.sockets);
+        let tag_of = |back: BackId| {
+            let silent = sockets.get(backs[back].socket).is_some_and(|socket| socket.is_silent());
+            silent.then_some(backs[back].session)
+        };
         let id = self.servers[server].take_idle(tag_of, session, others)?;
         let back = &mut self.backs[id];
         back.idle = false;

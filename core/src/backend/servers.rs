@@ -31,22 +31,22 @@ pub struct ServerState {
 }
 
 impl ServerState {
-    /// Takes an idle connection: the session's own, or, if `others` is set, the youngest.
+    /// Takes an idle connection that `tag_of` knows to be silent: the session's own, or, if
+    /// `others` is set, the youngest. `tag_of` tells the session that used a connection last,
+    /// and nothing of a connection that has something to say.
     pub(crate) fn take_idle(
         &mut self,
-        tag_of: impl Fn(BackId) -> SessionId,
+        tag_of: impl Fn(BackId) -> Option<SessionId>,
         session: SessionId,
         others: bool,
     ) -> Option<BackId> {
         if !self.in_service {
             return None;
         }
-        let own = self.idle.iter().rposition(|&back| tag_of(back) == session);
-        match own {
-            Some(at) => Some(self.idle.remove(at)),
-            None if others => self.idle.pop(),
-            None => None,
-        }
+        let own = self.idle.iter().rposition(|&back| tag_of(back) == Some(session));
+        let silent = || self.idle.iter().rposition(|&back| tag_of(back).is_some());
+        let at = own.or_else(|| if others { silent() } else { None })?;
+        Some(self.idle.remove(at))
     }
 
     /// Takes `back` out of the idle connections.

@@ -139,10 +139,10 @@ impl Pipe {
     /// ones, so that a head that lies across two reads is whole. False if nothing could be moved.
     pub(crate) fn gather_head(&mut self, pool: &mut Pool) -> bool {
         debug_assert!(self.unsent == 0 && self.kept == 0);
+        let before = self.head_input().len();
         self.shrink(pool);
         let Some(first) = self.buffers.front_mut() else { return false };
         first.move_input(HEADROOM_BYTES);
-        let mut moved = false;
         while self.buffers.len() > 1 {
             let (front, rest) = self.buffers.as_mut_slices();
             let (first, next) = match (front, rest) {
@@ -154,13 +154,12 @@ impl Pipe {
             first.bytes[first.in_end..first.in_end + n].copy_from_slice(from);
             first.in_end += n;
             next.in_start += n;
-            moved |= n > 0;
             if next.in_start < next.in_end {
                 break;
             }
             pool.give(self.buffers.remove(1).expect("a second buffer"));
         }
-        moved
+        self.head_input().len() > before
     }
 
     /// Whether [`Pipe::lend_body`] would find space.
@@ -203,18 +202,16 @@ impl Pipe {
 
     fn lend<'a>(&'a mut self, space: &mut [&'a mut [u8]]) -> usize {
         let mut lent = 0;
-        for (buffer, slot) in self.buffers.iter_mut().skip(self.lent_from).zip(space) {
-            let limit = buffer.limit;
-            if buffer.in_end < limit {
-                *slot = &mut buffer.bytes[buffer.in_end..limit];
-                lent += 1;
-            }
+        let lendable = self.buffers.iter_mut().skip(self.lent_from);
+        for (buffer, slot) in lendable.filter(|b| b.in_end < b.limit).zip(space) {
+            *slot = &mut buffer.bytes[buffer.in_end..buffer.limit];
+            lent += 1;
         }
         lent
     }
 
-    /// The driver read `n` bytes into the space it was lent last. Returns whether it was all used.
-    pub(crate) fn filled(&mut self, pool: &mut Pool, mut n: usize) -> bool {
+    /// The driver read `n` bytes into the space it was lent last.
+    pub(crate) fn filled(&mut self, pool: &mut Pool, mut n: usize) {
         let (mut offered, mut used) = (0, 0);
         for buffer in self.buffers.iter_mut().skip(self.lent_from) {
             let room = buffer.limit - buffer.in_end;
@@ -229,9 +226,10 @@ impl Pipe {
         if offered == 0 {
             self.window = (self.window * 2).min(CHAIN_MAX);
             used = self.window;
+        } else {
+            self.window = used.max(1);
         }
         self.needed = self.needed.max(used);
-        offered == 0
     }
 
     /// Gives back the buffers at the end of the chain that were lent and got nothing.

@@ -93,6 +93,7 @@ impl Proxy {
             // answer is lost, and its absence shows.
             x.record.status = 0;
             x.cut = true;
+            self.finish_if_flushed(id);
         }
     }
 }

@@ -12,8 +12,11 @@ impl Proxy {
         if n == 0 {
             return self.back_ended(id);
         }
-        self.back_connected(id);
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
+        if x.given == 0 {
+            // Nothing was asked yet: this is no answer to this request (BACK-7).
+            return self.back_lost(id, Fault::Closed);
+        }
         x.response_begun = true;
         // After a byte of a response nothing is sent again (BACK-3).
         if x.request.is_keeping() {
@@ -65,11 +68,11 @@ impl Proxy {
 
     /// A read or a write on the server's socket failed.
     pub(crate) fn back_failed(&mut self, id: SessionId, error: SocketError, writing: bool) {
-        if !writing || self.is_connecting(id) {
+        let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
+        if !writing || x.given == 0 {
             return self.back_lost(id, Fault::Socket(error));
         }
         // What the server sent before it stopped reading may be an answer: read on to the end.
-        let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         x.back_write_failed = true;
         let back = &self.backs[x.back.expect("it was just written to")];
         let socket = back.socket;

@@ -50,6 +50,7 @@ impl Proxy {
         let x = self.sessions[id].x();
         if x.last_failed == Some(pick.server) {
             x.last_failed = None;
+            x.held_back = Some(pick);
             self.sessions[id].go(Move::HoldBack);
             let due = self.now.deadline(RETRY_PAUSE);
             self.sessions[id].timers.set_back(Timer::RetryPause, due);
@@ -190,7 +191,8 @@ impl Proxy {
     pub(crate) fn blame(&mut self, id: SessionId) {
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         let (Some(server), Some(attempt)) = (x.server, x.attempt) else { return };
-        if x.tried.has(server) {
+        // A probe's verdict is owed in any case: nobody else may use the server before it.
+        if x.tried.has(server) && !attempt.is_probe() {
             return;
         }
         x.attempt = None;
@@ -221,12 +223,10 @@ impl Proxy {
     /// The pause before another attempt is over.
     pub(crate) fn pause_over(&mut self, id: SessionId) {
         self.sessions[id].timers.clear_back();
-        self.dispatch(id);
-    }
-
-    /// Whether the session's request waits for its connection to stand.
-    pub(crate) fn is_connecting(&self, id: SessionId) -> bool {
-        self.sessions[id].state == State::Connect
+        match self.sessions[id].x().held_back.take() {
+            Some(pick) => self.connect(id, pick),
+            None => self.dispatch(id),
+        }
     }
 }
 

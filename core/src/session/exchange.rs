@@ -2,7 +2,7 @@
 //! carries it, so that a connection can one day carry many.
 
 use crate::backend::health::Attempt;
-use crate::backend::{BackId, ServerId};
+use crate::backend::{BackId, Pick, ServerId};
 use crate::buffer::{Encoding, Pipe, Pool};
 use crate::config::CONNECT_ATTEMPTS_MAX;
 use crate::event::{AccessRecord, Phase};
@@ -81,6 +81,8 @@ pub(crate) struct Exchange {
     pub(crate) tried: Tried,
     /// The address of the last failed attempt: a further one at it waits.
     pub(crate) last_failed: Option<ServerId>,
+    /// The choice that is carried out after that wait.
+    pub(crate) held_back: Option<Pick>,
     /// No idle connection is used any more: one has failed.
     pub(crate) fresh_only: bool,
     pub(crate) resent_reused: bool,
@@ -112,15 +114,13 @@ impl Tried {
         self.servers.contains(&Some(server))
     }
 
-    /// Remembers `server`; false if it was known already.
-    pub(crate) fn add(&mut self, server: ServerId) -> bool {
-        if self.has(server) {
-            return false;
-        }
-        if let Some(free) = self.servers.iter_mut().find(|slot| slot.is_none()) {
+    /// Remembers `server`.
+    pub(crate) fn add(&mut self, server: ServerId) {
+        if !self.has(server)
+            && let Some(free) = self.servers.iter_mut().find(|slot| slot.is_none())
+        {
             *free = Some(server);
         }
-        true
     }
 }
 
@@ -150,6 +150,7 @@ impl Exchange {
             back: None,
             tried: Tried::default(),
             last_failed: None,
+            held_back: None,
             fresh_only: false,
             resent_reused: false,
             resent_fresh: false,
@@ -184,6 +185,7 @@ impl Exchange {
         self.stuck_to = None;
         self.tried = Tried::default();
         self.last_failed = None;
+        self.held_back = None;
         self.fresh_only = false;
         self.resent_reused = false;
         self.resent_fresh = false;
@@ -210,6 +212,11 @@ impl Exchange {
         self.request.close(pool);
         self.response.close(pool);
         pool.unpromise(std::mem::take(&mut self.promises));
+    }
+
+    /// Whether the client is held to wait for the server's 100 before it sends its body.
+    pub(crate) fn awaits_continue(&self) -> bool {
+        self.facts.expects_continue && !self.continued && self.request.unsent() == 0
     }
 
     /// Whether the proxy may still answer by itself: no byte of a final response is out (RES-7).

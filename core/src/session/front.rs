@@ -93,7 +93,14 @@ impl Proxy {
             session.timers.set_front(Timer::RequestHead, now.deadline(span));
         }
         let (serial, request, client) = (session.serial, session.requests, session.peer);
+        let listener = self.listens[session.listener].index;
+        let version = &mut self.versions[self.current];
+        version.users += 1;
         let x = session.x();
+        x.version = Some(self.current);
+        x.record.version = version.serial;
+        x.record.listener = listener;
+        x.record.request_id = self.request_ids.next_u128();
         x.mark = now;
         x.record.start = now;
         x.record.session = serial;
@@ -104,8 +111,8 @@ impl Proxy {
     /// Goes on with a head whose bytes are here.
     pub(crate) fn scan_request(&mut self, id: SessionId) {
         loop {
-            let limits = &self.versions[self.current].config.limits;
             let x = self.sessions[id].exchange.as_deref_mut().expect("a head is being read");
+            let limits = &self.versions[x.version.expect("a request sees a version")].config.limits;
             match x.scanner.scan(x.request.head_input(), limits) {
                 Scan::More => {
                     if !x.request.gather_head(&mut self.pool) {
@@ -120,24 +127,15 @@ impl Proxy {
 
     /// A complete request head lies at `start..end` of the input.
     fn begin_request(&mut self, id: SessionId, start: usize, end: usize) {
-        let current = self.current;
-        let version = &mut self.versions[current];
-        version.users += 1;
         let session = self.sessions.get_mut(id).expect("a live session");
         session.timers.clear_front();
-        let listen = &self.listens[session.listener];
-        let listener = listen.index.map(usize::from);
         let x = session.exchange.as_deref_mut().expect("a head was read");
-        x.version = Some(current);
-        x.record.version = version.serial;
-        x.record.listener = listener.map(|index| index as u16);
-        x.record.request_id = self.request_ids.next_u128();
         x.record.head = self.now.since(x.mark);
         x.mark = self.now;
         let mut context = Context {
-            version: &self.versions[current],
-            listener,
-            port: listen.port(),
+            version: &self.versions[x.version.expect("a request sees a version")],
+            listener: x.record.listener.map(usize::from),
+            port: self.listens[session.listener].port(),
             client: session.peer,
             request_id: x.record.request_id,
             path: &mut self.path_scratch,
@@ -196,9 +194,6 @@ impl Proxy {
                 x.request_payload += taken.payload as u64;
                 x.continued |= taken.payload > 0;
                 let payload = x.request_payload;
-                if x.back_write_failed {
-                    x.request.drop_output(&mut self.pool);
-                }
                 if self.over_limit(id, payload) {
                     self.fail_request(id, 413);
                 }
@@ -286,7 +281,7 @@ impl Proxy {
         let session = &mut self.sessions[id];
         let x = session.x();
         let visible_end = x.until_close && x.record.sent > 0;
-        if x.record.sent > 0 && x.record.status != 0 && x.record.status / 100 != 1 {
+        if x.record.sent > 0 && x.record.status != 0 && !x.cut {
             self.counters.truncated += 1;
         }
         self.emit_record(id, ending);

@@ -50,7 +50,7 @@ impl Proxy {
             self.bad_response(id);
             return false;
         };
-        let x = self.sessions[id].x();
+        let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         x.response.consume_head(end);
         if head.status >= 200 {
             self.begin_response(id, &head);
@@ -65,6 +65,7 @@ impl Proxy {
         x.scanner = HeadScanner::response();
         if x.facts.minor == 0 {
             // A 1.0 client gets no interim response (REQ-7).
+            x.response.gather_head(&mut self.pool);
             return true;
         }
         if x.response.prepend(&self.head_scratch) {
@@ -127,7 +128,7 @@ impl Proxy {
     fn begin_response(&mut self, id: SessionId, head: &Head) {
         self.praise(id);
         let now = self.now;
-        let x = self.sessions[id].x();
+        let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         x.phase = ResponsePhase::Body;
         x.record.status = head.status;
         x.record.wait = now.since(x.mark);
@@ -141,6 +142,7 @@ impl Proxy {
             _ if !fits => {
                 x.phase = ResponsePhase::Head;
                 x.record.status = 0;
+                x.response.drop_output(&mut self.pool);
                 self.bad_response(id);
             }
             Ok(taken) if taken.done => self.response_complete(id),

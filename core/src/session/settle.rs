@@ -69,6 +69,13 @@ impl Proxy {
     /// Brings interest and timers in line with the session's state.
     pub(crate) fn settle(&mut self, id: SessionId, moved: Moved) {
         let Some(session) = self.sessions.get(id) else { return };
+        if session.broken {
+            return self.close_broken(id);
+        }
+        if self.sockets.get(session.front).is_some_and(|socket| socket.read_closed) {
+            self.front_read_closed(id);
+        }
+        let Some(session) = self.sessions.get(id) else { return };
         if session.state == State::Idle && session.exchange.is_some() {
             self.release_exchange(id);
         }
@@ -89,23 +96,25 @@ impl Proxy {
     fn settle_front_timer(&mut self, id: SessionId, wants: Wants, moved: Moved) {
         let session = &self.sessions[id];
         match session.state {
-            State::Idle if session.buffers == BufferWait::Waiting => {
-                return self.sessions[id].timers.clear_front();
-            }
             State::Idle if session.timers.front().is_none() => {
                 return self.start_idle_timer(id);
             }
             State::Idle | State::Head | State::Linger | State::Closed => return,
             _ => {}
         }
-        let unread = wants.front.has(Ops::WRITE)
-            && self.sockets.get(session.front).is_some_and(|s| !s.is_ready(Ops::WRITE));
-        if !unread && !wants.front.has(Ops::READ) {
+        let unread = wants.front.has(Ops::WRITE) && !self.front_writable(id);
+        let x = session.exchange.as_deref().expect("an exchange outside Idle");
+        if !unread && (!wants.front.has(Ops::READ) || x.awaits_continue()) {
             self.sessions[id].timers.clear_front();
         } else if moved == Moved::Front || session.timers.front() != Some(Timer::ClientIdle) {
             let due = self.now.deadline(self.front_timeouts(id).client_idle);
             self.sessions[id].timers.set_front(Timer::ClientIdle, due);
         }
+    }
+
+    fn front_writable(&self, id: SessionId) -> bool {
+        let front = self.sessions[id].front;
+        self.sockets.get(front).is_some_and(|socket| socket.is_ready(Ops::WRITE))
     }
 
     /// `backend_response` runs from the request's last byte to the response's head;
@@ -118,14 +127,17 @@ impl Proxy {
             _ => return self.sessions[id].timers.clear_back(),
         }
         let x = session.exchange.as_deref().expect("an exchange is relayed");
-        let waits_for_continue =
-            x.facts.expects_continue && !x.continued && x.request.unsent() == 0;
-        let sent = x.request_sent() || waits_for_continue || x.back_write_failed;
+        let sent = x.request_sent() || x.awaits_continue() || x.back_write_failed;
         let unread = wants.back.has(Ops::WRITE)
             && x.back
                 .and_then(|back| self.sockets.get(self.backs[back].socket))
                 .is_some_and(|socket| !socket.is_ready(Ops::WRITE));
         let timer = match x.phase {
+            // Not while the server's answer waits behind an interim one that the client does not
+            // read: that is not the server's fault.
+            ResponsePhase::Interim if wants.front.has(Ops::WRITE) && !self.front_writable(id) => {
+                None
+            }
             ResponsePhase::Head | ResponsePhase::Interim if sent => Some(Timer::BackendResponse),
             ResponsePhase::Body if wants.back.has(Ops::READ) => Some(Timer::BackendIdle),
             ResponsePhase::Done => None,

@@ -51,6 +51,7 @@ impl Proxy {
         let x = session.exchange.as_deref_mut().expect("an exchange was kept");
         x.response.drain(&mut self.pool);
         x.request.release_kept(&mut self.pool);
+        x.request.gather_head(&mut self.pool);
         x.reset(now);
         x.record.received = surplus as u64;
         x.is_resuming = true;
@@ -68,8 +69,8 @@ impl Proxy {
     /// so that no reset destroys the answer (RES-8).
     fn linger(&mut self, id: SessionId) {
         self.detach_back(id, Close::Normal);
-        self.release_version(id);
         let due = self.now.deadline(self.front_timeouts(id).linger);
+        self.release_version(id);
         let session = &mut self.sessions[id];
         session.go(Move::Discard);
         session.timers.clear_back();
@@ -146,9 +147,17 @@ impl Proxy {
         x.record.transfer = now.since(x.mark);
         x.record.received -= x.request.input_len() as u64;
         if self.settings.access_records {
-            let record = self.sessions[id].x().record.clone();
+            let record = std::mem::take(&mut self.sessions[id].x().record);
             self.events.push_back(Event::Access(record));
         }
+    }
+
+    /// Ends a session whose accounting does not add up, without a word to either side (RUN-5).
+    pub(crate) fn close_broken(&mut self, id: SessionId) {
+        self.counters.broken += 1;
+        let (session, what) = (self.sessions[id].serial, self.sessions[id].state.name());
+        self.events.push_back(Event::Broken { session, what });
+        self.close_session(id, Close::Reset);
     }
 
     /// Ends the session: every token, buffer, timer and count of its goes (LOOP-2).
@@ -163,8 +172,8 @@ impl Proxy {
             BufferWait::None | BufferWait::Waiting => {}
             BufferWait::Promised => self.pool.unpromise(crate::buffer::PROMISE),
         }
-        if session.buffers != BufferWait::None {
-            self.serve_waiters();
+        if session.buffers == BufferWait::Waiting {
+            self.waiters.retain(|&waiter| waiter != id);
         }
         self.deadlines.remove(session.deadline);
         self.close_socket(session.front, how);
