@@ -14,14 +14,19 @@ use std::time::Duration;
 pub(crate) const ZOMBIE_GRACE: Duration = Duration::from_secs(5);
 
 impl Proxy {
-    /// Fires every timer that is due; `now` becomes the core's time. A `now` that goes back is
-    /// clamped and counted.
-    pub fn expire(&mut self, now: Time) {
+    /// `now` becomes the core's time: at the start of each turn, before any other input, so that
+    /// what they begin counts from there. A `now` that goes back is clamped and counted.
+    pub fn advance(&mut self, now: Time) {
         if now < self.now {
             self.counters.time_went_back += 1;
         } else {
             self.now = now;
         }
+    }
+
+    /// Fires every timer that is due at `now`, which becomes the core's time.
+    pub fn expire(&mut self, now: Time) {
+        self.advance(now);
         while let Some((due, wakes)) = self.deadlines.earliest() {
             if due > self.now {
                 break;

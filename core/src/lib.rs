@@ -17,7 +17,7 @@
 //! 1. Implement [`drive::Kernel`]: non-blocking accept, connect, read, write, close.
 //! 2. Make a [`Proxy`] of [`config::Settings`], 32 bytes of seed and a [`config::Config`].
 //! 3. Wait for readiness, no longer than [`Proxy::next_deadline`] allows.
-//! 4. Pass each readiness event to [`Proxy::ready`].
+//! 4. Tell the time by [`Proxy::advance`], and pass each readiness event to [`Proxy::ready`].
 //! 5. Call [`drive::turn`] with the time of this turn; if it returns true, do not wait next time.
 //! 6. Drain [`Proxy::poll_event`] into logs and metrics.
 //!

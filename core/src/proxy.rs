@@ -37,7 +37,7 @@ pub(crate) enum Wakes {
 ///
 /// Four kinds of methods:
 ///
-/// - *inputs* tell what happened: [`ready`](Proxy::ready), [`accepted`](Proxy::accepted),
+/// - *inputs* tell what happened: [`advance`](Proxy::advance), [`ready`](Proxy::ready), [`accepted`](Proxy::accepted),
 ///   [`received`](Proxy::received), [`sent`](Proxy::sent), [`failed`](Proxy::failed),
 ///   [`blocked`](Proxy::blocked), [`expire`](Proxy::expire), [`stop`](Proxy::stop),
 ///   [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only [`apply`](Proxy::apply)

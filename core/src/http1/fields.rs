@@ -278,9 +278,12 @@ impl Codings {
             Err(Refusal::LengthAndCoding)
         } else if minor == 0 {
             Err(Refusal::CodingInOldVersion)
+        } else if self.misplaced {
+            // Before the unknown ones: a list that goes on behind `chunked` can be read in two ways.
+            Err(Refusal::CodingNotFinal)
         } else if self.unknown {
             Err(Refusal::CodingUnknown)
-        } else if self.misplaced || !self.chunked {
+        } else if !self.chunked {
             Err(Refusal::CodingNotFinal)
         } else if self.others {
             // Well-formed, but the proxy can neither decode nor vouch for a compressed transfer.

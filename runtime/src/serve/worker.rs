@@ -252,6 +252,7 @@ impl<F: Turn> Worker<F> {
     /// Hands events to the proxy and lets it work. Returns how long to wait for the next ones.
     fn one_turn(&mut self, proxy: &mut Proxy, events: &Events) -> Result<Duration, Ended> {
         let now = self.clock.read();
+        proxy.advance(now);
         proxy.set_wall_clock(self.clock.unix_millis(now));
         for event in events {
             if event.token() == WAKER {

@@ -32,6 +32,11 @@ pub(crate) enum Topic {
 const TOPICS: usize = Topic::Log as usize + 1;
 
 impl Topic {
+    /// Whether repeats are left out: not what answers an operator's own signal.
+    fn is_limited(self) -> bool {
+        !matches!(self, Topic::Start | Topic::Stop | Topic::Reload)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Topic::Start => "start",
@@ -85,11 +90,11 @@ impl Diagnostics {
         if !(0..WINDOW_MS).contains(&(now - repeats.window)) {
             *repeats = Repeats { window: now, said: 0, left_out: repeats.left_out };
         }
-        if repeats.said == REPEATS_MAX {
+        if repeats.said == REPEATS_MAX && topic.is_limited() {
             repeats.left_out += 1;
             return false;
         }
-        repeats.said += 1;
+        repeats.said = repeats.said.saturating_add(1);
         let left_out = std::mem::take(&mut repeats.left_out);
         if queue.lines.len() == QUEUE_MAX {
             queue.left_out += 1;
