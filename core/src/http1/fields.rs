@@ -279,7 +279,7 @@ impl Codings {
         } else if minor == 0 {
             Err(Refusal::CodingInOldVersion)
         } else if self.misplaced {
-            // Before the unknown ones: a list that goes on behind `chunked` can be read in two ways.
+            // Before the unknown ones: what goes on behind `chunked` can be read in two ways.
             Err(Refusal::CodingNotFinal)
         } else if self.unknown {
             Err(Refusal::CodingUnknown)

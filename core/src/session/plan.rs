@@ -84,6 +84,12 @@ pub(crate) fn plan(
             plan.destination = Destination::Cluster(index);
             plan.stuck_to = stuck_to(&request, version, index);
             let forwarding = forwarding(context, index, &route.set_request_headers);
+            // The log shows the id that is sent on, where it has the form of one.
+            if let Some(id) = http1::trusted_request_id(&request, forwarding.trusted)
+                && let Some(id) = http1::parse_request_id(id)
+            {
+                record.request_id = id;
+            }
             http1::write_request(out, &request, &forwarding);
         }
         Target::Redirect(redirect) => {
