@@ -55,8 +55,8 @@ pub const STEPS_MAX: usize = 4096;
 
 /// One turn: fires due timers, carries out effects, then accepts, reads and writes where interest
 /// and readiness meet, until nothing can progress or the turn's budget is used up. Call
-/// [`Proxy::advance`], and [`Proxy::ready`] for each readiness event, first. Returns whether work is
-/// left, so that the driver polls without waiting.
+/// [`Proxy::advance`], and [`Proxy::ready`] for each readiness event, first. Returns whether work
+/// is left, so that the driver polls without waiting.
 pub fn turn<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, now: Time) -> bool {
     proxy.expire(now);
     let mut has_shed = false;
