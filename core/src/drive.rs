@@ -29,8 +29,8 @@ pub trait Kernel {
     /// Called at most once a turn, after `accept` answered [`AcceptError::Resources`].
     fn shed(&mut self, listener: SocketId);
 
-    /// Starts listening under `id` on the address of bind number `bind` of the listener named
-    /// `name` in the configuration now in force.
+    /// Starts listening under `id` on `at`, an address that the listener called `name` is bound to
+    /// in the configuration now in force.
     fn listen(&mut self, id: SocketId, name: &str, at: &Address);
 
     /// Begins to connect a new socket under `id`. `Ok`: begun, perhaps already established.

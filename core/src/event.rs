@@ -154,7 +154,9 @@ pub struct AccessRecord {
     pub cluster: Option<u32>,
     /// Index of the server within its cluster, if one was chosen.
     pub server: Option<u16>,
-    /// Serial number of the configuration version that the request saw.
+    /// Serial number of the configuration version that the request saw: 1 is the one that the
+    /// proxy was made with, and each [`apply`](crate::Proxy::apply) or
+    /// [`install`](crate::Proxy::install) that succeeds makes the next.
     pub version: u64,
     /// Connection attempts made; a reused connection is none.
     pub attempts: u8,
