@@ -1,7 +1,14 @@
 //! The real binary: what it prints, where, and its exit codes.
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests hold ports with plain std sockets and wait for processes"
+)]
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const SITE: &str = "\
 [listener.web]
@@ -231,6 +238,89 @@ fn what_cannot_be_served_is_refused() {
     let output = tidegate(&directory, &quick);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stderr(&output).matches("error[TG010]").count(), 2);
+}
+
+/// An address that nobody else uses, short enough for a socket's path.
+fn address(name: &str) -> String {
+    let name = format!("tidegate-cli-{}-{name}", std::process::id());
+    format!("unix:{}", std::env::temp_dir().join(name).display())
+}
+
+/// What `serve` says of `text` when it cannot begin.
+fn refused(name: &str, text: &str, limit: &str) -> String {
+    let directory = directory(name, text);
+    let script = format!("{limit} exec \"$0\" serve");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_tidegate")]).current_dir(&directory);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    stderr(&output).to_owned()
+}
+
+#[test]
+fn a_start_that_fails_ends_with_the_next_command() {
+    let route = "[[route]]\nanswer = { status = 204 }\n";
+    let site = |bind: &str| format!("max_connections = 10\n[listener.web]\nbind = {bind}\n{route}");
+    // RUN-6: nobody's port is shared in silence; every address that is taken is named.
+    let [one, two] = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, two] = [&one, &two].map(|holder| holder.local_addr().unwrap());
+    let said = refused("taken", &site(&format!("[\"{one}\", \"{two}\"]")), "");
+    let expected = format!(
+        "error: listener \"web\" cannot bind {one}: the address is in use\n\
+         error: listener \"web\" cannot bind {two}: the address is in use\n\
+         next: ss -ltnp 'sport = :{}'\n",
+        one.port()
+    );
+    assert_eq!(said, expected);
+
+    let text = format!(
+        "{}[log]\naccess = \"/nonexistent/log\"\n",
+        site(&format!("\"{}\"", address("nolog")))
+    );
+    let said = refused("nolog", &text, "");
+    assert!(said.starts_with("error: the access log /nonexistent/log cannot be opened: No such"));
+    assert!(
+        said.ends_with("next: ls -ld $(dirname /nonexistent/log) /nonexistent/log\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn too_few_descriptors_are_raised_or_refused() {
+    // RUN-6: who may raise the hard limit does; who may not is told what to type.
+    let may = |limit: &str| Command::new("sh").args(["-c", limit]).output().unwrap();
+    let address = address("files");
+    let text = &format!(
+        "max_connections = 1000\n[listener.web]\nbind = \"{address}\"\n\
+         [[route]]\nanswer = {{ status = 204 }}\n"
+    );
+    if may("ulimit -n 500 && ulimit -Hn 501").status.success() {
+        let directory = directory("raised", text);
+        let script = "ulimit -n 500; exec \"$0\" serve";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_tidegate")]).current_dir(directory);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let path = format!("/proc/{}/limits", child.id());
+        let end = Instant::now() + Duration::from_secs(10);
+        let raised = || {
+            let limits = std::fs::read_to_string(&path).unwrap_or_default();
+            let line = limits.lines().find(|line| line.starts_with("Max open files"));
+            line.is_some_and(|line| line.split_whitespace().nth(3) == Some("2064"))
+        };
+        while !raised() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let good = raised();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let _ = std::fs::remove_file(&address["unix:".len()..]);
+        assert!(good, "not raised to 2064");
+    } else {
+        let said = refused("few", text, "ulimit -n 500;");
+        assert!(said.starts_with("error: max_connections = 1000 needs 2064 open files"), "{said}");
+        assert!(said.ends_with("next: ulimit -n 2064\n"), "{said}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Standard output and standard error, for commands that say something and end.
 
-use crate::diagnostic::{Diagnostic, Severity, render};
+use crate::diagnostic::{Diagnostic, refusal, render};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -38,19 +38,7 @@ pub(super) fn show(diagnostics: &[Diagnostic]) {
 
 /// Shows why a configuration is refused, and what to type next.
 pub(super) fn refuse(diagnostics: &[Diagnostic]) -> ExitCode {
-    show(diagnostics);
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
-    let mut count = 0;
-    let mut first = None;
-    for error in errors {
-        count += 1;
-        first = first.or(Some(error));
-    }
-    if let Some(first) = first {
-        let name = &first.source.name;
-        err(&format!("{name}: {}\n", counted(count, "error")));
-        next(&first.next());
-    }
+    err(&refusal(diagnostics, std::io::stderr().is_terminal()));
     ExitCode::FAILURE
 }
 

@@ -1,22 +1,28 @@
 //! `tidegate serve`.
 
 use super::ServeArgs;
-use super::output::{out, refuse};
+use super::output::{err, out, refuse};
 use crate::config::Source;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Serves until stopped, or prints the configuration that would be served.
 pub(super) fn run(args: ServeArgs) -> ExitCode {
-    let print_config = args.print_config;
-    let source = source(args);
-    // Asked before anything is started, so that a mistake looks as `check` shows it.
-    if let Err(diagnostics) = source.load() {
-        return refuse(&diagnostics);
+    if args.print_config {
+        return print_config(&source(args));
     }
-    if !print_config {
-        return crate::serve::run(source);
+    match crate::serve::run(source(args)) {
+        Ok(code) => ExitCode::from(code),
+        Err(refusal) => {
+            err(&refusal.text(std::io::stderr().is_terminal()));
+            ExitCode::FAILURE
+        }
     }
-    match source.text() {
+}
+
+/// Only what could be served is printed, so that a mistake looks as `check` shows it.
+fn print_config(source: &Source) -> ExitCode {
+    match source.load().and_then(|_| source.text()) {
         Ok(text) => out(&text),
         Err(diagnostics) => refuse(&diagnostics),
     }

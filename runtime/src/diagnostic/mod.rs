@@ -5,7 +5,7 @@
 
 mod render;
 
-pub use render::render;
+pub use render::{refusal, render};
 
 use std::ops::Range;
 use std::sync::Arc;

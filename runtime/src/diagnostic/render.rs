@@ -34,6 +34,24 @@ pub fn render(diagnostic: &Diagnostic, colour: bool) -> String {
     shown
 }
 
+/// Why a configuration is refused, for a person: every diagnostic, how many errors there are, and
+/// the command that tells more of the first.
+pub fn refusal(diagnostics: &[Diagnostic], colour: bool) -> String {
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        text.push_str(&render(diagnostic, colour));
+        text.push('\n');
+    }
+    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+    if let Some(first) = diagnostics.iter().find(is_error) {
+        let count = diagnostics.iter().filter(is_error).count();
+        let plural = if count == 1 { "" } else { "s" };
+        text.push_str(&format!("{}: {count} error{plural}\n", first.source.name));
+        text.push_str(&format!("next: {}\n", first.next()));
+    }
+    text
+}
+
 /// A span on character bounds within `text`, cut at the end of its first line.
 fn visible(span: &Range<usize>, text: &str) -> Range<usize> {
     let start = floor(text, span.start);

@@ -20,10 +20,16 @@ impl fmt::Display for TooFewFiles {
         write!(
             f,
             "max_connections = {max_connections} needs {needed} open files, and the limit is \
-             {limit}: type `ulimit -n {needed}` before you start it (LimitNOFILE={needed} in a \
-             systemd unit), or set max_connections = {}",
+             {limit}: raise it (LimitNOFILE={needed} in a systemd unit), or set max_connections = {}",
             limit.saturating_sub(RESERVE) / 2
         )
+    }
+}
+
+impl TooFewFiles {
+    /// The command that helps, typed before the next start.
+    pub(crate) fn next(&self) -> String {
+        format!("ulimit -n {}", needed(self.max_connections))
     }
 }
 
@@ -79,9 +85,10 @@ mod tests {
         // No kernel has room for so many files.
         let error = raise_open_files(5_000_000_000).expect_err("refused");
         assert!(error.limit <= limit);
-        let text = TooFewFiles { max_connections: 600, limit: 1024 }.to_string();
+        let error = TooFewFiles { max_connections: 600, limit: 1024 };
+        let text = error.to_string();
         assert!(text.contains("needs 1264 open files, and the limit is 1024"), "{text}");
-        assert!(text.contains("`ulimit -n 1264`"), "{text}");
+        assert_eq!(error.next(), "ulimit -n 1264");
         assert!(text.ends_with("set max_connections = 480"), "{text}");
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `worker` | one thread, one poll, one `Proxy`: the loop |
 //! | `kernel` | its system calls |
+//! | `prepare`, `refusal` | a configuration made ready for workers, or why it is not served |
 //! | `supervise` | the main thread: signals, reloads, stops, panics |
 //! | `listen` | binds every address, or none |
 //! | `log` | access records and diagnostics, written by one thread |
@@ -16,59 +17,53 @@ mod kernel;
 mod limits;
 mod listen;
 mod log;
+mod prepare;
+mod refusal;
 mod signals;
 mod supervise;
 mod worker;
 
+pub use refusal::Refusal;
+
 use crate::config::{Level, Loaded, Source, demo_config, divide, from_str, load};
 use crate::diagnostic::Diagnostic;
 use clock::Origin;
-use log::{Log, Names, RingWriter, Topic};
+use log::{Log, RingWriter, Topic};
+use prepare::Prepared;
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
-use supervise::{Message, Reader, State, Supervisor, explain};
+use supervise::{Message, Reader, State, Supervisor, warnings};
 use worker::{Change, Handle, Start};
 
 /// How long the end waits for a log that cannot be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Serves what `source` says until a signal ends it.
+/// Serves what `source` says until a signal ends it, and returns the code to exit with: 0 after a
+/// graceful stop, 1 when a second signal stopped it at once, 70 when workers panicked three times
+/// in a minute (RUN-2, RUN-9).
 ///
-/// Exit codes: 0 after a graceful stop, 1 when it could not start or a second signal stopped it
-/// at once, 70 when workers panicked three times in a minute (RUN-2, RUN-9).
-pub fn run(source: Source) -> ExitCode {
-    match try_run(source) {
-        Ok(code) => ExitCode::from(code),
-        Err(why) => {
-            // Where even standard error fails, nobody is left to be told.
-            let _ = writeln!(std::io::stderr(), "error: {why}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn try_run(source: Source) -> Result<u8, String> {
+/// # Errors
+///
+/// Why it could not begin: nothing was served.
+pub fn run(source: Source) -> Result<u8, Refusal> {
     let (reader, hello) = reader(source)?;
-    let refused = |diagnostics: Vec<Diagnostic>| {
-        format!("the configuration is refused\n{}", explain(&diagnostics))
-    };
-    let in_force = reader().map_err(refused)?;
-    let files = limits::raise_open_files(in_force.settings.max_connections);
-    let files = files.map_err(|error| error.to_string())?;
-    let bound = listen::bind_all(&in_force.config, &[], in_force.workers).map_err(|errors| {
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
-    })?;
+    let in_force = reader()?;
+    let files = limits::raise_open_files(in_force.settings.max_connections)
+        .map_err(|error| Refusal::machine(&error, error.next()))?;
+    let bound = listen::bind_all(in_force.shared.compiled.config(), &[], in_force.workers)
+        .map_err(|errors| listen::refusal(&errors))?;
     let (log, running, records) = Log::start(in_force.log.clone(), in_force.workers)?;
     if !in_force.warnings.is_empty() {
-        log.say(Level::Warn, Topic::Start, explain(&in_force.warnings));
+        log.say(Level::Warn, Topic::Start, warnings(&in_force.warnings));
     }
     report_panics(log.clone());
     let (sender, inbox) = channel();
-    let no_signals = |error| format!("signals cannot be listened to: {error}");
-    signals::listen(sender.clone()).map_err(no_signals)?;
+    signals::listen(sender.clone()).map_err(|error| {
+        let why = format_args!("signals cannot be listened to: {error}");
+        Refusal::machine(why, "ulimit -n")
+    })?;
     announce(&log, &bound, files);
     let origin = Origin::now();
     let workers = start_workers(&in_force, bound, records, &log, origin, &sender)?;
@@ -84,15 +79,20 @@ fn try_run(source: Source) -> Result<u8, String> {
 
 /// How the configuration is read, now and at each reload; for the demo, after its origins were
 /// started, and with what to try.
-fn reader(source: Source) -> Result<(Reader, Option<String>), String> {
+fn reader(source: Source) -> Result<(Reader, Option<String>), Refusal> {
+    let prepare = |loaded: Result<Loaded, Vec<Diagnostic>>| {
+        loaded.map_err(Refusal::Mistakes).and_then(Prepared::new)
+    };
     Ok(match source {
-        Source::File(path) => (Arc::new(move || load(&path)), None),
-        Source::Text { name, text } => (Arc::new(move || from_str(&name, &text)), None),
+        Source::File(path) => (Arc::new(move || prepare(load(&path))), None),
+        Source::Text { name, text } => (Arc::new(move || prepare(from_str(&name, &text))), None),
         Source::Demo => {
-            let ports = demo::start()
-                .map_err(|error| format!("the demo's origins cannot be started: {error}"))?;
+            let ports = demo::start().map_err(|error| {
+                let why = format_args!("the demo's origins cannot be started: {error}");
+                Refusal::machine(why, "ip addr show lo")
+            })?;
             let text = demo_config(ports);
-            (Arc::new(move || from_str("demo", &text)), Some(demo::HELLO.into()))
+            (Arc::new(move || prepare(from_str("demo", &text))), Some(demo::HELLO.into()))
         }
     })
 }
@@ -109,23 +109,19 @@ fn announce(log: &Log, bound: &[Vec<listen::Bound>], files: u64) {
 }
 
 fn start_workers(
-    in_force: &Loaded,
+    in_force: &Prepared,
     bound: Vec<Vec<listen::Bound>>,
     records: Vec<RingWriter>,
     log: &Log,
     origin: Origin,
     sender: &Sender<Message>,
-) -> Result<Vec<Handle>, String> {
-    let config = Arc::new(in_force.config.clone());
-    let names = Arc::new(Names::of(&config));
+) -> Result<Vec<Handle>, Refusal> {
     let mut workers = Vec::with_capacity(in_force.workers);
     for (index, (bound, records)) in bound.into_iter().zip(records).enumerate() {
-        let change = Change { config: Arc::clone(&config), names: Arc::clone(&names), bound };
+        let change = Change { shared: in_force.shared.clone(), bound };
         let settings = divide(&in_force.settings, in_force.workers, index);
         let start = Start { index, settings, change, origin, log: log.clone(), records };
-        let worker = worker::spawn(start, sender.clone());
-        let failed = |error| format!("worker {index} cannot be started: {error}");
-        workers.push(worker.map_err(failed)?);
+        workers.push(worker::spawn(start, sender.clone()).map_err(Refusal::thread)?);
     }
     Ok(workers)
 }

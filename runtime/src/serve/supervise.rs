@@ -2,15 +2,17 @@
 
 use super::clock::Origin;
 use super::kernel::Wanted;
-use super::listen::{bind_all, wanted};
-use super::log::{Log, Names, Topic};
+use super::listen::{self, bind_all, wanted};
+use super::log::{Log, Topic};
+use super::prepare::{Prepared, Shared};
+use super::refusal::Refusal;
 use super::signals::Signal;
 use super::worker::{Change, Control, Handle, Report};
-use crate::config::{Level, Loaded};
-use crate::diagnostic::{Diagnostic, Severity, render};
+use crate::config::Level;
+use crate::diagnostic::{Diagnostic, render};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use tidegate_core::time::Time;
 
@@ -30,11 +32,14 @@ pub(crate) enum Message {
     /// What a worker has to say.
     Worker(usize, Report),
     /// A reload has read its configuration.
-    Loaded(Result<Box<Loaded>, Vec<Diagnostic>>),
+    Read(Result<Box<Prepared>, Refusal>),
 }
 
 /// Reads the configuration again. May block: it runs on a thread of its own.
-pub(crate) type Reader = Arc<dyn Fn() -> Result<Loaded, Vec<Diagnostic>> + Send + Sync>;
+pub(crate) type Reader = Arc<dyn Fn() -> Result<Prepared, Refusal> + Send + Sync>;
+
+/// How often old configurations are looked at, whether they can be dropped.
+const RETIRED_CHECK: Duration = Duration::from_secs(1);
 
 enum Reload {
     Idle,
@@ -43,14 +48,14 @@ enum Reload {
     /// Handed to the workers. Each index stands for an answer that is missing.
     Applying {
         missing: Vec<usize>,
-        loaded: Box<Loaded>,
+        prepared: Box<Prepared>,
     },
 }
 
 /// What the main thread knows.
 pub(crate) struct Supervisor {
     pub(crate) reader: Reader,
-    pub(crate) in_force: Loaded,
+    pub(crate) in_force: Prepared,
     pub(crate) workers: Vec<Handle>,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) sender: Sender<Message>,
@@ -63,6 +68,9 @@ pub(crate) struct Supervisor {
 pub(crate) struct State {
     reload: Reload,
     reload_again: bool,
+    /// No longer in force, but perhaps in use by sessions of a worker. They are dropped here, so
+    /// that no worker stands still for it (RUN-5).
+    retired: Vec<Shared>,
     stopping: bool,
     stopped: usize,
     cut: usize,
@@ -74,6 +82,7 @@ impl Default for State {
         State {
             reload: Reload::Idle,
             reload_again: false,
+            retired: Vec::new(),
             stopping: false,
             stopped: 0,
             cut: 0,
@@ -86,8 +95,12 @@ impl Supervisor {
     /// Serves until it is time to exit, with the code to exit with.
     pub(crate) fn run(mut self) -> u8 {
         loop {
-            // `self.sender` lives, so there will be a next message.
-            let Ok(message) = self.inbox.recv() else { return EXIT_PANICS };
+            let message = match self.next_message() {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => continue,
+                // `self.sender` lives, so that this does not happen.
+                Err(RecvTimeoutError::Disconnected) => return EXIT_PANICS,
+            };
             let ended = match message {
                 Message::Signal(Signal::Stop) => self.stop(),
                 Message::Signal(Signal::Reload) => {
@@ -98,8 +111,8 @@ impl Supervisor {
                     self.log.reopen();
                     None
                 }
-                Message::Loaded(outcome) => {
-                    self.loaded(outcome);
+                Message::Read(outcome) => {
+                    self.read(outcome);
                     None
                 }
                 Message::Worker(worker, report) => self.heard(worker, report),
@@ -108,6 +121,14 @@ impl Supervisor {
                 return code;
             }
         }
+    }
+
+    fn next_message(&mut self) -> Result<Message, RecvTimeoutError> {
+        self.state.retired.retain(|shared| !shared.is_last());
+        if self.state.retired.is_empty() {
+            return self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected);
+        }
+        self.inbox.recv_timeout(RETIRED_CHECK)
     }
 
     fn stop(&mut self) -> Option<u8> {
@@ -129,8 +150,8 @@ impl Supervisor {
 
     fn heard(&mut self, worker: usize, report: Report) -> Option<u8> {
         match report {
-            Report::Applied(outcome) => {
-                self.applied(worker, outcome);
+            Report::Applied => {
+                self.applied(worker);
                 None
             }
             Report::Stopped { cut } => self.stopped(cut),
@@ -193,7 +214,7 @@ impl Supervisor {
         let (reader, sender) = (Arc::clone(&self.reader), self.sender.clone());
         let thread = std::thread::Builder::new().name("reload".into()).spawn(move || {
             // Fails only while the process is ending.
-            let _ = sender.send(Message::Loaded(reader().map(Box::new)));
+            let _ = sender.send(Message::Read(reader().map(Box::new)));
         });
         match thread {
             Ok(_) => self.state.reload = Reload::Reading,
@@ -206,25 +227,25 @@ impl Supervisor {
         self.log.say(Level::Error, Topic::Reload, text);
     }
 
-    fn loaded(&mut self, outcome: Result<Box<Loaded>, Vec<Diagnostic>>) {
+    fn read(&mut self, outcome: Result<Box<Prepared>, Refusal>) {
         self.state.reload = Reload::Idle;
         if self.state.stopping {
             return;
         }
         match outcome {
-            Err(diagnostics) => self.refuse(explain(&diagnostics)),
-            Ok(loaded) => self.hand_over(loaded),
+            Err(refusal) => self.refuse(format_args!("\n{}", refusal.text(false).trim_end())),
+            Ok(prepared) => self.hand_over(prepared),
         }
         if matches!(self.state.reload, Reload::Idle) {
             self.next_reload();
         }
     }
 
-    fn hand_over(&mut self, loaded: Box<Loaded>) {
-        if !loaded.warnings.is_empty() {
-            self.log.say(Level::Warn, Topic::Reload, explain(&loaded.warnings));
+    fn hand_over(&mut self, prepared: Box<Prepared>) {
+        if !prepared.warnings.is_empty() {
+            self.log.say(Level::Warn, Topic::Reload, warnings(&prepared.warnings));
         }
-        let fixed = fixed_differences(&self.in_force, &loaded);
+        let fixed = fixed_differences(&self.in_force, &prepared);
         if !fixed.is_empty() {
             return self.refuse(format_args!(
                 "{} cannot change while running; restart to change them, or put the old values \
@@ -232,19 +253,17 @@ impl Supervisor {
                 fixed.join(", ")
             ));
         }
-        let held: Vec<Wanted> = wanted(&self.in_force.config);
-        let bound = match bind_all(&loaded.config, &held, self.workers.len()) {
+        let held: Vec<Wanted> = wanted(self.in_force.shared.compiled.config());
+        let bound = match bind_all(prepared.shared.compiled.config(), &held, self.workers.len()) {
             Ok(bound) => bound,
             Err(errors) => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                return self.refuse(errors.join("\n"));
+                let text = listen::refusal(&errors).text(false);
+                return self.refuse(format_args!("\n{}", text.trim_end()));
             }
         };
-        let (config, names) = (Arc::new(loaded.config.clone()), Names::of(&loaded.config));
-        let names = Arc::new(names);
         let mut missing = Vec::with_capacity(self.workers.len());
         for (index, (worker, bound)) in self.workers.iter().zip(bound).enumerate() {
-            let change = Change { config: Arc::clone(&config), names: Arc::clone(&names), bound };
+            let change = Change { shared: prepared.shared.clone(), bound };
             if worker.tell(Control::Apply(Box::new(change))) {
                 missing.push(index);
             } else {
@@ -252,30 +271,27 @@ impl Supervisor {
                 self.log.say(Level::Error, Topic::Reload, text);
             }
         }
-        self.state.reload = Reload::Applying { missing, loaded };
+        self.state.reload = Reload::Applying { missing, prepared };
     }
 
-    fn applied(&mut self, worker: usize, outcome: Result<(), String>) {
+    fn applied(&mut self, worker: usize) {
         let Reload::Applying { missing, .. } = &mut self.state.reload else { return };
         missing.retain(|&index| index != worker);
-        let complete = missing.is_empty();
-        if let Err(why) = outcome {
-            let text = format_args!("worker {worker} refused what validation accepted: {why}");
-            self.log.say(Level::Error, Topic::Reload, text);
-        }
-        if !complete {
+        if !missing.is_empty() {
             return;
         }
         let reload = std::mem::replace(&mut self.state.reload, Reload::Idle);
-        if let Reload::Applying { loaded, .. } = reload {
+        if let Reload::Applying { prepared, .. } = reload {
+            let config = prepared.shared.compiled.config();
             let text = format_args!(
                 "reloaded: {} listeners, {} clusters, {} routes",
-                loaded.config.listeners.len(),
-                loaded.config.clusters.len(),
-                loaded.config.routes.len()
+                config.listeners.len(),
+                config.clusters.len(),
+                config.routes.len()
             );
             self.log.say(Level::Info, Topic::Reload, text);
-            self.in_force = *loaded;
+            let old = std::mem::replace(&mut self.in_force, *prepared);
+            self.state.retired.push(old.shared);
         }
         self.next_reload();
     }
@@ -289,7 +305,7 @@ impl Supervisor {
 }
 
 /// The keys that differ and that only a restart changes.
-fn fixed_differences(old: &Loaded, new: &Loaded) -> Vec<&'static str> {
+fn fixed_differences(old: &Prepared, new: &Prepared) -> Vec<&'static str> {
     let (a, b) = (&old.settings, &new.settings);
     let queue = |of: &tidegate_core::config::Settings| {
         (of.accept_queue_capacity, of.accept_queue_max_wait, of.accept_queue_evict_idle)
@@ -306,16 +322,12 @@ fn fixed_differences(old: &Loaded, new: &Loaded) -> Vec<&'static str> {
     keys.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
 }
 
-/// Every diagnostic as `check` shows it, and the command that tells more of the first error.
-pub(crate) fn explain(diagnostics: &[Diagnostic]) -> String {
+/// Warnings as `check` shows them.
+pub(crate) fn warnings(diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics {
         text.push('\n');
-        text.push_str(&render(diagnostic, false));
-    }
-    if let Some(first) = diagnostics.iter().find(|of| of.severity == Severity::Error) {
-        text.push_str("next: ");
-        text.push_str(&first.next());
+        text.push_str(render(diagnostic, false).trim_end());
     }
     text
 }

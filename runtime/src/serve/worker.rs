@@ -3,7 +3,8 @@
 use super::clock::{Clock, Origin};
 use super::kernel::{MioKernel, Wanted};
 use super::listen::{Bound, wanted};
-use super::log::{Log, Names, RingWriter, Topic, Versions, access};
+use super::log::{Log, RingWriter, Topic, Versions, access};
+use super::prepare::Shared;
 use super::supervise::Message;
 use crate::config::{Level, LogFormat};
 use mio::{Events, Poll, Token, Waker};
@@ -11,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::time::Duration;
-use tidegate_core::config::{Config, Settings};
+use tidegate_core::config::Settings;
 use tidegate_core::event::Event;
 use tidegate_core::id::SocketId;
 use tidegate_core::input::{Readiness, SocketError};
@@ -29,7 +30,7 @@ const WAKER: Token = Token(usize::MAX);
 
 /// What the supervisor tells a worker.
 pub(crate) enum Control {
-    /// Apply a configuration that was validated and bound before.
+    /// Apply a configuration that was compiled and bound before.
     Apply(Box<Change>),
     /// Stop gracefully (RUN-2).
     Stop,
@@ -37,8 +38,7 @@ pub(crate) enum Control {
 
 /// A configuration on its way to a worker.
 pub(crate) struct Change {
-    pub(crate) config: Arc<Config>,
-    pub(crate) names: Arc<Names>,
+    pub(crate) shared: Shared,
     /// The worker's own sockets for the addresses that are new.
     pub(crate) bound: Vec<Bound>,
 }
@@ -46,8 +46,8 @@ pub(crate) struct Change {
 /// What a worker tells the supervisor.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// An `Apply` was carried out, or, which validation should have prevented, refused.
-    Applied(Result<(), String>),
+    /// An `Apply` was carried out.
+    Applied,
     /// The graceful stop is complete; the drain deadline cut this many sessions.
     Stopped { cut: usize },
     /// A turn panicked; this many connections were closed (RUN-9).
@@ -88,8 +88,7 @@ impl<F: FnMut(&mut Proxy, &mut MioKernel, Time) -> bool> Turn for F {}
 pub(crate) struct Worker<F> {
     index: usize,
     settings: Settings,
-    config: Arc<Config>,
-    names: Arc<Names>,
+    shared: Shared,
     poll: Poll,
     kernel: MioKernel,
     clock: Clock,
@@ -133,13 +132,12 @@ impl<F: Turn> Worker<F> {
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, control) = sync_channel(CONTROL_MAX);
         let mut kernel = MioKernel::new(poll.registry().try_clone()?);
-        let Change { config, names, bound } = start.change;
-        kernel.prepare(bound, wanted(&config));
+        let Change { shared, bound } = start.change;
+        kernel.prepare(bound, wanted(shared.compiled.config()));
         let worker = Worker {
             index: start.index,
             settings: start.settings,
-            config,
-            names,
+            shared,
             poll,
             kernel,
             clock: Clock::new(start.origin),
@@ -200,36 +198,30 @@ impl<F: Turn> Worker<F> {
         if drawn != Ok(seed.len()) {
             return Err(Ended::Failed("the operating system gave no random seed".into()));
         }
-        let settings = self.settings.clone();
-        let config = Config::clone(&self.config);
+        let (settings, compiled) = (self.settings.clone(), self.shared.compiled.clone());
         let stopping = self.stopping;
         let made = catch_unwind(AssertUnwindSafe(move || {
-            let mut proxy = Proxy::new(settings, seed, config)?;
+            let mut proxy = Proxy::with_compiled(settings, seed, compiled);
             if stopping {
                 proxy.stop();
             }
-            Ok(proxy)
+            proxy
         }));
         self.versions = Versions::default();
         self.version = 0;
         self.add_version();
         self.look = true;
-        match made {
-            Ok(Ok(proxy)) => {
-                if std::mem::take(&mut self.applying) {
-                    self.report(Report::Applied(Ok(())));
-                }
-                Ok(proxy)
-            }
-            Ok(Err::<_, Vec<_>>(errors)) => Err(Ended::Failed(format!("refused: {errors:?}"))),
-            Err(_) => Err(Ended::Panicked),
+        let Ok(proxy) = made else { return Err(Ended::Panicked) };
+        if std::mem::take(&mut self.applying) {
+            self.report(Report::Applied);
         }
+        Ok(proxy)
     }
 
     /// The core counts its configurations from 1; so do the names.
     fn add_version(&mut self) {
         self.version += 1;
-        self.versions.push(self.version, Arc::clone(&self.names));
+        self.versions.push(self.version, Arc::clone(&self.shared.names));
     }
 
     fn serve(&mut self, proxy: &mut Proxy, events: &mut Events) -> Ended {
@@ -312,24 +304,16 @@ impl<F: Turn> Worker<F> {
     }
 
     fn apply(&mut self, proxy: &mut Proxy, change: Change) {
-        let Change { config, names, bound } = change;
+        let Change { shared, bound } = change;
         // Everything is in its place before the proxy hears of it: should it panic, the next one
         // begins with the new configuration, as the other workers do.
-        self.kernel.prepare(bound, wanted(&config));
-        let old = std::mem::replace(&mut self.config, Arc::clone(&config));
-        let old_names = std::mem::replace(&mut self.names, names);
+        self.kernel.prepare(bound, wanted(shared.compiled.config()));
+        self.shared = shared;
         self.applying = true;
-        let outcome = proxy.apply(Config::clone(&config));
+        proxy.install(self.shared.compiled.clone());
         self.applying = false;
-        if let Err(errors) = outcome {
-            // The new sockets are dropped at the end of the turn, unclaimed.
-            self.kernel.prepare(Vec::new(), wanted(&old));
-            (self.config, self.names) = (old, old_names);
-            self.report(Report::Applied(Err(format!("{errors:?}"))));
-            return;
-        }
         self.add_version();
-        self.report(Report::Applied(Ok(())));
+        self.report(Report::Applied);
     }
 
     fn tell(&mut self, event: &Event) {

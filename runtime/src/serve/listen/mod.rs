@@ -5,6 +5,7 @@ mod tests;
 mod unix;
 
 use super::kernel::Wanted;
+use super::refusal::Refusal;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
@@ -56,30 +57,44 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ListenError { listener, at, cause } = self;
         write!(f, "listener \"{listener}\" cannot bind {at}: ")?;
-        match (cause, at) {
-            (Cause::InUse, Address::Ip(at)) => write!(
-                f,
-                "the address is in use; see who holds it with `ss -ltnp 'sport = :{}'`",
-                at.port()
-            ),
-            (Cause::InUse, Address::Unix(path)) => {
-                write!(f, "a server answers there; see which with `ss -lxp src {path}`")
+        match cause {
+            Cause::InUse if matches!(at, Address::Unix(_)) => f.write_str("a server answers there"),
+            Cause::InUse => f.write_str("the address is in use"),
+            Cause::NotASocket => f.write_str("the path is taken by something else"),
+            Cause::System(_) if self.lacks_privilege() => {
+                f.write_str("a port below 1024 needs privileges")
             }
-            (Cause::NotASocket, Address::Unix(path)) => {
-                write!(f, "the path is taken by something else; look with `ls -l {path}`")
-            }
-            (Cause::System(Errno::ACCESS | Errno::PERM), Address::Ip(at)) if at.port() < 1024 => {
-                write!(
-                    f,
-                    "a port below 1024 needs privileges; \
-                     type `setcap cap_net_bind_service=+ep $(command -v tidegate)`"
-                )
-            }
-            (Cause::System(errno), _) => {
-                write!(f, "{}; see this machine's addresses with `ip addr`", errno.kind_text())
-            }
-            (Cause::NotASocket, Address::Ip(_)) => write!(f, "the path is taken"),
+            Cause::System(errno) => f.write_str(&errno.kind_text()),
         }
+    }
+}
+
+impl ListenError {
+    fn lacks_privilege(&self) -> bool {
+        matches!(self.cause, Cause::System(Errno::ACCESS | Errno::PERM))
+            && matches!(self.at, Address::Ip(at) if at.port() < 1024)
+    }
+
+    /// The command that tells more, or helps.
+    fn next(&self) -> String {
+        match (&self.cause, &self.at) {
+            (Cause::InUse, Address::Ip(at)) => format!("ss -ltnp 'sport = :{}'", at.port()),
+            (Cause::InUse, Address::Unix(path)) => format!("ss -lxp src {path}"),
+            (Cause::NotASocket, Address::Unix(path)) => format!("ls -l {path}"),
+            (Cause::System(_), Address::Ip(_)) if self.lacks_privilege() => {
+                "setcap cap_net_bind_service=+ep $(command -v tidegate)".into()
+            }
+            (Cause::System(_), Address::Unix(path)) => format!("ls -ld $(dirname {path})"),
+            (Cause::System(_) | Cause::NotASocket, Address::Ip(_)) => "ip addr".into(),
+        }
+    }
+}
+
+/// One refusal of all of them; there is at least one.
+pub(crate) fn refusal(errors: &[ListenError]) -> Refusal {
+    Refusal::Machine {
+        errors: errors.iter().map(ToString::to_string).collect(),
+        next: errors.first().map(ListenError::next).unwrap_or_default(),
     }
 }
 

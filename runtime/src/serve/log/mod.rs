@@ -19,6 +19,7 @@ pub(crate) use names::{Names, Versions};
 pub(crate) use ring::{RING_BYTES, RingWriter};
 
 use crate::config::{Level, LogConfig, LogFormat};
+use crate::serve::refusal::Refusal;
 use diagnostics::Diagnostics;
 use ring::Waker;
 use std::sync::Arc;
@@ -52,8 +53,9 @@ impl Log {
     pub(crate) fn start(
         options: LogConfig,
         workers: usize,
-    ) -> Result<(Log, Running, Vec<RingWriter>), String> {
-        let sink = sink::Sink::open(&options.access)?;
+    ) -> Result<(Log, Running, Vec<RingWriter>), Refusal> {
+        let sink = sink::Sink::open(&options.access);
+        let sink = sink.map_err(|error| Refusal::machine(&error, error.next()))?;
         let waker = Arc::new(Waker::default());
         let shared = Shared {
             diagnostics: Diagnostics::new(options.level, options.format),
@@ -65,7 +67,7 @@ impl Log {
         let log = Log { shared: Arc::new(shared) };
         let (writers, rings) =
             (0..workers).map(|_| ring::ring(RING_BYTES, Arc::clone(&waker))).unzip();
-        let done = thread::start(log.clone(), sink, rings)?;
+        let done = thread::start(log.clone(), sink, rings).map_err(Refusal::thread)?;
         Ok((log.clone(), Running { log, done }, writers))
     }
 

@@ -6,6 +6,7 @@ use crate::serve::clock::Origin;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, open, stat};
 use rustix::io::Errno;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_core::time::Time;
@@ -31,26 +32,42 @@ pub(super) struct Sink {
     torn: bool,
 }
 
-fn open_file(path: &Path) -> Result<OwnedFd, Errno> {
+fn open_file(path: &Path) -> Result<OwnedFd, OpenError> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
     open(path, flags, Mode::from_raw_mode(0o640))
+        .map_err(|errno| OpenError { path: path.to_owned(), errno })
 }
 
-fn explain(path: &Path, errno: Errno) -> String {
-    let why = std::io::Error::from_raw_os_error(errno.raw_os_error());
-    let path = path.display();
-    format!("the access log {path} cannot be opened: {why}; look with `ls -ld {path}`")
+/// The access log's file cannot be opened.
+#[derive(Debug)]
+pub(super) struct OpenError {
+    path: PathBuf,
+    errno: Errno,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = std::io::Error::from_raw_os_error(self.errno.raw_os_error());
+        write!(f, "the access log {} cannot be opened: {why}", self.path.display())
+    }
+}
+
+impl OpenError {
+    /// The command that tells more.
+    pub(super) fn next(&self) -> String {
+        format!("ls -ld $(dirname {path}) {path}", path = self.path.display())
+    }
 }
 
 impl Sink {
     /// Opens the log, or says why that is impossible.
-    pub(super) fn open(access: &config::Sink) -> Result<Sink, String> {
+    pub(super) fn open(access: &config::Sink) -> Result<Sink, OpenError> {
         let to = match access {
             config::Sink::Stdout => To::Stdout,
             config::Sink::Stderr => To::Stderr,
             config::Sink::Off => To::Nowhere,
             config::Sink::File(path) => {
-                let fd = open_file(path).map_err(|errno| explain(path, errno))?;
+                let fd = open_file(path)?;
                 To::File { path: path.clone(), fd, check: Time::ZERO }
             }
         };
@@ -63,15 +80,15 @@ impl Sink {
     }
 
     /// Opens the file again, if it is one; keeps the old one if that fails.
-    pub(super) fn reopen(&mut self) -> Result<(), String> {
+    pub(super) fn reopen(&mut self) -> Result<(), OpenError> {
         let To::File { path, fd, .. } = &mut self.to else { return Ok(()) };
-        *fd = open_file(path).map_err(|errno| explain(path, errno))?;
+        *fd = open_file(path)?;
         self.torn = false;
         Ok(())
     }
 
     /// Reopens the file if its path leads to another one now. At most once a second.
-    pub(super) fn follow_rotation(&mut self) -> Result<(), String> {
+    pub(super) fn follow_rotation(&mut self) -> Result<(), OpenError> {
         let now = self.clock.time();
         let To::File { path, fd, check } = &mut self.to else { return Ok(()) };
         if now < *check {

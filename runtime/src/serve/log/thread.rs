@@ -1,7 +1,7 @@
 //! The log thread: the only one that writes logs.
 
 use super::ring::Ring;
-use super::sink::{Sink, write_all};
+use super::sink::{OpenError, Sink, write_all};
 use super::{Log, Topic};
 use crate::config::Level;
 use crate::serve::clock::Origin;
@@ -20,7 +20,7 @@ const IDLE_TICKS: u32 = 50;
 const LOST_REPORT: Duration = Duration::from_secs(10);
 
 /// Starts the thread. The receiver hears when it has written everything and ended.
-pub(super) fn start(log: Log, sink: Sink, rings: Vec<Arc<Ring>>) -> Result<Receiver<()>, String> {
+pub(super) fn start(log: Log, sink: Sink, rings: Vec<Arc<Ring>>) -> std::io::Result<Receiver<()>> {
     let (done, heard) = channel();
     let buffer = Vec::with_capacity(super::RING_BYTES);
     let clock = Origin::now();
@@ -29,8 +29,7 @@ pub(super) fn start(log: Log, sink: Sink, rings: Vec<Arc<Ring>>) -> Result<Recei
     let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
         writer.run();
         let _ = done.send(());
-    });
-    let thread = thread.map_err(|error| format!("the log thread cannot be started: {error}"))?;
+    })?;
     log.shared.waker.set_thread(thread.thread().clone());
     Ok(heard)
 }
@@ -106,9 +105,11 @@ impl Writer {
         worked || !lines.is_empty()
     }
 
-    fn complain(&self, outcome: Result<(), String>) {
-        if let Err(why) = outcome {
-            let text = format_args!("{why}; its records still go to the old file");
+    fn complain(&self, outcome: Result<(), OpenError>) {
+        if let Err(error) = outcome {
+            let next = error.next();
+            let text =
+                format_args!("{error}; its records still go to the old file; look with `{next}`");
             self.log.say(Level::Error, Topic::Log, text);
         }
     }

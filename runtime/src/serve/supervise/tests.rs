@@ -39,13 +39,15 @@ struct Rig {
 fn rig() -> Rig {
     let source = Arc::new(Mutex::new(text(IN_FORCE)));
     let read = Arc::clone(&source);
-    let reader: Reader = Arc::new(move || from_str("test", &read.lock().expect("unpoisoned")));
+    let reader: Reader = Arc::new(move || {
+        let loaded = from_str("test", &read.lock().expect("unpoisoned"));
+        loaded.map_err(Refusal::Mistakes).and_then(Prepared::new)
+    });
     let in_force = reader().expect("valid");
     let options = LogConfig { access: Sink::Off, ..LogConfig::default() };
     let (log, running, mut records) = Log::start(options, 1).expect("a log");
     let (sender, inbox) = channel();
-    let config = Arc::new(in_force.config.clone());
-    let change = Change { names: Arc::new(Names::of(&config)), config, bound: Vec::new() };
+    let change = Change { shared: in_force.shared.clone(), bound: Vec::new() };
     let settings = in_force.settings.clone();
     let (origin, records) = (Origin::now(), records.remove(0));
     let start = Start { index: 0, settings, change, origin, log: log.clone(), records };
@@ -71,7 +73,7 @@ impl Rig {
     /// What the reading thread found.
     fn read(&mut self) {
         match self.supervisor.inbox.recv_timeout(Duration::from_secs(5)) {
-            Ok(Message::Loaded(outcome)) => self.supervisor.loaded(outcome),
+            Ok(Message::Read(outcome)) => self.supervisor.read(outcome),
             _ => panic!("nothing was read"),
         }
     }
@@ -121,7 +123,7 @@ fn the_first_signal_stops_gracefully_and_the_second_at_once() {
 #[test]
 fn a_bad_file_changes_nothing() {
     let mut rig = rig();
-    let before = rig.supervisor.in_force.clone();
+    let before = Arc::clone(&rig.supervisor.in_force.shared.names);
     let held = bind_all(&config_at("127.0.0.1:0"), &[], 1).expect("bound");
     let taken = held[0][0].local.expect("TCP").to_string();
     let bad = [
@@ -135,7 +137,7 @@ fn a_bad_file_changes_nothing() {
         rig.supervisor.reload();
         rig.read();
         assert!((rig.worker)().is_none());
-        assert_eq!(rig.supervisor.in_force, before);
+        assert!(Arc::ptr_eq(&rig.supervisor.in_force.shared.names, &before));
         assert!(matches!(rig.supervisor.state.reload, Reload::Idle));
     }
 }
@@ -153,9 +155,15 @@ fn reloads_follow_one_another() {
         rig.read();
         assert!(rig.told_to_apply());
         assert!((rig.worker)().is_none());
-        assert_eq!(rig.supervisor.heard(0, Report::Applied(Ok(()))), None);
+        assert_eq!(rig.supervisor.heard(0, Report::Applied), None);
     }
-    let bind = &rig.supervisor.in_force.config.listeners[0].binds[0];
+    let bind = &rig.supervisor.in_force.shared.compiled.config().listeners[0].binds[0];
     assert_eq!(bind.to_string(), addr);
+    // The worker of this test still holds what it started with, nobody the second one: that is
+    // dropped here, and not there (RUN-5).
+    assert_eq!(rig.supervisor.state.retired.len(), 2);
+    rig.supervisor.sender.send(Message::Signal(Signal::ReopenLogs)).expect("heard");
+    assert!(rig.supervisor.next_message().is_ok());
+    assert_eq!(rig.supervisor.state.retired.len(), 1);
     assert!(matches!(rig.supervisor.state.reload, Reload::Idle));
 }

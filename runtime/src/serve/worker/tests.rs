@@ -4,14 +4,14 @@ use super::*;
 use crate::config::{LogConfig, Sink};
 use crate::serve::demo;
 use crate::serve::listen::bind_all;
-use crate::serve::log::Running;
+use crate::serve::log::{Names, Running};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use tidegate_core::config::{Cluster, Listener, Route, Server};
+use tidegate_core::config::{Cluster, Compiled, Config, Listener, Route, Server};
 use tidegate_core::input::Address;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,8 +36,9 @@ fn config(name: &str, at: Address, ports: &[u16]) -> Config {
 fn change(config: &Config, held: &[Wanted]) -> (Change, Option<SocketAddr>) {
     let bound = bind_all(config, held, 1).expect("bound").remove(0);
     let local = bound.first().and_then(|bound| bound.local);
-    let (config, names) = (Arc::new(config.clone()), Arc::new(Names::of(config)));
-    (Change { config, names, bound }, local)
+    let compiled = Compiled::new(config.clone(), &Settings::default()).expect("valid");
+    let shared = Shared { compiled, names: Arc::new(Names::of(config)) };
+    (Change { shared, bound }, local)
 }
 
 /// One worker on a thread of its own, with its log in a file.
@@ -197,7 +198,7 @@ fn a_configuration_is_replaced_while_traffic_flows() {
     let (to_second, none) = change(&second, &wanted(&first));
     assert_eq!(none, None);
     assert!(rig.handle.tell(Control::Apply(Box::new(to_second))));
-    assert_eq!(rig.report(), Report::Applied(Ok(())));
+    assert_eq!(rig.report(), Report::Applied);
     assert!(get(&mut old, "/kept").ends_with("hello from server 2\n"));
     let mut new = connect(rig.addr);
     assert!(get(&mut new, "/new").ends_with("hello from server 2\n"));
@@ -207,7 +208,7 @@ fn a_configuration_is_replaced_while_traffic_flows() {
     let third = config("elsewhere", elsewhere, &ports[2..]);
     let (to_third, addr) = change(&third, &wanted(&second));
     assert!(rig.handle.tell(Control::Apply(Box::new(to_third))));
-    assert_eq!(rig.report(), Report::Applied(Ok(())));
+    assert_eq!(rig.report(), Report::Applied);
     let mut third = connect(addr.expect("TCP"));
     assert!(get(&mut third, "/third").ends_with("hello from server 3\n"));
     assert!(TcpStream::connect(rig.addr).is_err());
@@ -242,7 +243,7 @@ fn a_panic_does_not_undo_a_change() {
     fuse.store(true, Ordering::SeqCst);
     assert!(rig.handle.tell(Control::Apply(Box::new(to_second))));
     let reports = [rig.report(), rig.report()];
-    assert!(reports.contains(&Report::Applied(Ok(()))), "{reports:?}");
+    assert!(reports.contains(&Report::Applied), "{reports:?}");
     assert!(get(&mut connect(addr.expect("TCP")), "/").ends_with("server 2\n"));
     assert!(TcpStream::connect(rig.addr).is_err());
     rig.end();

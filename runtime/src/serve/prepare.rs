@@ -1,0 +1,45 @@
+//! A configuration made ready for the workers: everything slow was done elsewhere (RUN-5).
+
+use super::log::Names;
+use super::refusal::Refusal;
+use crate::config::{Loaded, LogConfig};
+use crate::diagnostic::Diagnostic;
+use std::sync::Arc;
+use tidegate_core::config::{Compiled, Settings};
+
+/// What all workers share of one configuration. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) compiled: Compiled,
+    pub(crate) names: Arc<Names>,
+}
+
+impl Shared {
+    /// Whether nobody else holds it any more.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.names) == 1 && self.compiled.is_last()
+    }
+}
+
+/// A configuration that workers can start with, or change to.
+pub(crate) struct Prepared {
+    pub(crate) workers: usize,
+    pub(crate) settings: Settings,
+    pub(crate) log: LogConfig,
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) shared: Shared,
+}
+
+impl Prepared {
+    /// Compiles what was loaded. May take long: no worker's work.
+    pub(crate) fn new(loaded: Loaded) -> Result<Prepared, Refusal> {
+        let Loaded { workers, settings, config, log, warnings, .. } = loaded;
+        let names = Arc::new(Names::of(&config));
+        // Loading has asked the core already: what it finds now is a fault of ours.
+        let compiled = Compiled::new(config, &settings).map_err(|errors| {
+            let why = format!("loading has accepted what cannot be compiled: {errors:?}");
+            Refusal::machine(why, "tidegate check")
+        })?;
+        Ok(Prepared { workers, settings, log, warnings, shared: Shared { compiled, names } })
+    }
+}
