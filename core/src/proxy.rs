@@ -39,9 +39,9 @@ pub(crate) enum Wakes {
 ///
 /// - *inputs* tell what happened: [`advance`](Proxy::advance), [`ready`](Proxy::ready),
 ///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`sent`](Proxy::sent),
-///   [`failed`](Proxy::failed), [`blocked`](Proxy::blocked), [`expire`](Proxy::expire), [`stop`](Proxy::stop),
-///   [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only [`apply`](Proxy::apply)
-///   returns a `Result`: a configuration is refused whole;
+///   [`failed`](Proxy::failed), [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
+///   [`stop`](Proxy::stop), [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only
+///   [`apply`](Proxy::apply) returns a `Result`: a configuration is refused whole;
 /// - *loans* lend the core's own bytes: [`recv_space`](Proxy::recv_space) and
 ///   [`send_slices`](Proxy::send_slices);
 /// - *outputs* are drained: [`poll_effect`](Proxy::poll_effect) in order, and
