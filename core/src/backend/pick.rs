@@ -5,7 +5,6 @@ use super::balance::{ServerLoad, choose};
 use crate::config::Server;
 use crate::proxy::Proxy;
 use crate::session::{Exchange, SessionId};
-use crate::time::Time;
 
 /// A chosen server.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -15,8 +14,8 @@ pub(crate) struct Pick {
     pub(crate) index: u16,
 }
 
-/// Who may be chosen, from the best to the last resort. The first tier that is not empty counts.
-#[derive(Copy, Clone)]
+/// How good a choice a server is: only the best that there are take part in balancing.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
     /// Usable, not a backup, and this request has not failed there.
     Primary,
@@ -31,18 +30,16 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Tier; 5] =
-        [Tier::Primary, Tier::Backup, Tier::Again, Tier::OpenElsewhere, Tier::Open];
-
-    fn admits(self, config: &Server, usable: bool, tried: bool) -> bool {
-        !config.drained
-            && match self {
-                Tier::Primary => usable && !tried && !config.backup,
-                Tier::Backup => usable && !tried,
-                Tier::Again => usable,
-                Tier::OpenElsewhere => !tried,
-                Tier::Open => true,
-            }
+    /// The tier of a server; none for one that is administratively drained.
+    fn of(config: &Server, usable: bool, tried: bool) -> Option<Tier> {
+        Some(match (usable, tried) {
+            _ if config.drained => return None,
+            (true, false) if config.backup => Tier::Backup,
+            (true, false) => Tier::Primary,
+            (true, true) => Tier::Again,
+            (false, false) => Tier::OpenElsewhere,
+            (false, true) => Tier::Open,
+        })
     }
 }
 
@@ -56,31 +53,31 @@ impl Proxy {
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
         let view = &version.clusters[cluster];
         let config = &version.config.clusters[cluster];
-        let usable = |server: ServerId, now: Time| self.servers[server].health.usable(now);
+        let (servers, now) = (&self.servers, self.now);
+        let usable = |server: ServerId| servers[server].health.usable(now);
         if let Some(index) = stuck(x, &config.servers)
-            && usable(view.servers[index], self.now)
+            && usable(view.servers[index])
             && !x.tried.has(view.servers[index])
         {
             return Some(Pick { server: view.servers[index], index: index as u16 });
         }
-        for tier in Tier::ALL {
-            self.loads.clear();
-            for (server, config) in view.servers.iter().zip(&config.servers) {
-                let state = &self.servers[*server];
-                let eligible =
-                    tier.admits(config, state.health.usable(self.now), x.tried.has(*server));
-                let (active, current) = (state.active, state.current);
-                let weight = config.weight;
-                self.loads.push(ServerLoad { weight, active, current, eligible });
-            }
-            if let Some(index) = choose(config.balance, &mut self.loads, &mut session.child) {
-                for (server, load) in view.servers.iter().zip(&self.loads) {
-                    self.servers[*server].current = load.current;
-                }
-                return Some(Pick { server: view.servers[index], index: index as u16 });
-            }
+        let members = || view.servers.iter().zip(&config.servers);
+        let tier = |(server, config): (&ServerId, &Server)| {
+            Tier::of(config, usable(*server), x.tried.has(*server))
+        };
+        let best = members().filter_map(tier).min()?;
+        self.loads.clear();
+        self.loads.extend(members().map(|(server, config)| ServerLoad {
+            weight: config.weight,
+            active: servers[*server].active,
+            current: servers[*server].current,
+            eligible: tier((server, config)) == Some(best),
+        }));
+        let index = choose(config.balance, &mut self.loads, &mut session.child)?;
+        for (server, load) in view.servers.iter().zip(&self.loads) {
+            self.servers[*server].current = load.current;
         }
-        None
+        Some(Pick { server: view.servers[index], index: index as u16 })
     }
 }
 
