@@ -1,0 +1,62 @@
+//! What all property tests share.
+
+use proptest::test_runner::{Config as ProptestConfig, FileFailurePersistence, RngSeed};
+use std::net::SocketAddr;
+use tidegate_core::Proxy;
+use tidegate_core::config::{Cluster, Config, Listener, Route, Server, Settings};
+use tidegate_core::input::Address;
+use tidegate_proptests::memory::Rig;
+
+/// Cases that stand for the default number of each test.
+const CASES_UNIT: u64 = 256;
+
+/// The run of one property: `cases` by default, scaled by `PROPTEST_CASES`; the same ones in each
+/// run unless `PROPTEST_RNG_SEED` is set.
+pub(crate) fn run_of(cases: u32) -> ProptestConfig {
+    let given = ProptestConfig::default();
+    let scaled = u64::from(cases) * u64::from(given.cases) / CASES_UNIT;
+    ProptestConfig {
+        cases: u32::try_from(scaled).unwrap_or(u32::MAX).max(1),
+        rng_seed: match given.rng_seed {
+            RngSeed::Random => RngSeed::Fixed(0x71de_9a7e),
+            fixed => fixed,
+        },
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        max_shrink_iters: 20_000,
+        ..given
+    }
+}
+
+/// A proxy with one listener and one cluster of one server.
+#[allow(dead_code, reason = "not every test needs one")]
+pub(crate) fn simple_config() -> Config {
+    Config {
+        listeners: vec![Listener::new("web", vec![ip(8080)])],
+        clusters: vec![Cluster::new("app", vec![Server::new(ip(9001))])],
+        routes: vec![Route::to_cluster("app")],
+        ..Config::default()
+    }
+}
+
+/// An address on the loopback.
+#[allow(dead_code, reason = "not every test needs one")]
+pub(crate) fn ip(port: u16) -> Address {
+    Address::Ip(SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// A rig that is observed, with these settings and configuration.
+#[allow(dead_code, reason = "not every test needs one")]
+pub(crate) fn rig_of(settings: Settings, config: Config) -> Rig {
+    Rig::observed(Proxy::new(settings, [7; 32], config).expect("a valid configuration"))
+}
+
+/// Bytes that a failing case prints readably.
+#[allow(dead_code, reason = "not every test needs one")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}
