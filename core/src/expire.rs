@@ -74,6 +74,7 @@ impl Proxy {
         if begun {
             let x = session.x();
             x.facts.persistent = false;
+            x.facts.head_only = x.begins_with_head();
             x.request_body = crate::http1::BodyReader::UntilClose;
             self.answer(id, 408, timed_out(Timer::RequestHead, Phase::RequestHead));
         } else {

@@ -238,6 +238,13 @@ impl Exchange {
         self.request_body.is_done()
     }
 
+    /// Whether the head in the input, whole or not, is that of a HEAD request: also the answer to
+    /// one that cannot be read has no body (RES-7).
+    pub(crate) fn begins_with_head(&self) -> bool {
+        let head = self.request.head_input();
+        head.strip_prefix(b"\r\n").unwrap_or(head).starts_with(b"HEAD ")
+    }
+
     /// Whether every byte of the request was given to the server.
     pub(crate) fn request_sent(&self) -> bool {
         self.request_read() && self.request.unsent() == 0

@@ -120,7 +120,7 @@ impl Proxy {
                     }
                 }
                 Scan::Complete { start, end } => return self.begin_request(id, start, end),
-                Scan::Refused(refusal) => return self.refuse(id, refusal),
+                Scan::Refused(refusal) => return self.refuse_unread(id, refusal),
             }
         }
     }
@@ -144,7 +144,7 @@ impl Proxy {
         let planned = plan(head, &mut context, &mut self.head_scratch, &mut x.record);
         let plan = match planned {
             Ok(plan) => plan,
-            Err(refusal) => return self.refuse(id, refusal),
+            Err(refusal) => return self.refuse_unread(id, refusal),
         };
         x.facts = plan.facts;
         x.stuck_to = plan.stuck_to;
@@ -208,6 +208,13 @@ impl Proxy {
         let (Some(version), Some(listener)) = (x.version, x.record.listener) else { return false };
         let config = &self.versions[version].config.listeners[usize::from(listener)];
         config.max_body.is_some_and(|max| length > max)
+    }
+
+    /// The head, which lies unread in the input, is not to be served.
+    fn refuse_unread(&mut self, id: SessionId, refusal: Refusal) {
+        let x = self.sessions[id].x();
+        x.facts.head_only = x.begins_with_head();
+        self.refuse(id, refusal);
     }
 
     /// The head is not to be served.
