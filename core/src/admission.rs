@@ -73,6 +73,13 @@ impl Proxy {
                 break;
             }
             let newest = self.queue.take_newest().expect("the queue is not empty");
+            if self.stopping && self.drain_due(self.listens[newest.listener].index) <= self.now {
+                // A graceful stop has waited long enough: there is no time left to serve it.
+                self.drain_cut += 1;
+                self.close_socket(newest.socket, Close::Normal);
+                self.leave_listener(newest.listener);
+                continue;
+            }
             self.create_session(newest);
         }
     }

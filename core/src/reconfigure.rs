@@ -214,10 +214,16 @@ impl Proxy {
 
     /// The session ends by `drain` after the stop began, at the latest.
     pub(crate) fn arm_drain(&mut self, id: SessionId) {
-        let due = self.stop_began.deadline(self.front_timeouts(id).drain);
+        let due = self.drain_due(self.listens[self.sessions[id].listener].index);
         let session = &mut self.sessions[id];
         session.timers.drain_due = due;
         self.deadlines.set(session.deadline, session.timers.earliest());
+    }
+
+    /// When sessions of the current configuration's listener `index` end at the latest.
+    pub(crate) fn drain_due(&self, index: Option<u16>) -> crate::time::Time {
+        let timeouts = self.versions[self.current].listener_timeouts(index.map(usize::from));
+        self.stop_began.deadline(timeouts.drain)
     }
 
     /// Sessions that wait for a request (of one listener, or all) look once more whether it is
