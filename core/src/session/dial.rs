@@ -223,9 +223,12 @@ impl Proxy {
     /// The pause before another attempt is over.
     pub(crate) fn pause_over(&mut self, id: SessionId) {
         self.sessions[id].timers.clear_back();
+        // Others may have marked the server down meanwhile: then the choice is made anew.
         match self.sessions[id].x().held_back.take() {
-            Some(pick) => self.connect(id, pick),
-            None => self.dispatch(id),
+            Some(pick) if self.servers[pick.server].health.usable(self.now) => {
+                self.connect(id, pick);
+            }
+            _ => self.dispatch(id),
         }
     }
 }

@@ -20,6 +20,10 @@ impl Proxy {
         let (keep, read) = (x.keep_alive, x.request_read());
         let surplus = x.request.input_len();
         let ending = x.record.ending;
+        if keep && read {
+            // What is left belongs to the next request.
+            x.record.received -= surplus as u64;
+        }
         self.emit_record(id, ending);
         if cut {
             let how = if until_close { Close::Reset } else { Close::Normal };
@@ -145,7 +149,6 @@ impl Proxy {
         let x = self.sessions[id].x();
         x.record.ending = ending;
         x.record.transfer = now.since(x.mark);
-        x.record.received -= x.request.input_len() as u64;
         if self.settings.access_records {
             let record = std::mem::take(&mut self.sessions[id].x().record);
             self.events.push_back(Event::Access(record));
