@@ -1,1 +1,15 @@
-//! tidegate-sim.
+//! The seeded simulator of Tidegate: a network, clients and backends around the very core that
+//! serves traffic, and an oracle that knows the right answers without asking it.
+//!
+//! The driver under test is the production one ([`tidegate_core::drive`]); only the system calls
+//! are replaced, by [`kernel::Net`]. Everything that happens follows from one seed.
+#![forbid(unsafe_code)]
+
+pub mod body;
+pub mod choice;
+pub mod cx;
+pub mod heap;
+pub mod kernel;
+pub mod marks;
+pub mod refhttp;
+pub mod trace;

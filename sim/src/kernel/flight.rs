@@ -1,0 +1,154 @@
+//! What arrives, and what that does to the end it arrives at.
+
+use super::endpoint::State;
+use super::{Ep, Net};
+use crate::cx::{Cx, Flight};
+use crate::site;
+use crate::trace;
+use tidegate_core::input::SocketError;
+
+impl Net {
+    /// Something arrives at `ep`, or waits before a clogged link.
+    pub fn deliver(&mut self, cx: &mut Cx, ep: Ep, flight: Flight) {
+        let is_held = !self.faults.clogged.is_empty()
+            && self.faults.clogged.contains(&self.ep(ep).link);
+        // What is held stays in front of what comes later on the same link.
+        if is_held {
+            cx.mark(site!("kernel: held by a clogged link"));
+            self.held.push_back((ep, flight));
+        } else {
+            self.arrive(cx, ep, flight);
+        }
+    }
+
+    pub(super) fn arrive(&mut self, cx: &mut Cx, ep: Ep, flight: Flight) {
+        trace!(cx, "wire: {flight:?} -> {ep} ({:?})", self.ep(ep).owner);
+        match flight {
+            Flight::Syn => self.arrive_syn(cx, ep),
+            Flight::SynAck => self.arrive_syn_ack(cx, ep),
+            Flight::Data(n) => self.arrive_data(cx, ep, n as usize),
+            Flight::Fin => self.arrive_fin(ep),
+            Flight::Rst => self.arrive_reset(cx, ep, SocketError::Reset),
+            Flight::Refused => self.arrive_reset(cx, ep, SocketError::Refused),
+        }
+    }
+
+    fn arrive_syn_ack(&mut self, cx: &mut Cx, ep: Ep) {
+        let end = self.ep_mut(ep);
+        if end.state != State::Connecting {
+            return;
+        }
+        end.state = State::Open;
+        self.wake(ep);
+        self.transmit(cx, ep);
+    }
+
+    fn arrive_data(&mut self, cx: &mut Cx, ep: Ep, n: usize) {
+        let [receiver, sender] = self.pair(ep);
+        let n = n.min(sender.inflight);
+        if n == 0 {
+            return;
+        }
+        sender.inflight -= n;
+        if receiver.state != State::Open || receiver.closed {
+            sender.out.drain(..n);
+            if receiver.state == State::Open {
+                cx.mark(site!("kernel: data for a closed socket answered by RST"));
+                receiver.state = State::Dead;
+                receiver.out.truncate(receiver.inflight);
+                self.fly(cx, ep ^ 1, Flight::Rst);
+            }
+            return;
+        }
+        let (front, back) = sender.out.as_slices();
+        receiver.recv.extend(&front[..n.min(front.len())]);
+        receiver.recv.extend(&back[..n.saturating_sub(front.len())]);
+        sender.out.drain(..n);
+        sender.arrived += n as u64;
+        if receiver.recv.len() >= receiver.recv_cap {
+            cx.mark(site!("kernel: window closed"));
+        }
+        let is_freed = sender.nospace && sender.is_writable();
+        if is_freed {
+            sender.nospace = false;
+        }
+        self.wake(ep);
+        if is_freed {
+            self.wake(ep ^ 1);
+        }
+    }
+
+    fn arrive_fin(&mut self, ep: Ep) {
+        let end = self.ep_mut(ep);
+        if end.state != State::Open {
+            return;
+        }
+        end.fin_in = true;
+        self.wake(ep);
+        self.recycle(ep);
+    }
+
+    fn arrive_reset(&mut self, cx: &mut Cx, ep: Ep, error: SocketError) {
+        let end = self.ep_mut(ep);
+        if end.state == State::Dead {
+            return;
+        }
+        if error == SocketError::Reset {
+            cx.mark(match (end.recv.is_empty(), end.fin_in) {
+                (true, false) => site!("kernel: RST on an empty stream"),
+                (false, false) => site!("kernel: RST behind unread data"),
+                (_, true) => site!("kernel: RST after FIN"),
+            });
+        }
+        end.state = State::Dead;
+        end.reset_in = true;
+        end.error = Some(error);
+        end.out.clear();
+        end.inflight = 0;
+        self.wake(ep);
+        self.recycle(ep);
+    }
+
+    fn pair(&mut self, ep: Ep) -> [&mut super::Endpoint; 2] {
+        let [a, b] = self
+            .eps
+            .get_disjoint_mut([ep as usize, (ep ^ 1) as usize])
+            .expect("both ends of a connection");
+        [a, b]
+    }
+
+    /// Puts on the wire what the peer's window takes, and the FIN behind the last byte.
+    pub(super) fn transmit(&mut self, cx: &mut Cx, ep: Ep) {
+        loop {
+            let [sender, receiver] = self.pair(ep);
+            if sender.state != State::Open {
+                return;
+            }
+            let unsent = sender.out.len() - sender.inflight;
+            if unsent == 0 {
+                if sender.shut && !sender.fin_flown {
+                    sender.fin_flown = true;
+                    self.fly(cx, ep ^ 1, Flight::Fin);
+                }
+                return;
+            }
+            // Whoever no longer reads still takes bytes, to answer them with a reset.
+            let window = if receiver.closed || receiver.state == State::Dead {
+                unsent
+            } else {
+                receiver.recv_cap.saturating_sub(receiver.recv.len() + sender.inflight)
+            };
+            let mut n = unsent.min(window);
+            if n == 0 {
+                return;
+            }
+            if sender.tiny > 0 {
+                sender.tiny -= 1;
+                let site = site!("kernel/tiny segment");
+                n = 1 + cx.choices.choose(site, u64::from(ep), n.min(48) as u64) as usize;
+            }
+            sender.inflight += n;
+            self.fly(cx, ep ^ 1, Flight::Data(n as u32));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The trace hash, rolled over logical fields, and the readable trace.
+
+/// Events between two checkpoints of the hash.
+pub const CHECKPOINT_EVENTS: u64 = 1024;
+
+/// The rolling hash of a run; two runs of a seed must agree at every checkpoint.
+#[derive(Default)]
+pub struct Trace {
+    hash: u64,
+    events: u64,
+    checkpoints: Vec<u64>,
+    each: Option<Vec<u64>>,
+    sink: Option<Box<dyn FnMut(&str)>>,
+}
+
+impl Trace {
+    /// Keeps the hash after every event, to find the first that differs.
+    pub fn keep_each(&mut self) {
+        self.each = Some(Vec::new());
+    }
+
+    /// Hands every line of the readable trace to `sink`.
+    pub fn set_sink(&mut self, sink: Box<dyn FnMut(&str)>) {
+        self.sink = Some(sink);
+    }
+
+    /// Folds one logical fact into the hash.
+    #[inline]
+    pub fn fold(&mut self, kind: u64, a: u64, b: u64) {
+        let word = self.hash ^ kind ^ a.rotate_left(16) ^ b.rotate_left(40);
+        let wide = u128::from(!word) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
+        self.hash = (wide >> 64) as u64 ^ wide as u64;
+    }
+
+    /// Closes one event: counts it, and keeps a checkpoint when one is due.
+    #[inline]
+    pub fn end_event(&mut self) {
+        self.events += 1;
+        if self.events.is_multiple_of(CHECKPOINT_EVENTS) {
+            self.checkpoints.push(self.hash);
+        }
+        if let Some(each) = &mut self.each {
+            each.push(self.hash);
+        }
+    }
+
+    /// Whether somebody reads the trace.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    /// Adds a line to the readable trace.
+    pub fn line(&mut self, text: &str) {
+        if let Some(sink) = &mut self.sink {
+            sink(text);
+        }
+    }
+
+    /// The hash so far.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Events so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The hash after each 1,024th event.
+    pub fn checkpoints(&self) -> &[u64] {
+        &self.checkpoints
+    }
+
+    /// The hash after each event, if it was kept.
+    pub fn each(&self) -> &[u64] {
+        self.each.as_deref().unwrap_or_default()
+    }
+}
+
+/// Writes a line of the readable trace, and costs nothing when nobody reads it.
+#[macro_export]
+macro_rules! trace {
+    ($cx:expr, $($text:tt)*) => {
+        if $cx.trace.is_on() {
+            let line = format!("{:>12}us {}", $cx.now / 1000, format_args!($($text)*));
+            $cx.trace.line(&line);
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_fields_matter() {
+        let run = |facts: &[(u64, u64, u64)]| {
+            let mut trace = Trace::default();
+            facts.iter().for_each(|&(k, a, b)| trace.fold(k, a, b));
+            trace.hash()
+        };
+        let base = run(&[(1, 2, 3), (4, 5, 6)]);
+        assert_eq!(base, run(&[(1, 2, 3), (4, 5, 6)]));
+        assert_ne!(base, run(&[(4, 5, 6), (1, 2, 3)]));
+        assert_ne!(base, run(&[(1, 3, 2), (4, 5, 6)]));
+    }
+
+    #[test]
+    fn a_checkpoint_every_1024_events() {
+        let mut trace = Trace::default();
+        trace.keep_each();
+        for i in 0..3000 {
+            trace.fold(1, i, 0);
+            trace.end_event();
+        }
+        assert_eq!(trace.checkpoints().len(), 2);
+        assert_eq!(trace.checkpoints()[1], trace.each()[2047]);
+    }
+}
