@@ -1,0 +1,364 @@
+//! The ledger: what was asked, what reached whom, and what came back.
+
+use crate::kernel::Ep;
+use crate::refhttp::{Kind, MessageReader};
+use tidegate_core::effect::Close;
+use tidegate_core::event::{Ending, Timer};
+
+/// Methods that clients use.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `POST`, the one that must not be repeated.
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+}
+
+impl Method {
+    /// As it stands in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        }
+    }
+
+    /// RFC 9110, 9.2.2.
+    pub fn is_idempotent(self) -> bool {
+        self != Method::Post
+    }
+}
+
+/// What must become of a request that is not well-formed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Flaw {
+    /// For messages.
+    pub name: &'static str,
+    /// Statuses that may answer it.
+    pub statuses: &'static [u16],
+    /// Whether the head is sound, so that a backend may see the request (cut short).
+    pub in_body: bool,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Its number, which its path carries.
+    pub id: u32,
+    /// Its method.
+    pub method: Method,
+    /// HTTP minor version.
+    pub minor: u8,
+    /// Which host it names.
+    pub host: u16,
+    /// Bytes of its body.
+    pub body: u64,
+    /// Whether the body goes in chunks.
+    pub is_chunked: bool,
+    /// Whether it waits for 100.
+    pub expects: bool,
+    /// Whether the client asks to keep the connection.
+    pub keeps: bool,
+    /// Whether hop-by-hop fields stand in its head.
+    pub has_hops: bool,
+    /// Why it must be refused, if it must.
+    pub flaw: Option<Flaw>,
+}
+
+/// One emission of a request towards a backend.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Index of the backend connection.
+    pub back: u32,
+    /// Where it starts in the connection's stream.
+    pub start: u64,
+    /// When its head was emitted.
+    pub at: u64,
+    /// Bytes of body emitted.
+    pub body: u64,
+    /// Where it ends, once its last byte was emitted.
+    pub end: Option<u64>,
+    /// When its last byte was emitted.
+    pub ended_at: u64,
+    /// Whether it was sent on a connection that had carried another.
+    pub is_reused: bool,
+    /// The response that the backend decided on.
+    pub plan: Option<u32>,
+}
+
+/// What a backend decided to answer.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Its status.
+    pub status: u16,
+    /// Bytes of body that make it complete.
+    pub body: u64,
+    /// Whether it lacks a body whatever its head says.
+    pub is_bodyless: bool,
+    /// Interim responses before it.
+    pub interims: u32,
+    /// What the backend does wrong, if anything.
+    pub fault: BackFault,
+    /// Whether the response ends with its connection.
+    pub until_close: bool,
+    /// When the last byte of its head was written, in virtual nanoseconds.
+    pub head_written_at: Option<u64>,
+    /// Offset in the backend's stream behind its last byte, once that was written.
+    pub end: Option<u64>,
+}
+
+/// What a backend does wrong in one response.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum BackFault {
+    /// Nothing.
+    None,
+    /// It closes before the body is complete.
+    Truncates,
+    /// It resets before the body is complete.
+    Resets,
+    /// It resets or closes instead of answering.
+    Vanishes,
+    /// Its head is not HTTP.
+    BadHead,
+    /// It never goes on.
+    Stalls,
+    /// More interim responses than anybody may send.
+    InterimStorm,
+    /// Bytes behind the end of the response.
+    Garbage,
+}
+
+impl BackFault {
+    /// Whether a client may be told 502 because of it.
+    pub fn breaks_head(self) -> bool {
+        matches!(self, BackFault::Vanishes | BackFault::BadHead | BackFault::InterimStorm)
+    }
+}
+
+/// The final response to a request, as emitted to its client.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Which plan it carries; `None` for the proxy's own answers.
+    pub serial: Option<u32>,
+    /// When its head was emitted.
+    pub at: u64,
+    /// Bytes of body emitted.
+    pub body: u64,
+    /// Where it ends in the client's stream, once complete.
+    pub end: Option<u64>,
+    /// When it was complete.
+    pub ended_at: u64,
+    /// Whether its head lets the connection be used again.
+    pub keeps: bool,
+}
+
+/// What the access record said of a request.
+#[derive(Copy, Clone, Debug)]
+pub struct Recorded {
+    /// When it came.
+    pub at: u64,
+    /// Final status, 0 for none.
+    pub status: u16,
+    /// How it ended.
+    pub ending: Ending,
+    /// Connection attempts.
+    pub attempts: u8,
+    /// Index into the oracle's list of versions.
+    pub version: u64,
+}
+
+/// One request.
+pub struct Row {
+    /// What was asked.
+    pub ask: Ask,
+    /// Index of the client connection it came on.
+    pub front: u32,
+    /// Where it starts in the client's stream.
+    pub start: u64,
+    /// Where its head ends, once that was written.
+    pub head_end: Option<u64>,
+    /// Where it ends, once its last byte was written.
+    pub end: Option<u64>,
+    /// When the proxy read its first byte.
+    pub first_read_at: Option<u64>,
+    /// When the proxy read the last byte of its head.
+    pub head_read_at: Option<u64>,
+    /// When the proxy last read a byte of it.
+    pub last_read_at: u64,
+    /// When the proxy read its last byte.
+    pub all_read_at: Option<u64>,
+    /// Each emission to a backend.
+    pub attempts: Vec<Attempt>,
+    /// Each response decided on.
+    pub plans: Vec<Plan>,
+    /// Interim responses emitted to the client.
+    pub interims: u32,
+    /// The final response.
+    pub answer: Option<Answer>,
+    /// What the access log said.
+    pub record: Option<Recorded>,
+    /// When the client stopped caring, finished writing early, or reset.
+    pub gave_up_at: Option<u64>,
+    /// Sent after everything was healed: it must succeed.
+    pub must_succeed: bool,
+}
+
+impl Row {
+    /// A request of which nothing was written yet.
+    pub fn new(ask: Ask, front: u32, start: u64) -> Row {
+        Row {
+            ask,
+            front,
+            start,
+            head_end: None,
+            end: None,
+            first_read_at: None,
+            head_read_at: None,
+            last_read_at: 0,
+            all_read_at: None,
+            attempts: Vec::new(),
+            plans: Vec::new(),
+            interims: 0,
+            answer: None,
+            record: None,
+            gave_up_at: None,
+            must_succeed: false,
+        }
+    }
+}
+
+/// One response in a client's stream.
+#[derive(Copy, Clone, Debug)]
+pub struct SeenResponse {
+    /// Its status.
+    pub status: u16,
+    /// Where its head ends.
+    pub head_end: u64,
+    /// Where it ends, once complete.
+    pub end: Option<u64>,
+    /// Whether the connection can be used again.
+    pub keeps: bool,
+}
+
+/// A client's connection.
+pub struct Front {
+    /// Index of the client.
+    pub client: u32,
+    /// The proxy's end.
+    pub ep: Ep,
+    /// Its requests, in order.
+    pub rows: Vec<u32>,
+    /// How many of them have been answered whole.
+    pub answered: usize,
+    /// Reads what the proxy emits to it.
+    pub reader: MessageReader,
+    /// The responses that the proxy emitted.
+    pub seen: Vec<SeenResponse>,
+    /// When the proxy accepted it.
+    pub accepted_at: Option<u64>,
+    /// When it was established, as the client sees it.
+    pub established_at: Option<u64>,
+    /// When the proxy first read from it.
+    pub served_at: Option<u64>,
+    /// Bytes the proxy read.
+    pub read: u64,
+    /// When and how the proxy closed it.
+    pub closed: Option<(u64, Close)>,
+    /// How many rows the reads have reached.
+    pub rows_read: usize,
+    /// Whether the last response told the client to go.
+    pub last_response_closes: bool,
+    /// When the client's end closed, reset or finished writing.
+    pub left_at: Option<u64>,
+    /// Which timer the last record of it named.
+    pub timer: Option<Timer>,
+}
+
+impl Front {
+    /// A connection that `client` begins; `ep` is the proxy's end.
+    pub fn new(client: u32, ep: Ep) -> Front {
+        Front {
+            client,
+            ep,
+            rows: Vec::new(),
+            answered: 0,
+            reader: MessageReader::new(Kind::Response),
+            seen: Vec::new(),
+            accepted_at: None,
+            established_at: None,
+            served_at: None,
+            read: 0,
+            closed: None,
+            rows_read: 0,
+            last_response_closes: false,
+            left_at: None,
+            timer: None,
+        }
+    }
+}
+
+/// One request in a backend's stream.
+#[derive(Copy, Clone, Debug)]
+pub struct SeenRequest {
+    /// Its row.
+    pub row: u32,
+    /// Index in the row's attempts.
+    pub attempt: usize,
+    /// Where its head ends.
+    pub head_end: u64,
+    /// Where it ends, once complete.
+    pub end: Option<u64>,
+}
+
+/// A connection to a backend.
+pub struct Back {
+    /// Index of the server.
+    pub server: u16,
+    /// The proxy's end.
+    pub ep: Ep,
+    /// Reads what the proxy emits to it.
+    pub reader: MessageReader,
+    /// The requests that the proxy emitted.
+    pub seen: Vec<SeenRequest>,
+    /// When connecting began.
+    pub connect_at: u64,
+    /// When the proxy closed it.
+    pub closed_at: Option<u64>,
+    /// When the last exchange was complete both ways.
+    pub idle_since: Option<u64>,
+    /// When the proxy was told of bytes, an end or an error on it while it was idle.
+    pub spoiled_at: Option<u64>,
+    /// When the proxy first met an end or an error on it.
+    pub ended_at: Option<u64>,
+    /// When the proxy last read from it.
+    pub last_read_at: u64,
+}
+
+impl Back {
+    /// A connection to `server`; `ep` is the proxy's end.
+    pub fn new(server: u16, ep: Ep, now: u64) -> Back {
+        Back {
+            server,
+            ep,
+            reader: MessageReader::new(Kind::Request),
+            seen: Vec::new(),
+            connect_at: now,
+            closed_at: None,
+            idle_since: None,
+            spoiled_at: None,
+            ended_at: None,
+            last_read_at: now,
+        }
+    }
+}
