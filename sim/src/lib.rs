@@ -7,9 +7,15 @@
 
 pub mod body;
 pub mod choice;
+pub mod cli;
 pub mod cx;
+pub mod gate;
 pub mod heap;
 pub mod kernel;
 pub mod marks;
+pub mod oracle;
+pub mod panics;
 pub mod refhttp;
 pub mod trace;
+pub mod wire;
+pub mod world;

@@ -13,12 +13,13 @@ mod ops;
 mod tests;
 
 pub use endpoint::{Endpoint, Owner};
-pub use listener::Listener;
+pub use listener::{Acceptor, Listener};
 
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, Flight, US};
 use crate::site;
 use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::input::{Address, Readiness};
 
 /// Index of an endpoint; the other end is `ep ^ 1`.
@@ -73,6 +74,12 @@ pub struct Faults {
     pub extra_latency: u64,
     /// How often a reset overtakes the bytes in flight before it.
     pub resets_overtake: Rate,
+}
+
+/// The address from which client number `client` connects.
+pub fn client_address(client: u32) -> SocketAddr {
+    let ip = Ipv4Addr::new(192, 0, 2 + (client / 250) as u8, 1 + (client % 250) as u8);
+    SocketAddr::new(ip.into(), 40_000 + (client % 20_000) as u16)
 }
 
 /// Every socket of the run.

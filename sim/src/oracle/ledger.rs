@@ -3,7 +3,7 @@
 use crate::kernel::Ep;
 use crate::refhttp::{Kind, MessageReader};
 use tidegate_core::effect::Close;
-use tidegate_core::event::{Ending, Timer};
+use tidegate_core::event::Ending;
 
 /// Methods that clients use.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -91,6 +91,8 @@ pub struct Attempt {
     pub ended_at: u64,
     /// Whether it was sent on a connection that had carried another.
     pub is_reused: bool,
+    /// Bytes that the proxy had read from the connection before.
+    pub read_before: u64,
     /// The response that the backend decided on.
     pub plan: Option<u32>,
 }
@@ -281,8 +283,8 @@ pub struct Front {
     pub last_response_closes: bool,
     /// When the client's end closed, reset or finished writing.
     pub left_at: Option<u64>,
-    /// Which timer the last record of it named.
-    pub timer: Option<Timer>,
+    /// Whether the client reads slowly, so that its window may stay closed.
+    pub is_slow: bool,
 }
 
 impl Front {
@@ -303,7 +305,7 @@ impl Front {
             rows_read: 0,
             last_response_closes: false,
             left_at: None,
-            timer: None,
+            is_slow: false,
         }
     }
 }
@@ -335,12 +337,8 @@ pub struct Back {
     pub connect_at: u64,
     /// When the proxy closed it.
     pub closed_at: Option<u64>,
-    /// When the last exchange was complete both ways.
-    pub idle_since: Option<u64>,
-    /// When the proxy was told of bytes, an end or an error on it while it was idle.
-    pub spoiled_at: Option<u64>,
-    /// When the proxy first met an end or an error on it.
-    pub ended_at: Option<u64>,
+    /// Why it must not be reused: what the proxy was told of it, and when.
+    pub spoiled: Option<(u64, &'static str)>,
     /// When the proxy last read from it.
     pub last_read_at: u64,
 }
@@ -355,9 +353,7 @@ impl Back {
             seen: Vec::new(),
             connect_at: now,
             closed_at: None,
-            idle_since: None,
-            spoiled_at: None,
-            ended_at: None,
+            spoiled: None,
             last_read_at: now,
         }
     }

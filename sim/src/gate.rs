@@ -1,0 +1,350 @@
+//! The system calls of the driver under test, answered by the simulated kernel and watched by the
+//! oracle.
+
+use crate::cx::Cx;
+use crate::kernel::{Acceptor, Ep, Net, Owner, Wire, client_address};
+use crate::oracle::truth::ConnectFailure;
+use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration};
+use crate::site;
+use crate::trace;
+use std::net::SocketAddr;
+use tidegate_core::drive::Kernel;
+use tidegate_core::effect::Close;
+use tidegate_core::id::SocketId;
+use tidegate_core::input::{AcceptError, Address, SocketError};
+
+/// Thrown when a turn does not end: nothing else can stop it.
+#[derive(Debug)]
+pub struct Runaway(pub Breach);
+
+/// What an id of the proxy stands for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Slot {
+    /// Nothing, or nothing any more.
+    Free,
+    /// A connection's end.
+    Endpoint(u64, Ep),
+    /// A listener, by index.
+    Listener(u64, u32),
+}
+
+/// The proxy's table of sockets, by the index of their ids.
+#[derive(Default)]
+pub struct Sockets {
+    slots: Vec<Slot>,
+    /// An id that was closed, to be told of as readiness sometimes (LOOP-1).
+    pub last_closed: Option<SocketId>,
+}
+
+impl Sockets {
+    fn put(&mut self, id: SocketId, slot: Slot) {
+        let index = id.index();
+        if index >= self.slots.len() {
+            self.slots.resize(index + 32, Slot::Free);
+        }
+        assert_eq!(self.slots[index], Slot::Free, "the driver used an id twice: {id:?}");
+        self.slots[index] = slot;
+    }
+
+    fn ep(&self, id: SocketId) -> Ep {
+        match self.slots.get(id.index()) {
+            Some(&Slot::Endpoint(bits, ep)) if bits == id.to_bits() => ep,
+            other => panic!("the driver used the connection {id:?}, which is {other:?}"),
+        }
+    }
+
+    fn listener(&self, id: SocketId) -> u32 {
+        match self.slots.get(id.index()) {
+            Some(&Slot::Listener(bits, listener)) if bits == id.to_bits() => listener,
+            other => panic!("the driver used the listener {id:?}, which is {other:?}"),
+        }
+    }
+
+    fn take(&mut self, id: SocketId) -> Slot {
+        self.last_closed = Some(id);
+        match self.slots.get_mut(id.index()) {
+            Some(slot) => std::mem::replace(slot, Slot::Free),
+            None => Slot::Free,
+        }
+    }
+
+    /// The ids of the connections that are open, by index.
+    pub fn endpoints(&self) -> impl Iterator<Item = (SocketId, Ep)> {
+        self.slots.iter().filter_map(|slot| match *slot {
+            Slot::Endpoint(bits, ep) => Some((SocketId::from_bits(bits), ep)),
+            _ => None,
+        })
+    }
+}
+
+/// Sizes from which the wires of one kind of connection are drawn.
+#[derive(Copy, Clone, Debug)]
+pub struct WireRange {
+    /// Smallest and largest buffer, in bytes.
+    pub buffer: (u64, u64),
+    /// Smallest and largest latency, in nanoseconds.
+    pub latency: (u64, u64),
+    /// Most segments each way that are cut to a few bytes.
+    pub tiny_max: u64,
+}
+
+impl WireRange {
+    /// One wire out of the range.
+    pub fn draw(&self, cx: &mut Cx, entity: u64) -> Wire {
+        let buffer = |at: &mut Cx| {
+            let (low, high) = self.buffer;
+            at.choices.log_between(site!("wire/buffer"), entity, low, high) as usize
+        };
+        let active_send = buffer(cx);
+        let active_recv = buffer(cx);
+        let passive_send = buffer(cx);
+        let passive_recv = buffer(cx);
+        let (low, high) = self.latency;
+        let latency = cx.choices.log_between(site!("wire/latency"), entity, low, high);
+        let tiny = cx.choices.choose(site!("wire/tiny"), entity, self.tiny_max + 1);
+        Wire {
+            active_send,
+            active_recv,
+            passive_send,
+            passive_recv,
+            latency,
+            tiny_segments: tiny as u16,
+        }
+    }
+}
+
+/// One turn's view of the kernel.
+pub struct Gate<'a> {
+    /// Time, choices, trace.
+    pub cx: &'a mut Cx,
+    /// The kernel.
+    pub net: &'a mut Net,
+    /// The ledger.
+    pub oracle: &'a mut Oracle,
+    /// The proxy's table.
+    pub sockets: &'a mut Sockets,
+    /// Wires towards backends.
+    pub wires: &'a WireRange,
+}
+
+impl Gate<'_> {
+    fn call(&mut self) {
+        if let Err(breach) = self.oracle.turn.call() {
+            std::panic::panic_any(Runaway(breach));
+        }
+    }
+
+    fn fold(&mut self, kind: u64, id: SocketId, result: u64) {
+        self.cx.trace.fold(0x100 | kind, id.to_bits(), result);
+    }
+
+    fn connect_failed(&mut self, server: u16) {
+        let at = self.cx.now;
+        self.oracle.truth.connect_failures.push(ConnectFailure { at, server });
+    }
+
+    fn fails(&mut self, ep: Ep, error: SocketError) {
+        if let Side::Back(back) = self.oracle.side(ep)
+            && self.net.ep(ep).written == 0
+            && self.net.ep(ep).read == 0
+        {
+            let server = self.oracle.backs[back as usize].server;
+            trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
+            self.connect_failed(server);
+        }
+    }
+}
+
+impl Kernel for Gate<'_> {
+    fn accept(
+        &mut self,
+        listener: SocketId,
+        id: SocketId,
+    ) -> Result<Option<SocketAddr>, AcceptError> {
+        self.call();
+        let at = self.sockets.listener(listener);
+        let result = self.net.accept(self.cx, at, Owner::Proxy(id));
+        let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
+        self.fold(1, id, code);
+        let ep = result?;
+        self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
+        let Side::Front(front) = self.oracle.side(ep) else {
+            panic!("a backend's connection in the proxy's backlog");
+        };
+        self.oracle.accepted(front);
+        let client = self.oracle.fronts[front as usize].client;
+        trace!(self.cx, "proxy: accept {id:?} = client {client}'s connection {front}");
+        Ok(Some(client_address(client)))
+    }
+
+    fn shed(&mut self, listener: SocketId) {
+        self.call();
+        let at = self.sockets.listener(listener);
+        let shed = self.net.shed(self.cx, at);
+        self.fold(2, listener, shed.map_or(0, u64::from));
+        self.cx.mark(site!("accept: shed with the spare descriptor"));
+    }
+
+    fn listen(&mut self, id: SocketId, name: &str, at: &Address) {
+        self.call();
+        let address = self.net.intern(at, u32::MAX);
+        let backlog = self.oracle.truth.backlog_of(name);
+        let listener = self.net.listen(Acceptor::Proxy(id), address, backlog);
+        self.sockets.put(id, Slot::Listener(id.to_bits(), listener));
+        self.fold(3, id, listener.into());
+        trace!(self.cx, "proxy: listen {id:?} on {at} ({name})");
+    }
+
+    fn connect(&mut self, id: SocketId, to: &Address) -> Result<(), SocketError> {
+        self.call();
+        let Some(number) = self.net.number_of(to) else {
+            panic!("the proxy connects to {to}, which nobody configured");
+        };
+        let link = self.net.link_of(number);
+        let server = link.wrapping_sub(SERVER_LINKS) as u16;
+        let verdict = balance::connect(self.oracle, server, to);
+        self.oracle.judge(verdict);
+        let failure = if self.net.is_out_of_descriptors() {
+            self.cx.mark(site!("kernel: EMFILE on connect"));
+            Some(SocketError::Resources)
+        } else if self.net.faults.unreachable.contains(&number) {
+            self.cx.mark(site!("kernel: EADDRNOTAVAIL on connect"));
+            Some(SocketError::Unreachable)
+        } else {
+            None
+        };
+        self.fold(4, id, failure.map_or(0, |error| 1 + error as u64));
+        if let Some(error) = failure {
+            self.connect_failed(server);
+            // The id stays with the core until it closes it.
+            self.sockets.put(id, Slot::Free);
+            return Err(error);
+        }
+        let wire = self.wires.draw(self.cx, link.into());
+        let ep = self.net.connect(self.cx, Owner::Proxy(id), number, link, &wire);
+        self.net.proxy_sockets += 1;
+        let back = self.oracle.back_begun(server, ep);
+        self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
+        trace!(self.cx, "proxy: connect {id:?} to server {server} = connection {back}");
+        Ok(())
+    }
+
+    fn recv(&mut self, id: SocketId, into: &mut [&mut [u8]]) -> Result<usize, SocketError> {
+        self.call();
+        let ep = self.sockets.ep(id);
+        let result = self.net.recv(self.cx, ep, into);
+        let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
+        self.fold(5, id, code);
+        trace!(self.cx, "proxy: recv {id:?} = {result:?}");
+        let verdict = self.oracle.turn.read(ep, result == Err(SocketError::WouldBlock));
+        self.oracle.judge(verdict);
+        match self.oracle.side(ep) {
+            Side::Front(front) => {
+                if self.oracle.fronts[front as usize].served_at.is_none() {
+                    self.oracle.turn.first_served.push(front);
+                }
+                self.oracle.read_from_client(front, result.unwrap_or(0));
+            }
+            Side::Back(back) => {
+                if result.is_ok_and(|n| n > 0) {
+                    self.oracle.backs[back as usize].last_read_at = self.cx.now;
+                }
+            }
+        }
+        if let Err(error) = result
+            && error != SocketError::WouldBlock
+        {
+            self.fails(ep, error);
+        }
+        result
+    }
+
+    fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
+        self.call();
+        let ep = self.sockets.ep(id);
+        let result = self.net.send(self.cx, ep, from);
+        let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
+        self.fold(6, id, code);
+        let offered = from.iter().map(|part| part.len()).sum();
+        trace!(self.cx, "proxy: send {id:?} {offered} bytes = {result:?}");
+        let blocked = matches!(result, Err(SocketError::WouldBlock));
+        if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
+            let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
+            self.oracle.judge(verdict);
+        }
+        match result {
+            Ok(n) => {
+                let mut left = n;
+                for part in from {
+                    let taken = &part[..part.len().min(left)];
+                    left -= taken.len();
+                    match self.oracle.side(ep) {
+                        _ if taken.is_empty() => {}
+                        Side::Front(front) => self.oracle.sent_to_client(self.net, front, taken),
+                        Side::Back(back) => self.oracle.sent_to_backend(self.net, back, taken),
+                    }
+                }
+            }
+            Err(SocketError::WouldBlock) => {}
+            Err(error) => self.fails(ep, error),
+        }
+        result
+    }
+
+    fn shutdown_write(&mut self, id: SocketId) {
+        self.call();
+        let ep = self.sockets.ep(id);
+        self.fold(7, id, 0);
+        trace!(self.cx, "proxy: shutdown {id:?}");
+        if let Side::Front(front) = self.oracle.side(ep) {
+            self.oracle.front_ended(front, Close::Normal, false);
+        }
+        self.net.shutdown_write(self.cx, ep);
+    }
+
+    fn close(&mut self, id: SocketId, how: Close) {
+        self.call();
+        self.fold(8, id, how as u64);
+        trace!(self.cx, "proxy: close {id:?} {how:?}");
+        match self.sockets.take(id) {
+            Slot::Free => {}
+            Slot::Listener(_, listener) => {
+                let waiting = self.net.listener(listener).waiting();
+                self.oracle.judge(reconfiguration::listener_closed(waiting));
+                self.net.close_listener(self.cx, listener);
+            }
+            Slot::Endpoint(_, ep) => {
+                self.oracle.turn.closed(ep);
+                self.closing(ep, how);
+                match how {
+                    Close::Normal => self.net.close(self.cx, ep),
+                    Close::Reset => self.net.reset(self.cx, ep),
+                }
+            }
+        }
+    }
+}
+
+/// Links of servers begin here; those of clients begin at 0.
+pub const SERVER_LINKS: u32 = 1 << 16;
+
+impl Gate<'_> {
+    fn closing(&mut self, ep: Ep, how: Close) {
+        match self.oracle.side(ep) {
+            Side::Front(front) => {
+                self.oracle.front_ended(front, how, true);
+                self.oracle.unserved_closed(front);
+            }
+            Side::Back(back) => {
+                let at = &mut self.oracle.backs[back as usize];
+                at.closed_at = Some(self.cx.now);
+                let server = at.server;
+                let end = self.net.ep(ep);
+                let is_unborn = end.is_connecting() || (end.written == 0 && !end.is_reset());
+                if is_unborn {
+                    self.connect_failed(server);
+                }
+            }
+        }
+    }
+}

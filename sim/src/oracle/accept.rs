@@ -1,0 +1,99 @@
+//! Group *accept*: newest first, an age limit, bounds, and no socket lost that has room (ACC).
+
+use super::{Oracle, Verdict, breach};
+use crate::kernel::Net;
+use tidegate_core::stats::Gauges;
+use tidegate_core::time::TICK;
+
+const GROUP: &str = "accept";
+
+impl Oracle {
+    /// Whether every session can have its buffers at once.
+    pub fn has_ample_buffers(&self) -> bool {
+        self.settings.buffers_max >= 4 * self.settings.max_connections.min(1 << 20)
+    }
+
+    /// The proxy accepted a client's connection.
+    pub fn accepted(&mut self, front: u32) {
+        let now = self.now;
+        self.fronts[front as usize].accepted_at = Some(now);
+        self.waiting.push(front);
+    }
+
+    /// The proxy closed a client's connection that had not been served: was it too many, or too
+    /// old (ACC-4, ACC-6)?
+    pub fn unserved_closed(&mut self, front: u32) {
+        let Some(place) = self.waiting.iter().position(|&f| f == front) else { return };
+        self.waiting.remove(place);
+        let verdict = dismissed(self, front);
+        self.judge(verdict);
+    }
+}
+
+/// A socket that waited was closed: it waited too long, or there was no room.
+pub fn dismissed(oracle: &Oracle, front: u32) -> Verdict {
+    let accepted = oracle.fronts[front as usize].accepted_at.unwrap_or(oracle.now);
+    let max_wait = oracle.settings.accept_queue_max_wait.as_nanos() as u64;
+    let is_old = oracle.now >= accepted.saturating_add(max_wait);
+    let is_full = oracle.waiting.len() >= oracle.settings.accept_queue_capacity;
+    let is_stopping = oracle.truth.stop_at.is_some();
+    if is_old || is_full || is_stopping {
+        return Ok(());
+    }
+    let waited = (oracle.now - accepted) / 1_000_000;
+    let message = format!(
+        "connection {front} was closed unserved after {waited} ms with {} waiting",
+        oracle.waiting.len()
+    );
+    breach(GROUP, "ACC-5", message)
+}
+
+/// At the end of a turn that has no work left.
+pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
+    let settings = &oracle.settings;
+    if gauges.sessions > settings.max_connections || oracle.serving > settings.max_connections {
+        let (live, serving) = (gauges.sessions, oracle.serving);
+        let message = format!("{live} sessions, {serving} clients served at once");
+        return breach(GROUP, "ACC-5", message);
+    }
+    if gauges.queued > settings.accept_queue_capacity {
+        return breach(GROUP, "ACC-6", format!("{} sockets in the queue", gauges.queued));
+    }
+    if !oracle.has_ample_buffers() {
+        return Ok(());
+    }
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    let max_wait = settings.accept_queue_max_wait.as_nanos() as u64;
+    if let Some(&oldest) = oracle.waiting.first() {
+        let since = oracle.fronts[oldest as usize].accepted_at.unwrap_or(oracle.now);
+        if oracle.now > since.saturating_add(max_wait + slack) {
+            let waited = (oracle.now - since) / 1_000_000;
+            let message = format!("connection {oldest} has waited {waited} ms");
+            return breach(GROUP, "ACC-4", message);
+        }
+        if gauges.sessions < settings.max_connections {
+            let message = format!(
+                "{} of {} sessions live, and connection {oldest} waits",
+                gauges.sessions, settings.max_connections
+            );
+            return breach(GROUP, "ACC-7", message);
+        }
+    }
+    newest_first(oracle, net)
+}
+
+/// Whoever was first served in this turn was the newest of those that waited before it.
+fn newest_first(oracle: &Oracle, _net: &Net) -> Verdict {
+    for &served in &oracle.turn.first_served {
+        let at = &oracle.fronts[served as usize];
+        let newer = oracle.waiting.iter().find(|&&other| {
+            let other = &oracle.fronts[other as usize];
+            other.accepted_at > at.accepted_at && other.accepted_at < Some(oracle.now)
+        });
+        if let Some(newer) = newer {
+            let message = format!("connection {served} was served before the newer {newer}");
+            return breach(GROUP, "ACC-3", message);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Group *accounting*: what the core counts equals the truth of the kernel, and returns to zero
+//! (LOOP-2, RUN-5).
+
+use super::{Oracle, Verdict, breach};
+use crate::kernel::Net;
+use tidegate_core::stats::{Counters, Gauges};
+
+const GROUP: &str = "accounting";
+
+/// At the end of every turn.
+pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
+    if gauges.sockets != net.proxy_sockets {
+        let (core, kernel) = (gauges.sockets, net.proxy_sockets);
+        return breach(GROUP, "LOOP-2", format!("{core} sockets counted, {kernel} open"));
+    }
+    if gauges.buffers_lent + gauges.buffers_promised > oracle.settings.buffers_max {
+        let Gauges { buffers_lent: lent, buffers_promised: promised, .. } = gauges;
+        return breach(GROUP, "SES-5", format!("{lent} buffers lent, {promised} promised"));
+    }
+    Ok(())
+}
+
+/// What the core's own check says.
+pub fn invariants(found: Result<(), String>) -> Verdict {
+    match found {
+        Ok(()) => Ok(()),
+        Err(what) => breach(GROUP, "LOOP-2", what),
+    }
+}
+
+/// With no client left, nothing is left but listeners.
+pub fn at_rest(gauges: &Gauges) -> Verdict {
+    let left = [
+        ("sessions", gauges.sessions),
+        ("queued sockets", gauges.queued),
+        ("busy backend connections", gauges.backend_connections - gauges.backend_idle),
+        ("buffers lent", gauges.buffers_lent),
+        ("buffers promised", gauges.buffers_promised),
+        ("requests in flight", gauges.requests_in_flight),
+        ("deadlines", gauges.deadlines - gauges.backend_idle),
+    ];
+    for (name, count) in left {
+        if count != 0 {
+            return breach(GROUP, "LOOP-2", format!("{count} {name} at rest"));
+        }
+    }
+    Ok(())
+}
+
+/// After the stop, nothing is left at all.
+pub fn stopped(gauges: &Gauges, net: &Net) -> Verdict {
+    at_rest(gauges)?;
+    let left = [
+        ("sockets", gauges.sockets),
+        ("listeners", gauges.listeners),
+        ("backend connections", gauges.backend_connections),
+        ("open descriptors", net.proxy_sockets),
+    ];
+    for (name, count) in left {
+        if count != 0 {
+            return breach(GROUP, "RUN-2", format!("{count} {name} after the stop"));
+        }
+    }
+    Ok(())
+}
+
+/// One access record a request, and one count a record.
+pub fn records(oracle: &Oracle, counters: &Counters) -> Verdict {
+    if counters.requests != oracle.records {
+        let (counted, seen) = (counters.requests, oracle.records);
+        return breach(GROUP, "RUN-5", format!("{counted} requests counted, {seen} records"));
+    }
+    if counters.broken > 0 {
+        return breach(GROUP, "RUN-5", format!("{} broken sessions", counters.broken));
+    }
+    for row in &oracle.rows {
+        let is_begun = row.answer.is_some() || !row.attempts.is_empty();
+        if is_begun && row.record.is_none() && row.ask.flaw.is_none() {
+            let message = format!("request {} has no access record", row.ask.id);
+            return breach(GROUP, "RUN-5", message);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Group *answers*: the proxy's own answers follow from the state the request was in; silence has
+//! a cause; an answer can be read by a client that is still sending (RES-7, RES-8, BACK-2).
+
+use super::ledger::{BackFault, Row};
+use super::{Oracle, Verdict, breach};
+use crate::kernel::Net;
+use std::time::Duration;
+use tidegate_core::config::Timeouts;
+
+const GROUP: &str = "answers";
+
+/// The proxy answers `row` with `status` by itself.
+pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
+    if row.ask.flaw.is_some_and(|flaw| flaw.statuses.contains(&status)) {
+        return Ok(());
+    }
+    let is_legal = match status {
+        404 => versions(oracle, row).any(|v| v.places(row.ask.host).is_none()),
+        408 => is_slow_client(oracle, row),
+        413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
+        502 => row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt)),
+        503 => has_no_server(oracle, row) || connects_failed(oracle, row),
+        504 => row.attempts.iter().any(|attempt| {
+            let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
+            oracle.now >= attempt.at.saturating_add(low)
+        }),
+        _ => false,
+    };
+    if is_legal {
+        return Ok(());
+    }
+    let (id, ask) = (row.ask.id, &row.ask);
+    let flaw = ask.flaw.map_or("none", |flaw| flaw.name);
+    let message = format!(
+        "request {id} ({} of {} bytes, flaw: {flaw}, {} attempts) was answered {status} \
+         without cause",
+        ask.method.name(),
+        ask.body,
+        row.attempts.len(),
+    );
+    breach(GROUP, "RES-7", message)
+}
+
+fn versions<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a super::truth::Version> {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    oracle.truth.in_force(from, oracle.now).iter()
+}
+
+fn shortest(oracle: &Oracle, row: &Row, of: impl Fn(&Timeouts) -> Duration) -> u64 {
+    oracle.truth.span(row.first_read_at.unwrap_or(oracle.now), oracle.now, of).0
+}
+
+fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
+    let now = oracle.now;
+    if row.head_read_at.is_none() {
+        let from = head_begun(oracle, row).unwrap_or(now);
+        return now >= from.saturating_add(shortest(oracle, row, |t| t.request_head));
+    }
+    row.all_read_at.is_none()
+        && now >= row.last_read_at.saturating_add(shortest(oracle, row, |t| t.client_idle))
+}
+
+/// When the deadline of a request's head began to run.
+pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<u64> {
+    let front = &oracle.fronts[row.front as usize];
+    let is_first = front.rows.first() == Some(&row.ask.id);
+    if is_first { front.served_at } else { row.first_read_at }
+}
+
+/// Whether the connection of `attempt` failed, or answered what cannot be forwarded.
+fn is_broken(
+    oracle: &Oracle,
+    net: &Net,
+    row: &Row,
+    attempt: &super::ledger::Attempt,
+) -> bool {
+    let end = net.ep(oracle.backs[attempt.back as usize].ep);
+    let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
+    end.is_reset() || end.has_fin() || plan.is_some_and(|plan| plan.fault.breaks_head())
+}
+
+fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
+    versions(oracle, row).any(|version| {
+        version.places(row.ask.host).is_some_and(|places| places.iter().all(|p| p.is_drained))
+    })
+}
+
+fn connects_failed(oracle: &Oracle, row: &Row) -> bool {
+    let Some(from) = row.head_read_at else { return false };
+    oracle.truth.failures(from, oracle.now) >= usize::from(super::retry::ATTEMPTS_MAX)
+}
+
+/// At the end: a request without a whole answer, whose client still waited for it.
+pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
+    let id = row.ask.id;
+    let front = &oracle.fronts[row.front as usize];
+    let is_excused = row.gave_up_at.is_some()
+        || row.end.is_none()
+        || row.head_read_at.is_none()
+        || oracle.truth.stop_at.is_some_and(|stop| front.closed.is_none_or(|(at, _)| at >= stop));
+    if is_excused {
+        return Ok(());
+    }
+    let Some(answer) = &row.answer else {
+        if front.last_response_closes || oracle.head_of_line(row.front).is_none_or(|r| r.ask.id != id)
+        {
+            return Ok(());
+        }
+        let ending = row.record.map(|record| record.ending);
+        let message = format!("request {id} was read whole and never answered ({ending:?})");
+        return breach(GROUP, "RES-7", message);
+    };
+    let Some(end) = answer.end else { return cut_short(oracle, net, row, answer.serial) };
+    let end_of_proxy = net.ep(front.ep);
+    if end_of_proxy.arrived < end && front.left_at.is_none() && !front.is_slow {
+        let arrived = end_of_proxy.arrived;
+        let message = format!(
+            "request {id}: {arrived} bytes of a stream whose answer ends at {end} arrived"
+        );
+        return breach(GROUP, "RES-8", message);
+    }
+    Ok(())
+}
+
+fn cut_short(oracle: &Oracle, net: &Net, row: &Row, serial: Option<u32>) -> Verdict {
+    let id = row.ask.id;
+    let is_timed = row.record.is_some_and(|record| record.ending.timer.is_some());
+    let is_broken = row.attempts.iter().any(|a| is_broken(oracle, net, row, a));
+    let plan = serial.map(|serial| &row.plans[serial as usize]);
+    let is_planned = plan.is_some_and(|plan| {
+        matches!(plan.fault, BackFault::Truncates | BackFault::Resets | BackFault::Stalls)
+    });
+    let body = row.ask.flaw.is_some_and(|flaw| flaw.in_body);
+    if is_timed || is_broken || is_planned || body {
+        return Ok(());
+    }
+    let ending = row.record.map(|record| record.ending);
+    breach(GROUP, "RES-2", format!("the answer to request {id} was cut without cause ({ending:?})"))
+}

@@ -1,0 +1,24 @@
+//! The audit at the end of a run: what is owed to every request.
+
+use super::{Oracle, accounting, answers, liveness};
+use crate::kernel::Net;
+use tidegate_core::stats::Counters;
+
+impl Oracle {
+    /// Judges the whole ledger.
+    pub fn audit(&mut self, net: &Net, counters: &Counters) {
+        let verdict = accounting::records(self, counters);
+        self.judge(verdict);
+        for id in 0..self.rows.len() {
+            let row = &self.rows[id];
+            let verdict = liveness::succeeded(self, net, row)
+                .and_then(|()| answers::silence(self, net, row));
+            let front = &self.fronts[row.front as usize];
+            let arrived = net.ep(front.ep).arrived;
+            if row.answer.as_ref().is_some_and(|a| a.end.is_some_and(|end| end <= arrived)) {
+                self.completed += 1;
+            }
+            self.judge(verdict);
+        }
+    }
+}

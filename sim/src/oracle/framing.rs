@@ -1,0 +1,113 @@
+//! Group *framing*: strict and lenient readers agree on every byte emitted; what two servers could
+//! read in two ways puts no byte on a backend (REQ-2, RES-1).
+
+use super::ledger::{Ask, Method, Row};
+use super::{Breach, Verdict, breach};
+use crate::refhttp::{BodyReader, Head, Step, lenient_view};
+
+const GROUP: &str = "framing";
+
+/// Turns a refusal of the strict reader into a breach.
+pub fn step<'a>(step: Result<Step<'a>, &'static str>) -> Verdict<Step<'a>> {
+    step.map_err(|why| Breach {
+        group: GROUP,
+        rule: "RES-1",
+        message: format!("the strict reader refuses what was emitted: {why}"),
+    })
+}
+
+/// Both readers must see the same head.
+pub fn head(head: &Head) -> Verdict {
+    let (_, lenient) = lenient_view(head.bytes());
+    let is_same = lenient.len() == head.fields().count()
+        && head.fields().zip(&lenient).all(|(strict, loose)| strict == (&loose.0, &loose.1));
+    if !is_same {
+        let text = String::from_utf8_lossy(head.bytes()).into_owned();
+        return breach(GROUP, "REQ-2", format!("a head that can be read in two ways: {text:?}"));
+    }
+    if head.all("content-length").count() + head.all("transfer-encoding").count() > 1 {
+        return breach(GROUP, "REQ-2", "a head with two framings".into());
+    }
+    Ok(())
+}
+
+/// A request that must be refused must not reach a backend.
+pub fn is_sound(row: &Row) -> Verdict {
+    match row.ask.flaw {
+        Some(flaw) if !flaw.in_body => {
+            let message = format!("request {} ({}) reached a backend", row.ask.id, flaw.name);
+            breach(GROUP, "REQ-2", message)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// How the body behind an emitted request head ends; it must be framed as the client's was.
+pub fn request_body(row: &Row, head: &Head) -> Verdict<BodyReader> {
+    let id = row.ask.id;
+    if head.first(2) != b"HTTP/1.1" {
+        return breach(GROUP, "REQ-10", format!("request {id} went out as another version"));
+    }
+    if head.lists("transfer-encoding", "chunked") {
+        if !row.ask.is_chunked {
+            return breach(GROUP, "REQ-2", format!("request {id} became chunked"));
+        }
+        return Ok(BodyReader::chunked());
+    }
+    let length = head.only("content-length").and_then(number);
+    if row.ask.is_chunked || length.unwrap_or(0) != row.ask.body {
+        let message = format!("request {id}: framing {length:?}, body {}", row.ask.body);
+        return breach(GROUP, "REQ-2", message);
+    }
+    Ok(BodyReader::length(row.ask.body))
+}
+
+/// How the body behind an emitted final response head ends.
+pub fn response_body(row: &Row, head: &Head) -> Verdict<BodyReader> {
+    let id = row.ask.id;
+    let status = head.status();
+    let is_chunked = head.lists("transfer-encoding", "chunked");
+    let length = head.only("content-length");
+    if is_chunked && row.ask.minor == 0 {
+        return breach(GROUP, "RES-4", format!("request {id}: chunks for a 1.0 client"));
+    }
+    if head.all("transfer-encoding").next().is_some() && !is_chunked {
+        return breach(GROUP, "RES-1", format!("request {id}: a coding other than chunked"));
+    }
+    if let Some(value) = length
+        && number(value).is_none()
+    {
+        return breach(GROUP, "RES-1", format!("request {id}: Content-Length {value:?}"));
+    }
+    if status == 204 && (is_chunked || length.is_some()) {
+        return breach(GROUP, "RES-1", format!("request {id}: a 204 with framing"));
+    }
+    if row.ask.method == Method::Head || status == 204 || status == 304 {
+        return Ok(BodyReader::length(0));
+    }
+    Ok(match length.and_then(number) {
+        Some(length) => BodyReader::length(length),
+        None if is_chunked => BodyReader::chunked(),
+        None => BodyReader::until_close(),
+    })
+}
+
+/// Whether a response's head lets the client use the connection again.
+pub fn keeps(head: &Head, status: u16, ask: &Ask) -> bool {
+    if status < 200 {
+        return true;
+    }
+    let is_framed = head.all("content-length").next().is_some()
+        || head.lists("transfer-encoding", "chunked")
+        || ask.method == Method::Head
+        || status == 204
+        || status == 304;
+    let is_allowed =
+        if ask.minor == 0 { head.lists("connection", "keep-alive") } else { true };
+    is_framed && is_allowed && !head.lists("connection", "close")
+}

@@ -1,0 +1,171 @@
+//! What passes between the proxy and its clients, as the system calls show it.
+
+use super::ledger::{Answer, SeenResponse};
+use super::{Oracle, Verdict, answers, bytes, framing, headers, matching};
+use crate::kernel::Net;
+use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
+use tidegate_core::effect::Close;
+
+impl Oracle {
+    /// The proxy wrote `bytes` to a client.
+    pub fn sent_to_client(&mut self, net: &Net, front: u32, bytes: &[u8]) {
+        let place = &mut self.fronts[front as usize].reader;
+        let mut reader = std::mem::replace(place, MessageReader::new(Kind::Response));
+        let verdict = self.read_responses(net, front, &mut reader, bytes);
+        self.fronts[front as usize].reader = reader;
+        self.judge(verdict);
+    }
+
+    fn read_responses(
+        &mut self,
+        net: &Net,
+        front: u32,
+        reader: &mut MessageReader,
+        mut bytes: &[u8],
+    ) -> Verdict {
+        loop {
+            match framing::step(reader.next(&mut bytes))? {
+                Step::Starved => return Ok(()),
+                Step::Head(head) => {
+                    let body = self.response_head(net, front, &head, reader.offset)?;
+                    reader.begin_body(body);
+                }
+                Step::Body(part) => self.response_body(front, part)?,
+                Step::End => self.response_end(front, reader.offset)?,
+            }
+        }
+    }
+
+    fn response_head(
+        &mut self,
+        net: &Net,
+        front: u32,
+        head: &Head,
+        offset: u64,
+    ) -> Verdict<BodyReader> {
+        let now = self.now;
+        framing::head(head)?;
+        let row = matching::head_of_line(self, front)?;
+        let status = head.status();
+        let keeps = framing::keeps(head, status, &self.rows[row as usize].ask);
+        self.fronts[front as usize].seen.push(SeenResponse {
+            status,
+            head_end: offset,
+            end: None,
+            keeps,
+        });
+        if status < 200 {
+            matching::interim(&self.rows[row as usize], status)?;
+            self.rows[row as usize].interims += 1;
+            return Ok(BodyReader::length(0));
+        }
+        let serial = matching::origin(&self.rows[row as usize], head)?;
+        let row = &self.rows[row as usize];
+        match serial {
+            Some(serial) => headers::response(row, serial, head)?,
+            None => {
+                headers::own_answer(head)?;
+                answers::own(self, net, row, status)?;
+            }
+        }
+        let id = row.ask.id;
+        let body = framing::response_body(row, head)?;
+        self.rows[id as usize].answer = Some(Answer {
+            status,
+            serial,
+            at: now,
+            body: 0,
+            end: None,
+            ended_at: 0,
+            keeps,
+        });
+        Ok(body)
+    }
+
+    fn response_body(&mut self, front: u32, part: &[u8]) -> Verdict {
+        let Some(&id) = self.fronts[front as usize].head_row() else { return Ok(()) };
+        let row = &mut self.rows[id as usize];
+        bytes::down(row, part)?;
+        if let Some(answer) = &mut row.answer {
+            answer.body += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn response_end(&mut self, front: u32, offset: u64) -> Verdict {
+        let now = self.now;
+        let front = &mut self.fronts[front as usize];
+        let Some(seen) = front.seen.last_mut() else { return Ok(()) };
+        seen.end = Some(offset);
+        if seen.status < 200 {
+            return Ok(());
+        }
+        front.last_response_closes = !seen.keeps;
+        let Some(&id) = front.head_row() else { return Ok(()) };
+        front.answered += 1;
+        let row = &mut self.rows[id as usize];
+        if let Some(answer) = &mut row.answer {
+            answer.end = Some(offset);
+            answer.ended_at = now;
+        }
+        bytes::complete(row)
+    }
+
+    /// The proxy finished writing to a client, or closed the connection.
+    pub fn front_ended(&mut self, front: u32, how: Close, is_closed: bool) {
+        let now = self.now;
+        let at = &mut self.fronts[front as usize];
+        if is_closed {
+            at.closed = Some((now, how));
+            if at.served_at.is_some() {
+                self.serving -= 1;
+            }
+        }
+        let at = &mut self.fronts[front as usize];
+        if at.reader.is_until_close() && how == Close::Normal {
+            let offset = at.reader.offset;
+            at.reader = MessageReader::new(Kind::Response);
+            at.reader.offset = offset;
+            let verdict = self.response_end(front, offset);
+            self.judge(verdict);
+        }
+    }
+
+    /// The proxy tried to read from a client, and got `n` bytes.
+    pub fn read_from_client(&mut self, front: u32, n: usize) {
+        let now = self.now;
+        let at = &mut self.fronts[front as usize];
+        if at.served_at.is_none() {
+            at.served_at = Some(now);
+            self.serving += 1;
+            if let Some(place) = self.waiting.iter().position(|&f| f == front) {
+                self.waiting.remove(place);
+            }
+        }
+        at.read += n as u64;
+        while n > 0
+            && let Some(&id) = at.rows.get(at.rows_read)
+        {
+            let row = &mut self.rows[id as usize];
+            if row.start >= at.read {
+                break;
+            }
+            row.first_read_at.get_or_insert(now);
+            row.last_read_at = now;
+            if row.head_end.is_some_and(|end| end <= at.read) {
+                row.head_read_at.get_or_insert(now);
+            }
+            if row.end.is_none_or(|end| end > at.read) {
+                break;
+            }
+            row.all_read_at.get_or_insert(now);
+            at.rows_read += 1;
+        }
+    }
+}
+
+impl super::Front {
+    fn head_row(&self) -> Option<&u32> {
+        self.rows.get(self.answered)
+    }
+}

@@ -1,0 +1,98 @@
+//! Group *headers*: end-to-end fields keep order and value save declared edits; hop-by-hop fields
+//! and those that Connection names never cross (REQ-5, REQ-6).
+
+use super::ledger::Row;
+use super::{Oracle, Verdict, breach};
+use crate::refhttp::Head;
+use crate::wire;
+
+const GROUP: &str = "headers";
+
+/// A request's head on its way to a backend.
+pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
+    let id = row.ask.id;
+    let what = || format!("request {id}");
+    no_hops(head, &what)?;
+    same(head, "x-e-", &what, |each| wire::request_fields(id, each))?;
+    let host = wire::host_name(row.ask.host);
+    let is_host = |value: &[u8]| {
+        let value = value.strip_suffix(b":8080").unwrap_or(value);
+        value.eq_ignore_ascii_case(host.as_bytes())
+    };
+    if !head.only("host").is_some_and(is_host) {
+        return breach(GROUP, "REQ-4", format!("request {id}: Host is not {host}"));
+    }
+    for name in ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "via"] {
+        if head.all(name).next().is_none() {
+            return breach(GROUP, "REQ-6", format!("request {id}: no {name}"));
+        }
+    }
+    let front = &oracle.fronts[row.front as usize];
+    let client = crate::kernel::client_address(front.client).ip().to_string();
+    if head.only("x-forwarded-for") != Some(client.as_bytes()) {
+        let got = head.all("x-forwarded-for").map(String::from_utf8_lossy).collect::<Vec<_>>();
+        let message = format!("request {id} of {client}: X-Forwarded-For {got:?}");
+        return breach(GROUP, "REQ-6", message);
+    }
+    let wants = row.ask.expects && row.ask.minor == 1;
+    if head.lists("expect", "100-continue") != wants {
+        return breach(GROUP, "REQ-7", format!("request {id}: Expect lost or invented"));
+    }
+    Ok(())
+}
+
+/// A backend's final response on its way to the client.
+pub fn response(row: &Row, serial: u32, head: &Head) -> Verdict {
+    let id = row.ask.id;
+    let what = || format!("response {id}.{serial}");
+    no_hops(head, &what)?;
+    same(head, "x-s-", &what, |each| wire::response_fields(id, serial, each))
+}
+
+/// One of the proxy's own answers.
+pub fn own_answer(head: &Head) -> Verdict {
+    no_hops(head, &|| "an own answer".to_string())?;
+    if head.all("content-length").next().is_none() {
+        return breach(GROUP, "RES-7", "an own answer without Content-Length".into());
+    }
+    Ok(())
+}
+
+fn no_hops(head: &Head, what: &impl Fn() -> String) -> Verdict {
+    for name in wire::FORBIDDEN {
+        if head.all(name).next().is_some() {
+            return breach(GROUP, "REQ-5", format!("{} carries {name}", what()));
+        }
+    }
+    Ok(())
+}
+
+/// The fields that begin with `prefix` are exactly those that `expected` lists, in order.
+fn same(
+    head: &Head,
+    prefix: &str,
+    what: &impl Fn() -> String,
+    expected: impl FnOnce(&mut dyn FnMut(&str, &[u8])),
+) -> Verdict {
+    let is_ours = |name: &[u8]| {
+        name.len() >= prefix.len()
+            && name[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+    };
+    let mut seen = head.fields().filter(|(name, _)| is_ours(name));
+    let mut lost = None;
+    expected(&mut |name, value| {
+        let is_next = seen
+            .next()
+            .is_some_and(|(n, v)| n.eq_ignore_ascii_case(name.as_bytes()) && v == value);
+        if !is_next && lost.is_none() {
+            lost = Some(name.to_string());
+        }
+    });
+    if let Some(name) = lost {
+        return breach(GROUP, "REQ-5", format!("{}: {name} lost, changed or moved", what()));
+    }
+    if seen.next().is_some() {
+        return breach(GROUP, "REQ-5", format!("{}: a field was invented", what()));
+    }
+    Ok(())
+}

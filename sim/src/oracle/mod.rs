@@ -1,0 +1,208 @@
+//! The oracle: a ledger apart from the product, and one checker file for each group of rules.
+//!
+//! It watches the system calls that the driver makes, knows from the simulated kernel which bytes
+//! reached whom, knows from the actors what was meant, and never asks the product.
+
+pub mod accept;
+pub mod accounting;
+pub mod answers;
+pub mod audit;
+mod back;
+pub mod balance;
+pub mod bytes;
+pub mod framing;
+mod front;
+pub mod headers;
+pub mod ledger;
+pub mod liveness;
+pub mod matching;
+pub mod progress;
+pub mod reconfiguration;
+mod records;
+pub mod retry;
+pub mod reuse;
+pub mod timers;
+pub mod truth;
+
+use crate::kernel::{Ep, Net};
+use ledger::{Ask, Back, Front, Row};
+use std::collections::BTreeSet;
+use tidegate_core::config::Settings;
+use truth::Truth;
+
+/// A rule that was broken, before it is known when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Breach {
+    /// The checker's group.
+    pub group: &'static str,
+    /// The rule's number, or its gist.
+    pub rule: &'static str,
+    /// What was seen.
+    pub message: String,
+}
+
+/// What a checker says.
+pub type Verdict<T = ()> = Result<T, Breach>;
+
+/// A broken rule.
+pub fn breach<T>(group: &'static str, rule: &'static str, message: String) -> Verdict<T> {
+    Err(Breach { group, rule, message })
+}
+
+/// The first broken rule of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// What was broken.
+    pub breach: Breach,
+    /// Number of the event.
+    pub event: u64,
+    /// Virtual nanoseconds.
+    pub at: u64,
+}
+
+/// Which connection an endpoint belongs to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// A client's, by index.
+    Front(u32),
+    /// A backend's, by index.
+    Back(u32),
+}
+
+/// The ledger and everything that judges it.
+pub struct Oracle {
+    /// Every request, by number.
+    pub rows: Vec<Row>,
+    /// Every connection of a client, in the order they were begun.
+    pub fronts: Vec<Front>,
+    /// Every connection to a backend, in the order they were begun.
+    pub backs: Vec<Back>,
+    /// What was configured, and which faults were on, when.
+    pub truth: Truth,
+    /// The worker's settings.
+    pub settings: Settings,
+    /// The first broken rule.
+    pub violation: Option<Violation>,
+    /// Of the turn that is running.
+    pub turn: progress::Turn,
+    /// Sockets accepted and not yet served, oldest first.
+    pub waiting: Vec<u32>,
+    /// Client connections served and not closed.
+    pub serving: usize,
+    /// Request ids seen.
+    pub(crate) request_ids: BTreeSet<u128>,
+    /// Final responses that reached a client whole.
+    pub completed: u64,
+    /// Access records seen.
+    pub records: u64,
+    sides: Vec<Side>,
+    now: u64,
+    event: u64,
+}
+
+impl Oracle {
+    /// An empty ledger for a worker with `settings`.
+    pub fn new(settings: Settings, truth: Truth) -> Oracle {
+        Oracle {
+            rows: Vec::new(),
+            fronts: Vec::new(),
+            backs: Vec::new(),
+            truth,
+            settings,
+            violation: None,
+            turn: progress::Turn::default(),
+            waiting: Vec::new(),
+            serving: 0,
+            request_ids: BTreeSet::new(),
+            completed: 0,
+            records: 0,
+            sides: Vec::new(),
+            now: 0,
+            event: 0,
+        }
+    }
+
+    /// A new event begins.
+    pub fn clock(&mut self, now: u64, event: u64) {
+        self.now = now;
+        self.event = event;
+    }
+
+    /// Keeps the first broken rule.
+    pub fn judge(&mut self, verdict: Verdict) {
+        if let Err(breach) = verdict
+            && self.violation.is_none()
+        {
+            self.violation = Some(Violation { breach, event: self.event, at: self.now });
+        }
+    }
+
+    /// A client begins to connect; `active` is its end.
+    pub fn front_begun(&mut self, client: u32, active: Ep) -> u32 {
+        let front = self.fronts.len() as u32;
+        self.fronts.push(Front::new(client, active ^ 1));
+        self.set_side(active, Side::Front(front));
+        front
+    }
+
+    /// The proxy begins to connect to `server`; `active` is its end.
+    pub fn back_begun(&mut self, server: u16, active: Ep) -> u32 {
+        let back = self.backs.len() as u32;
+        self.backs.push(Back::new(server, active, self.now));
+        self.set_side(active, Side::Back(back));
+        back
+    }
+
+    fn set_side(&mut self, ep: Ep, side: Side) {
+        debug_assert_eq!(self.sides.len(), ep as usize / 2);
+        self.sides.push(side);
+    }
+
+    /// Which connection `ep` belongs to.
+    pub fn side(&self, ep: Ep) -> Side {
+        self.sides[ep as usize / 2]
+    }
+
+    /// A client begins a request on `front`, at `start` in its stream; its number.
+    pub fn row_begun(&mut self, front: u32, start: u64, ask: impl FnOnce(u32) -> Ask) -> u32 {
+        let id = self.rows.len() as u32;
+        self.rows.push(Row::new(ask(id), front, start));
+        self.fronts[front as usize].rows.push(id);
+        id
+    }
+
+    /// The client of `front` closed, reset or finished writing: nothing more is owed to those of
+    /// its requests that are not complete.
+    /// A client that leaves because the proxy left first is still owed what it was owed.
+    pub fn client_left(&mut self, net: &Net, front: u32, is_gone: bool) {
+        let now = self.now;
+        let front = &mut self.fronts[front as usize];
+        let end = net.ep(front.ep);
+        if front.closed.is_some() || end.is_shut() {
+            return;
+        }
+        front.left_at.get_or_insert(now);
+        for &row in &front.rows[front.answered..] {
+            let row = &mut self.rows[row as usize];
+            if is_gone || row.end.is_none() {
+                row.gave_up_at.get_or_insert(now);
+            }
+        }
+    }
+
+    /// The row that the next response on `front` must answer.
+    pub fn head_of_line(&self, front: u32) -> Option<&Row> {
+        let front = &self.fronts[front as usize];
+        front.rows.get(front.answered).map(|&id| &self.rows[id as usize])
+    }
+
+    /// The proxy was told that a socket is ready.
+    pub fn told(&mut self, net: &Net, ep: Ep, mask: tidegate_core::input::Readiness) {
+        self.turn.told(ep, mask);
+        if let Side::Back(back) = self.side(ep)
+            && ep & 1 == 0
+        {
+            reuse::told(self, net, back, mask);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Group *progress*: no step without progress, bounded work for a turn, no lost wake-up (LOOP-5).
+
+use super::{Oracle, Side, Verdict, breach};
+use crate::kernel::{Ep, Net};
+use tidegate_core::input::Readiness;
+
+const GROUP: &str = "progress";
+/// System calls of one turn at most: its step budget, each with a call or two.
+const CALLS_MAX: u32 = 40_000;
+/// Times that a socket may be asked in vain without an edge in between.
+const VAIN_CALLS_MAX: u8 = 4;
+
+#[derive(Copy, Clone, Default)]
+struct Marks {
+    /// A write took less than it was offered: the proxy holds more bytes.
+    is_pending: bool,
+    /// The writable edge came since.
+    is_due: bool,
+    vain_reads: u8,
+    vain_writes: u8,
+}
+
+/// What happens within one turn, and what the sockets are owed from one to the next.
+#[derive(Default)]
+pub struct Turn {
+    marks: Vec<Marks>,
+    due: Vec<Ep>,
+    /// Client connections first served in this turn.
+    pub first_served: Vec<u32>,
+    calls: u32,
+    idle_turns: u32,
+}
+
+impl Turn {
+    fn marks(&mut self, ep: Ep) -> &mut Marks {
+        let index = ep as usize;
+        if index >= self.marks.len() {
+            self.marks.resize(index + 64, Marks::default());
+        }
+        &mut self.marks[index]
+    }
+
+    /// The proxy was told that `ep` is ready.
+    pub fn told(&mut self, ep: Ep, mask: Readiness) {
+        let marks = self.marks(ep);
+        if mask.readable {
+            marks.vain_reads = 0;
+        }
+        if mask.writable {
+            marks.vain_writes = 0;
+            if marks.is_pending && !marks.is_due {
+                marks.is_due = true;
+                self.due.push(ep);
+            }
+        }
+    }
+
+    /// The proxy made a system call. Whether the turn is still within its bounds.
+    pub fn call(&mut self) -> Verdict {
+        self.calls += 1;
+        if self.calls > CALLS_MAX {
+            return breach(GROUP, "LOOP-5", format!("{CALLS_MAX} system calls in one turn"));
+        }
+        Ok(())
+    }
+
+    /// A write took `taken` (or would block) of `offered` bytes.
+    pub fn wrote(&mut self, ep: Ep, taken: Option<usize>, offered: usize) -> Verdict {
+        let marks = self.marks(ep);
+        marks.is_due = false;
+        marks.is_pending = taken.unwrap_or(0) < offered;
+        marks.vain_writes = if taken.is_none() { marks.vain_writes + 1 } else { 0 };
+        in_vain(ep, marks.vain_writes, "written to")
+    }
+
+    /// A read gave something, or would block.
+    pub fn read(&mut self, ep: Ep, is_blocked: bool) -> Verdict {
+        let marks = self.marks(ep);
+        marks.vain_reads = if is_blocked { marks.vain_reads + 1 } else { 0 };
+        in_vain(ep, marks.vain_reads, "read")
+    }
+
+    /// The proxy closed a socket.
+    pub fn closed(&mut self, ep: Ep) {
+        *self.marks(ep) = Marks::default();
+    }
+}
+
+fn in_vain(ep: Ep, times: u8, what: &str) -> Verdict {
+    if times > VAIN_CALLS_MAX {
+        let message = format!("socket {ep} was {what} {times} times in vain without an edge");
+        return breach(GROUP, "LOOP-5", message);
+    }
+    Ok(())
+}
+
+/// A turn ended; `is_more`: it says that work is left.
+pub fn turn_ended(oracle: &mut Oracle, net: &Net, is_more: bool) -> Verdict {
+    let calls = std::mem::take(&mut oracle.turn.calls);
+    oracle.turn.idle_turns = if is_more && calls == 0 { oracle.turn.idle_turns + 1 } else { 0 };
+    if oracle.turn.idle_turns > 2 {
+        return breach(GROUP, "LOOP-5", "the driver says that work is left and does none".into());
+    }
+    if is_more {
+        return Ok(());
+    }
+    for ep in std::mem::take(&mut oracle.turn.due) {
+        let is_due = std::mem::take(&mut oracle.turn.marks(ep).is_due);
+        if is_due && !net.ep(ep).is_closed() && is_wanted(oracle, net, ep) {
+            let message = format!(
+                "socket {ep}: a write was cut short, its edge came, and nobody went on writing"
+            );
+            return breach(GROUP, "LOOP-5", message);
+        }
+    }
+    Ok(())
+}
+
+/// Whether bytes that were pending are still to be sent: a request's rest is not, once its final
+/// response came early.
+fn is_wanted(oracle: &Oracle, net: &Net, ep: Ep) -> bool {
+    match oracle.side(ep) {
+        Side::Front(_) => !net.ep(ep).is_reset(),
+        Side::Back(back) => {
+            let seen = oracle.backs[back as usize].seen.last();
+            let row = seen.map(|seen| &oracle.rows[seen.row as usize]);
+            !net.ep(ep).is_reset() && row.is_some_and(|row| row.answer.is_none())
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Group *reconfiguration*: a request sees one version; removed listeners drain their backlog; a
+//! stop ends in time (RUN-1, RUN-2).
+
+use super::ledger::{Recorded, Row};
+use super::{Oracle, Verdict, breach};
+
+const GROUP: &str = "reconfiguration";
+
+/// Everything that a request met belongs to the version that its record names, and that version
+/// was in force when the request began.
+pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
+    let id = row.ask.id;
+    let (Some(from), Some(read)) = (row.first_read_at, row.head_read_at) else { return Ok(()) };
+    if row.attempts.is_empty() {
+        return Ok(());
+    }
+    let serials = oracle.truth.serials(from, read);
+    if !serials.contains(&record.version) {
+        let message = format!("request {id} saw version {}, not {serials:?}", record.version);
+        return breach(GROUP, "RUN-1", message);
+    }
+    let version = &oracle.truth.versions[record.version as usize - 1];
+    let places = version.places(row.ask.host).unwrap_or_default();
+    for attempt in &row.attempts {
+        let server = oracle.backs[attempt.back as usize].server;
+        if !places.iter().any(|place| place.server == server && !place.is_drained) {
+            let message = format!(
+                "request {id} saw version {}, and went to server {server}, which is not in it",
+                record.version
+            );
+            return breach(GROUP, "RUN-1", message);
+        }
+    }
+    Ok(())
+}
+
+/// The proxy closes a listener in whose backlog `waiting` connections wait.
+pub fn listener_closed(waiting: usize) -> Verdict {
+    if waiting > 0 {
+        let message = format!("a listener was closed with {waiting} connections in its backlog");
+        return breach(GROUP, "RUN-2", message);
+    }
+    Ok(())
+}

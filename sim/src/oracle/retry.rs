@@ -1,0 +1,54 @@
+//! Group *retry*: a request that is not idempotent is given to one connection at most; others at
+//! most once more after a reused and once more after a fresh one failed; nothing is repeated after
+//! a response byte (BACK-2, BACK-3).
+
+use super::ledger::Row;
+use super::{Oracle, Verdict, breach};
+use crate::kernel::Net;
+
+const GROUP: &str = "retry";
+/// Emissions of an idempotent request: the first, (b) and (c) of BACK-3.
+const EMISSIONS_MAX: usize = 3;
+/// Connection attempts of one request (BACK-2).
+pub const ATTEMPTS_MAX: u8 = 3;
+
+/// `row` is emitted to one more backend connection.
+pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdict {
+    let id = row.ask.id;
+    let Some(last) = row.attempts.last() else { return Ok(()) };
+    if !row.ask.method.is_idempotent() {
+        let method = row.ask.method.name();
+        return breach(GROUP, "BACK-3", format!("request {id}, a {method}, was sent twice"));
+    }
+    if row.attempts.len() >= EMISSIONS_MAX {
+        let times = row.attempts.len() + 1;
+        return breach(GROUP, "BACK-3", format!("request {id} was sent {times} times"));
+    }
+    if is_reused {
+        let message = format!("request {id} was repeated on a connection that is not fresh");
+        return breach(GROUP, "BACK-3", message);
+    }
+    for earlier in &row.attempts {
+        let back = &oracle.backs[earlier.back as usize];
+        if net.ep(back.ep).read > earlier.read_before {
+            let message = format!("request {id} was repeated after a response byte");
+            return breach(GROUP, "BACK-3", message);
+        }
+    }
+    let failed = &oracle.backs[last.back as usize];
+    let end = net.ep(failed.ep);
+    if !end.is_reset() && !end.has_fin() {
+        let message = format!("request {id} was repeated although its connection had not failed");
+        return breach(GROUP, "BACK-3", message);
+    }
+    Ok(())
+}
+
+/// The connection attempts that a record counts.
+pub fn attempts(id: u32, attempts: u8) -> Verdict {
+    if attempts > ATTEMPTS_MAX + 2 {
+        let message = format!("request {id}: {attempts} connection attempts");
+        return breach(GROUP, "BACK-2", message);
+    }
+    Ok(())
+}

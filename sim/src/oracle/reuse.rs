@@ -1,0 +1,88 @@
+//! Group *reuse*: a backend connection is used again only when its last exchange was complete both
+//! ways and nothing came after it, not one whose end was already visible (BACK-6, BACK-7).
+
+use super::ledger::{BackFault, Row};
+use super::{Oracle, Verdict, breach};
+use crate::kernel::Net;
+use tidegate_core::config::Reuse;
+use tidegate_core::input::Readiness;
+
+const GROUP: &str = "reuse";
+
+/// The proxy was told that a backend connection is ready.
+pub fn told(oracle: &mut Oracle, net: &Net, back: u32, mask: Readiness) {
+    let now = oracle.now;
+    let spoils = if mask.error {
+        "a reset"
+    } else if mask.read_closed {
+        "its end"
+    } else if mask.readable && unclean(oracle, net, back).is_none() {
+        "bytes that nobody asked for"
+    } else {
+        return;
+    };
+    oracle.backs[back as usize].spoiled.get_or_insert((now, spoils));
+}
+
+/// Why the last exchange of a connection is not complete both ways, if it is not.
+fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
+    let at = &oracle.backs[back as usize];
+    let last = at.seen.last()?;
+    if last.end.is_none() {
+        return Some("the last request was not sent whole");
+    }
+    let row = &oracle.rows[last.row as usize];
+    let Some(plan) = row.attempts[last.attempt].plan.map(|plan| &row.plans[plan as usize]) else {
+        return Some("the last request was not answered");
+    };
+    let read = net.ep(at.ep).read;
+    match plan.end {
+        None => Some("the last response was not sent whole"),
+        Some(end) if read < end => Some("the last response was not read whole"),
+        Some(end) if read > end => Some("bytes came behind the last response"),
+        Some(_) if plan.until_close => Some("the last response ends with the connection"),
+        Some(_) if matches!(plan.fault, BackFault::Truncates | BackFault::Resets) => {
+            Some("the last response was cut short")
+        }
+        Some(_) => None,
+    }
+}
+
+/// `row` is emitted on a connection, perhaps not the first there.
+pub fn request(oracle: &Oracle, net: &Net, back: u32, row: &Row) -> Verdict {
+    let at = &oracle.backs[back as usize];
+    let Some(last) = at.seen.last() else { return Ok(()) };
+    let id = row.ask.id;
+    if let Some(why) = unclean(oracle, net, back) {
+        return breach(GROUP, "BACK-7", format!("request {id} on a used connection: {why}"));
+    }
+    if let Some((_, what)) = at.spoiled {
+        let message = format!("request {id} on a used connection that had shown {what}");
+        return breach(GROUP, "BACK-6", message);
+    }
+    let is_own = oracle.rows[last.row as usize].front == row.front;
+    if !is_own && !row.ask.method.is_idempotent() {
+        let message = format!("request {id}, not idempotent, on another session's connection");
+        return breach(GROUP, "BACK-6", message);
+    }
+    policy(oracle, row, is_own)
+}
+
+/// Some version that the request may have seen allows the reuse.
+fn policy(oracle: &Oracle, row: &Row, is_own: bool) -> Verdict {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let allows = oracle.truth.in_force(from, oracle.now).iter().any(|version| {
+        let cluster = version.hosts[usize::from(row.ask.host)];
+        let reuse = cluster.map(|cluster| version.config.clusters[cluster].reuse);
+        match reuse {
+            Some(Reuse::Safe) => true,
+            Some(Reuse::Session) => is_own,
+            Some(Reuse::Never) | None => false,
+        }
+    });
+    if !allows {
+        let message = format!("request {}: the cluster does not allow this reuse", row.ask.id);
+        return breach(GROUP, "BACK-6", message);
+    }
+    Ok(())
+}

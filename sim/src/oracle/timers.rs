@@ -1,0 +1,87 @@
+//! Group *timers*: never early, at most a tick late (and the delay of the loop), one outcome, and
+//! a dripping head does not extend its deadline (SES-3).
+
+use super::ledger::{Recorded, Row};
+use super::{Oracle, Verdict, answers, breach};
+use std::time::Duration;
+use tidegate_core::config::Timeouts;
+use tidegate_core::event::{Timer, Who};
+use tidegate_core::time::TICK;
+
+const GROUP: &str = "timers";
+
+struct Bounds {
+    from: u64,
+    low: u64,
+    high: u64,
+}
+
+fn bounds(oracle: &Oracle, from: u64, of: impl Fn(&Timeouts) -> Duration) -> Bounds {
+    let (low, high) = oracle.truth.span(from, oracle.now, of);
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    Bounds { from, low: from.saturating_add(low), high: from.saturating_add(high + slack) }
+}
+
+/// A head that took longer than its deadline must not be served.
+pub fn head_in_time(oracle: &Oracle, row: &Row) -> Verdict {
+    let (Some(from), Some(read)) = (answers::head_begun(oracle, row), row.head_read_at) else {
+        return Ok(());
+    };
+    let bounds = bounds(oracle, from, |t| t.request_head);
+    if read > bounds.high {
+        let (id, took) = (row.ask.id, (read - from) / 1_000_000);
+        let message = format!("request {id} was served although its head took {took} ms");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}
+
+/// A request ended by a timer.
+pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
+    let id = row.ask.id;
+    let Some(timer) = record.ending.timer else {
+        if record.ending.who == Who::Timeout {
+            return breach(GROUP, "SES-3", format!("request {id}: a timeout without a name"));
+        }
+        return Ok(());
+    };
+    // The outcome shows when the answer's head is emitted, else when the record is written.
+    let at = row.answer.as_ref().map_or(oracle.now, |answer| answer.at);
+    let bounds = match timer {
+        Timer::RequestHead => {
+            let Some(from) = answers::head_begun(oracle, row) else { return Ok(()) };
+            bounds(oracle, from, |t| t.request_head)
+        }
+        Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
+            bounds(oracle, row.last_read_at, |t| t.client_idle)
+        }
+        Timer::BackendResponse => {
+            let Some(sent) = row.attempts.last().filter(|a| a.end.is_some()) else {
+                return Ok(());
+            };
+            bounds(oracle, sent.ended_at, |t| t.backend_response)
+        }
+        _ => return Ok(()),
+    };
+    let span = at.saturating_sub(bounds.from) / 1_000_000;
+    let name = timer.name();
+    if at < bounds.low {
+        let message = format!("request {id}: {name} fired after {span} ms, too early");
+        return breach(GROUP, "SES-3", message);
+    }
+    // With few buffers a session may have to wait before it can answer (SES-5).
+    if at > bounds.high && oracle.has_ample_buffers() {
+        let message = format!("request {id}: {name} fired after {span} ms, too late");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}
+
+/// After `expire(now)` the next deadline lies ahead.
+pub fn next_deadline(now: u64, next: u64) -> Verdict {
+    if next <= now {
+        let message = format!("the next deadline {next} is not after {now}");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What was configured, and what was done to the world, when.
+
+use tidegate_core::config::{Config, Timeouts};
+
+/// A server's place in a cluster.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Index of the server.
+    pub server: u16,
+    /// Whether it gets no new request.
+    pub is_drained: bool,
+}
+
+/// One applied configuration, as far as the oracle needs it.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// When it was applied.
+    pub at: u64,
+    /// The cluster of each host, `None` for hosts without a route.
+    pub hosts: Vec<Option<usize>>,
+    /// The servers of each cluster.
+    pub clusters: Vec<Vec<Place>>,
+    /// Every timer's span.
+    pub timeouts: Timeouts,
+    /// Longest request body.
+    pub max_body: Option<u64>,
+    /// Whether a client's FIN aborts its request.
+    pub abort_on_close: bool,
+    /// The configuration itself.
+    pub config: Config,
+}
+
+impl Version {
+    /// The cluster that `host` leads to and its servers.
+    pub fn places(&self, host: u16) -> Option<&[Place]> {
+        let cluster = (*self.hosts.get(usize::from(host))?)?;
+        self.clusters.get(cluster).map(Vec::as_slice)
+    }
+}
+
+/// A connection attempt of the proxy that failed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct ConnectFailure {
+    /// When.
+    pub at: u64,
+    /// To which server.
+    pub server: u16,
+}
+
+/// The history that answers are judged by.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// Every applied configuration, oldest first; the first serial number is 1.
+    pub versions: Vec<Version>,
+    /// Failed connection attempts, oldest first.
+    pub connect_failures: Vec<ConnectFailure>,
+    /// Whether nothing at all goes wrong in this run.
+    pub is_faultless: bool,
+    /// When everything was healed.
+    pub healed_at: Option<u64>,
+    /// When a graceful stop began.
+    pub stop_at: Option<u64>,
+    /// Longest delay between a readiness or deadline and the turn that sees it, in nanoseconds.
+    pub loop_delay_max: u64,
+    /// Back-off: (cluster, server's address, until).
+    pub down: Vec<(Box<str>, tidegate_core::input::Address, u64)>,
+}
+
+impl Truth {
+    /// The versions that were in force at some time from `from` to `to`.
+    pub fn in_force(&self, from: u64, to: u64) -> &[Version] {
+        let end = self.versions.partition_point(|version| version.at <= to);
+        let start = self.versions.partition_point(|version| version.at < from);
+        &self.versions[start.saturating_sub(1).min(end)..end]
+    }
+
+    /// The serial numbers in force at some time from `from` to `to`.
+    pub fn serials(&self, from: u64, to: u64) -> std::ops::RangeInclusive<u64> {
+        let end = self.versions.partition_point(|version| version.at <= to);
+        let start = self.versions.partition_point(|version| version.at < from);
+        start.max(1) as u64..=end as u64
+    }
+
+    /// The shortest and the longest span, in nanoseconds, that a timer had from `from` to `to`.
+    pub fn span(&self, from: u64, to: u64, of: impl Fn(&Timeouts) -> std::time::Duration) -> (u64, u64) {
+        let spans = self.in_force(from, to).iter().map(|v| of(&v.timeouts).as_nanos() as u64);
+        spans.fold((u64::MAX, 0), |(low, high), span| (low.min(span), high.max(span)))
+    }
+
+    /// Failed connection attempts from `from` to `to`.
+    pub fn failures(&self, from: u64, to: u64) -> usize {
+        let all = &self.connect_failures;
+        all.partition_point(|f| f.at <= to) - all.partition_point(|f| f.at < from)
+    }
+}
+
+impl Truth {
+    /// The backlog of the listener called `name`.
+    pub fn backlog_of(&self, name: &str) -> usize {
+        let newest = self.versions.last();
+        let listener =
+            newest.and_then(|v| v.config.listeners.iter().find(|listener| &*listener.name == name));
+        listener.map_or(16, |listener| listener.backlog as usize)
+    }
+}

@@ -1,0 +1,67 @@
+//! The fields that requests and responses carry end to end, as functions of their numbers, and
+//! those that must not pass the proxy.
+
+use crate::choice::mix;
+use std::io::Write;
+
+/// The hosts that requests name.
+pub fn host_name(host: u16) -> String {
+    format!("h{host}.sim")
+}
+
+/// The end-to-end fields of request `id`, in order.
+pub fn request_fields(id: u32, mut each: impl FnMut(&str, &[u8])) {
+    fields(mix(u64::from(id) + 0x5151), "x-e-", &mut each);
+}
+
+/// The end-to-end fields of response `serial` to request `id`, in order.
+pub fn response_fields(id: u32, serial: u32, mut each: impl FnMut(&str, &[u8])) {
+    fields(mix(u64::from(id) << 24 ^ u64::from(serial) ^ 0xabab_0000), "x-s-", &mut each);
+}
+
+fn fields(seed: u64, prefix: &str, each: &mut impl FnMut(&str, &[u8])) {
+    let names = ["a", "b", "c", "dup", "dup", "Long-Name"];
+    let mut name = [0; 24];
+    let mut value = [0; 40];
+    for n in 0..seed % 4 {
+        let word = mix(seed ^ n);
+        let name = put(&mut name, format_args!("{prefix}{}", names[(word % 6) as usize]));
+        let value = put(&mut value, format_args!("v{:x}, \"{n} {}\"", word >> 40, word % 7));
+        each(std::str::from_utf8(name).unwrap_or_default(), value);
+    }
+}
+
+fn put<'a>(into: &'a mut [u8], text: std::fmt::Arguments<'_>) -> &'a [u8] {
+    let room = into.len();
+    let mut rest = &mut *into;
+    let _ = rest.write_fmt(text);
+    let left = rest.len();
+    &into[..room - left]
+}
+
+/// Hop-by-hop fields and one that Connection names, all of which must stay behind (REQ-5).
+pub const HOPS: &str = "X-Hop: must not pass\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n\
+    Proxy-Connection: keep-alive\r\n";
+/// What Connection lists besides `close` and `keep-alive` when [`HOPS`] are present.
+pub const HOP_TOKENS: &str = "x-hop, te";
+/// Names that the far end must never see.
+pub const FORBIDDEN: &[&str] =
+    &["x-hop", "keep-alive", "te", "proxy-connection", "trailer", "upgrade"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_follow_from_numbers() {
+        let collect = |id| {
+            let mut all = Vec::new();
+            request_fields(id, |name, value| all.push((name.to_string(), value.to_vec())));
+            all
+        };
+        assert_eq!(collect(7), collect(7));
+        let many: usize = (0..100).map(|id| collect(id).len()).sum();
+        assert!((100..200).contains(&many), "{many}");
+        assert!((0..100).flat_map(collect).all(|(n, v)| n.starts_with("x-e-") && v.len() > 4));
+    }
+}

@@ -1,0 +1,142 @@
+//! What clients ask for, and how it looks on the wire.
+
+use super::flaws::FLAWS;
+use super::producer::{Framing, Producer};
+use super::scenario::{Rates, Scenario};
+use crate::body::{BodyKey, Direction};
+use crate::choice::Rate;
+use crate::cx::Cx;
+use crate::oracle::ledger::{Ask, Method};
+use crate::site;
+use crate::wire;
+use std::io::Write;
+
+/// Draws what client `slot` asks next. `hosts` of them have names.
+pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, hosts: u64) -> Ask {
+    let choices = &mut cx.choices;
+    let method = match choices.choose(site!("ask/method"), slot, 10) {
+        0..=4 => Method::Get,
+        5 => Method::Head,
+        6 | 7 => Method::Post,
+        8 => Method::Put,
+        _ => Method::Delete,
+    };
+    let has_body = matches!(method, Method::Post | Method::Put);
+    let body = if has_body { body_length(choices, slot, scenario.body_max) } else { 0 };
+    let minor = u8::from(!choices.chance(site!("ask/1.0"), slot, Rate::percent(8)));
+    let is_chunked = has_body && minor == 1 && choices.coin(site!("ask/chunked"), slot);
+    let expects = has_body
+        && body > 0
+        && minor == 1
+        && choices.chance(site!("ask/expect"), slot, Rate::percent(15));
+    let flaw = choices.chance(site!("ask/flawed"), slot, rates.flawed);
+    let flaw = flaw.then(|| choices.choose(site!("ask/flaw"), slot, FLAWS.len() as u64) as usize);
+    Ask {
+        id: 0,
+        method,
+        minor,
+        host: choices.choose(site!("ask/host"), slot, hosts) as u16,
+        body,
+        is_chunked,
+        expects: expects && flaw.is_none(),
+        keeps: !choices.chance(site!("ask/close"), slot, Rate::percent(10)),
+        has_hops: choices.chance(site!("ask/hops"), slot, Rate::percent(20)),
+        flaw: flaw.map(|flaw| FLAWS[flaw].flaw),
+    }
+}
+
+/// A body's length: none, a few bytes, or up to `max` on a logarithmic scale.
+pub(super) fn body_length(choices: &mut crate::choice::Choices, entity: u64, max: u64) -> u64 {
+    match choices.choose(site!("body/kind"), entity, 8) {
+        0 => 0,
+        1..=4 => choices.between(site!("body/small"), entity, 1, 200),
+        5 | 6 => choices.log_between(site!("body/medium"), entity, 64, 4096.min(max)),
+        _ => choices.log_between(site!("body/large"), entity, 1024, max),
+    }
+}
+
+/// The bytes of a request.
+pub(super) fn produce(ask: &Ask) -> Producer {
+    let key = BodyKey::new(ask.id, Direction::Up);
+    if let Some(flaw) = ask.flaw {
+        let text = FLAWS.iter().find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
+        let text = text
+            .replace("{id}", &ask.id.to_string())
+            .replace("{host}", &wire::host_name(ask.host));
+        return Producer::new(text.into_bytes(), key, 0, Framing::Plain);
+    }
+    let mut head = Vec::with_capacity(256);
+    head_of(ask, &mut head);
+    let framing = if ask.is_chunked { Framing::Chunked(3000) } else { Framing::Plain };
+    let producer = Producer::new(head, key, ask.body, framing);
+    if ask.is_chunked && ask.has_hops { producer.with_extras() } else { producer }
+}
+
+/// Where the head of a flawed request ends, if that can be said.
+pub(super) fn flawed_head_bytes(bytes: &[u8]) -> usize {
+    bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4)
+}
+
+fn head_of(ask: &Ask, head: &mut Vec<u8>) {
+    let host = wire::host_name(ask.host);
+    let id = ask.id;
+    // Writing into a vector cannot fail.
+    let _ = match id % 7 {
+        // Absolute form: its authority replaces Host.
+        3 if ask.minor == 1 => write!(
+            head,
+            "{} http://{host}/r/{id}/x?q={id} HTTP/1.{}\r\nHost: other.sim\r\n",
+            ask.method.name(),
+            ask.minor
+        ),
+        5 => write!(
+            head,
+            "{} /r/{id}/%7euser/../y HTTP/1.{}\r\nhOST:{}:8080  \r\n",
+            ask.method.name(),
+            ask.minor,
+            host.to_uppercase()
+        ),
+        _ => write!(
+            head,
+            "{} /r/{id} HTTP/1.{}\r\nHost: {host}\r\n",
+            ask.method.name(),
+            ask.minor
+        ),
+    };
+    wire::request_fields(id, |name, value| field(head, name, value));
+    if ask.has_hops {
+        head.extend_from_slice(wire::HOPS.as_bytes());
+    }
+    connection(head, ask.has_hops, ask.keeps, ask.minor);
+    if ask.expects {
+        head.extend_from_slice(b"Expect: 100-continue\r\n");
+    }
+    if ask.is_chunked {
+        head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    } else if matches!(ask.method, Method::Post | Method::Put) {
+        let _ = write!(head, "Content-Length: {}\r\n", ask.body);
+    }
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Appends one field.
+pub(super) fn field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Appends Connection, if it has something to say.
+pub(super) fn connection(head: &mut Vec<u8>, has_hops: bool, keeps: bool, minor: u8) {
+    let persistence = match (minor, keeps) {
+        (0, true) => "keep-alive",
+        (0, false) | (_, true) => "",
+        (_, false) => "close",
+    };
+    let hops = if has_hops { wire::HOP_TOKENS } else { "" };
+    let comma = if hops.is_empty() || persistence.is_empty() { "" } else { ", " };
+    if !(hops.is_empty() && persistence.is_empty()) {
+        let _ = write!(head, "Connection: {hops}{comma}{persistence}\r\n");
+    }
+}

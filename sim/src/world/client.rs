@@ -1,0 +1,506 @@
+//! Clients: each makes one connection after another, and misbehaves as the seed says.
+
+use super::World;
+use super::ask;
+use super::producer::Producer;
+use crate::cx::{Ev, MS, SEC, US};
+use crate::kernel::{Ep, Owner};
+use crate::site;
+use crate::trace;
+use tidegate_core::input::SocketError;
+
+/// What a client is there for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// Traffic, with faults.
+    Chaos,
+    /// Shows that everything works after healing.
+    Healed,
+    /// Traffic while the proxy stops.
+    Drain,
+}
+
+/// What is special about one connection.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Manner {
+    requests: u64,
+    depth: u64,
+    drips: Option<u64>,
+    half_closes: bool,
+    abort_written: Option<u64>,
+    abort_read: Option<u64>,
+    resets: bool,
+    slow_read: Option<(usize, u64)>,
+    hoards: u64,
+    is_silent: bool,
+    stalls_at: Option<u64>,
+    patience: u64,
+}
+
+/// One client.
+pub(super) struct Client {
+    /// What it is there for.
+    pub(super) role: Role,
+    /// Its connection, if it has one.
+    pub(super) ep: Option<Ep>,
+    front: u32,
+    token: u32,
+    /// Connections still to be made.
+    pub(super) left: u64,
+    manner: Manner,
+    begun: u64,
+    out: Option<Producer>,
+    row: u32,
+    awaits_100: bool,
+    not_before_write: u64,
+    not_before_read: u64,
+    give_up_at: u64,
+    has_shut: bool,
+    done_at: Option<u64>,
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub(super) fn new(role: Role, connections: u64) -> Client {
+        Client {
+            role,
+            ep: None,
+            front: 0,
+            token: 0,
+            left: connections,
+            manner: Manner::default(),
+            begun: 0,
+            out: None,
+            row: 0,
+            awaits_100: false,
+            not_before_write: 0,
+            not_before_read: 0,
+            give_up_at: 0,
+            has_shut: false,
+            done_at: None,
+        }
+    }
+}
+
+impl World {
+    /// A timer of client `c` fired.
+    pub(super) fn client_timer(&mut self, c: u32, token: u32) -> bool {
+        let client = &self.clients[c as usize];
+        if client.token != token {
+            return false;
+        }
+        match client.ep {
+            Some(_) => self.client_act(c),
+            None => self.client_connect(c),
+        }
+        true
+    }
+
+    fn client_later(&mut self, c: u32, delay: u64) {
+        let token = self.clients[c as usize].token;
+        self.cx.after(delay, c.into(), Ev::Client(c, token));
+    }
+
+    fn client_connect(&mut self, c: u32) {
+        let role = self.clients[c as usize].role;
+        if self.clients[c as usize].left == 0 {
+            return;
+        }
+        let open = self.open_listeners();
+        if open.is_empty() {
+            self.clients[c as usize].left = 0;
+            return self.client_done(c);
+        }
+        let to = self.cx.choices.pick(site!("client/listener"), c.into(), &open);
+        let manner = self.draw_manner(c, role);
+        let wire = self.scenario.front_wires.draw(&mut self.cx, c.into());
+        let ep = self.net.connect(&mut self.cx, Owner::Client(c), to, c, &wire);
+        let front = self.oracle.front_begun(c, ep);
+        self.oracle.fronts[front as usize].is_slow = manner.slow_read.is_some();
+        let client = &mut self.clients[c as usize];
+        client.ep = Some(ep);
+        client.front = front;
+        client.left -= 1;
+        client.manner = manner;
+        client.begun = 0;
+        client.out = None;
+        client.awaits_100 = false;
+        client.not_before_write = 0;
+        client.not_before_read = 0;
+        client.has_shut = false;
+        client.done_at = None;
+        client.give_up_at = self.cx.now + manner.patience;
+        trace!(self.cx, "client {c}: connection {front} {manner:?}");
+        self.client_later(c, manner.patience);
+    }
+
+    fn draw_manner(&mut self, c: u32, role: Role) -> Manner {
+        let (rates, scenario, cx) = (self.rates(), &self.scenario, &mut self.cx);
+        let slot = u64::from(c);
+        let requests = cx.choices.between(site!("client/requests"), slot, 1, scenario.requests_max);
+        let depth = cx.choices.between(site!("client/depth"), slot, 1, scenario.depth_max);
+        let mut manner = Manner { requests, depth, patience: 90 * SEC, ..Manner::default() };
+        if role == Role::Healed {
+            manner.depth = 1;
+            return manner;
+        }
+        if cx.chance(site!("client/drips"), slot, rates.slow_head) {
+            let delay = cx.choices.log_between(site!("client/drip"), slot, 100 * US, 300 * MS);
+            manner.drips = Some(delay);
+        }
+        manner.half_closes = cx.chance(site!("client/half closes"), slot, rates.half_close);
+        manner.is_silent = cx.chance(site!("client/silent"), slot, rates.silent);
+        if manner.is_silent || cx.chance(site!("client/hoards"), slot, rates.hoard) {
+            manner.hoards = cx.choices.log_between(site!("client/hoard"), slot, 10 * MS, 80 * SEC);
+        }
+        if cx.chance(site!("client/aborts"), slot, rates.abort) {
+            let at = cx.choices.log_between(site!("client/abort at"), slot, 1, 4096);
+            if cx.choices.coin(site!("client/abort which"), slot) {
+                manner.abort_written = Some(at);
+            } else {
+                manner.abort_read = Some(at);
+            }
+            manner.resets = cx.choices.coin(site!("client/abort how"), slot);
+        }
+        if cx.chance(site!("client/slow read"), slot, rates.slow_read) {
+            let piece = cx.choices.log_between(site!("client/read piece"), slot, 64, 16_384);
+            let delay = cx.choices.log_between(site!("client/read delay"), slot, MS, 800 * MS);
+            manner.slow_read = Some((piece as usize, delay));
+        }
+        if cx.chance(site!("client/stalls"), slot, rates.slow_body) {
+            manner.stalls_at = Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
+        }
+        if !scenario.is_faultless {
+            manner.patience = cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
+        }
+        manner
+    }
+
+    /// Something may have changed for client `c`: reads, judges, writes.
+    pub(super) fn client_act(&mut self, c: u32) {
+        let Some(ep) = self.clients[c as usize].ep else { return };
+        self.net.told(ep);
+        if self.net.ep(ep).is_connecting() {
+            if self.cx.now >= self.clients[c as usize].give_up_at {
+                self.client_leave(c, true);
+            }
+            return;
+        }
+        if !self.client_read(c, ep) || !self.client_write(c, ep) {
+            return;
+        }
+        self.client_consider_end(c, ep);
+    }
+
+    /// Reads; false when the connection is over.
+    fn client_read(&mut self, c: u32, ep: Ep) -> bool {
+        let client = &mut self.clients[c as usize];
+        let room = match client.manner.slow_read {
+            Some(_) if self.cx.now < client.not_before_read => return true,
+            Some((piece, delay)) => {
+                if self.net.ep(ep).unread() > 0 {
+                    client.not_before_read = self.cx.now + delay;
+                    let token = client.token;
+                    self.cx.after(delay, c.into(), Ev::Client(c, token));
+                }
+                piece
+            }
+            None => usize::MAX,
+        };
+        let abort = client.manner.abort_read;
+        match self.net.skip(&mut self.cx, ep, room) {
+            Ok(0) => {
+                self.cx.mark(site!("client: sees the end"));
+                self.client_leave(c, false);
+                return false;
+            }
+            Err(SocketError::WouldBlock) | Ok(_) => {}
+            Err(error) => {
+                self.cx.mark(if error == SocketError::Refused {
+                    site!("client: refused")
+                } else {
+                    site!("client: reset")
+                });
+                self.client_leave(c, false);
+                return false;
+            }
+        }
+        if abort.is_some_and(|at| self.net.ep(ep).read >= at) {
+            self.cx.mark(site!("client: aborts inside a response"));
+            self.client_leave(c, true);
+            return false;
+        }
+        true
+    }
+
+    /// Final responses that arrived whole, and whether the last one ends the connection.
+    fn client_answers(&self, c: u32, ep: Ep) -> (u64, bool) {
+        let front = &self.oracle.fronts[self.clients[c as usize].front as usize];
+        let read = self.net.ep(ep).read;
+        let whole = front.seen.iter().filter(|s| s.status >= 200 && s.end.is_some_and(|e| e <= read));
+        let (mut count, mut closes) = (0, false);
+        for seen in whole {
+            count += 1;
+            closes = !seen.keeps;
+        }
+        (count, closes)
+    }
+
+    /// Writes what may be written; false when the connection is over.
+    fn client_write(&mut self, c: u32, ep: Ep) -> bool {
+        loop {
+            let client = &self.clients[c as usize];
+            if client.manner.is_silent || client.has_shut || self.cx.now < client.not_before_write {
+                return true;
+            }
+            if client.out.is_none() {
+                let (answered, closes) = self.client_answers(c, ep);
+                let client = &self.clients[c as usize];
+                let is_time = client.begun < client.manner.requests
+                    && client.begun - answered.min(client.begun) < client.manner.depth
+                    && !closes;
+                if !is_time || self.client_expects_end(c) {
+                    return true;
+                }
+                if self.client_thinks(c, answered) {
+                    return true;
+                }
+                self.client_begin(c, ep);
+            }
+            if self.clients[c as usize].awaits_100 && !self.client_may_go_on(c, ep) {
+                return true;
+            }
+            match self.client_push(c, ep) {
+                Pushed::All => self.client_sent(c),
+                Pushed::Some => {}
+                Pushed::Later => return true,
+                Pushed::Over => return false,
+            }
+        }
+    }
+
+    /// Whether the last request asked for the end, or a flawed one makes it certain.
+    fn client_expects_end(&self, c: u32) -> bool {
+        let client = &self.clients[c as usize];
+        client.begun > 0 && {
+            let ask = &self.oracle.rows[client.row as usize].ask;
+            !ask.keeps || (ask.flaw.is_some() && !ask.id.is_multiple_of(3))
+        }
+    }
+
+    /// Between two requests: pauses, once each.
+    fn client_thinks(&mut self, c: u32, answered: u64) -> bool {
+        let client = &mut self.clients[c as usize];
+        if client.begun == 0 || answered < client.begun || client.not_before_write > 0 {
+            client.not_before_write = 0;
+            return false;
+        }
+        let max = self.scenario.think_max;
+        let pause = self.cx.choices.log_between(site!("client/think"), c.into(), 10 * US, max);
+        client.not_before_write = self.cx.now + pause;
+        self.client_later(c, pause);
+        true
+    }
+
+    fn client_begin(&mut self, c: u32, ep: Ep) {
+        let client = &self.clients[c as usize];
+        let (front, role) = (client.front, client.role);
+        let hosts = self.hosts_for(role);
+        let rates = self.rates();
+        let mut asked = ask::draw(&mut self.cx, &self.scenario, &rates, c.into(), hosts);
+        if role == Role::Healed {
+            asked.body = asked.body.min(self.scenario.body_max / 4);
+        }
+        let start = self.net.ep(ep).written;
+        let id = self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
+        let row = &mut self.oracle.rows[id as usize];
+        let mut producer = ask::produce(&row.ask);
+        let head_bytes = match row.ask.flaw {
+            Some(_) => {
+                let all = producer.peek(usize::MAX).unwrap_or_default();
+                ask::flawed_head_bytes(all) as u64
+            }
+            None => producer.head_bytes(),
+        };
+        row.head_end = Some(start + head_bytes);
+        row.must_succeed = role == Role::Healed
+            || (self.scenario.is_faultless && role == Role::Chaos);
+        let client = &mut self.clients[c as usize];
+        client.awaits_100 = row.ask.expects;
+        client.begun += 1;
+        client.row = id;
+        client.out = Some(producer);
+        client.not_before_write = 0;
+        trace!(self.cx, "client {c}: begins {:?}", self.oracle.rows[id as usize].ask);
+    }
+
+    /// After the head of a request that expects 100: whether the body may be sent.
+    fn client_may_go_on(&mut self, c: u32, ep: Ep) -> bool {
+        let client = &mut self.clients[c as usize];
+        let Some(out) = &client.out else { return true };
+        if out.sent() < out.head_bytes() {
+            return true;
+        }
+        let front = &self.oracle.fronts[client.front as usize];
+        let read = self.net.ep(ep).read;
+        let row = &self.oracle.rows[client.row as usize];
+        let place = front.rows.iter().position(|&r| r == row.ask.id).unwrap_or(0);
+        let finals = front.seen.iter().filter(|s| s.status >= 200 && s.head_end <= read).count();
+        let continues = front.seen.iter().filter(|s| s.status == 100 && s.head_end <= read).count();
+        let is_first_wait = client.not_before_write == 0;
+        if continues > 0 && finals >= place {
+            self.cx.mark(site!("client: was told 100"));
+            client.awaits_100 = false;
+            return true;
+        }
+        if finals > place {
+            // The answer came instead: the body is not sent, and the connection is of no more use.
+            self.cx.mark(site!("client: was answered instead of 100"));
+            client.manner.requests = client.begun;
+            client.not_before_write = u64::MAX;
+            return false;
+        }
+        if is_first_wait {
+            client.not_before_write = self.cx.now + SEC;
+            self.client_later(c, SEC);
+            return false;
+        }
+        client.awaits_100 = false;
+        true
+    }
+
+    fn client_push(&mut self, c: u32, ep: Ep) -> Pushed {
+        let client = &mut self.clients[c as usize];
+        let manner = client.manner;
+        let Some(out) = &mut client.out else { return Pushed::All };
+        let mut max = usize::MAX;
+        if let Some(delay) = manner.drips
+            && out.sent() < out.head_bytes()
+        {
+            max = 1 + (out.sent() % 5) as usize * 3;
+            client.not_before_write = self.cx.now + delay;
+        } else if client.awaits_100 {
+            max = (out.head_bytes() - out.sent()) as usize;
+        } else if let Some(at) = manner.stalls_at
+            && self.net.ep(ep).written >= at
+        {
+            client.manner.stalls_at = None;
+            let site = site!("client/stall");
+            let pause = self.cx.choices.log_between(site, c.into(), 10 * MS, 3 * SEC);
+            client.not_before_write = self.cx.now + pause;
+            self.client_later(c, pause);
+            return Pushed::Later;
+        }
+        let Some(bytes) = out.peek(max) else { return Pushed::All };
+        match self.net.send(&mut self.cx, ep, &[bytes]) {
+            Ok(n) => out.advance(n),
+            Err(SocketError::WouldBlock) => {
+                client.not_before_write = 0;
+                return Pushed::Later;
+            }
+            // What the proxy answered may still be read.
+            Err(_) => {
+                client.not_before_write = u64::MAX;
+                return Pushed::Later;
+            }
+        }
+        let is_all = out.peek(1).is_none();
+        if is_all {
+            // The proxy may read it in the very next event.
+            let row = &mut self.oracle.rows[client.row as usize];
+            row.end = Some(self.net.ep(ep).written);
+        }
+        if manner.abort_written.is_some_and(|at| self.net.ep(ep).written >= at) {
+            self.cx.mark(site!("client: aborts inside a request"));
+            self.client_leave(c, true);
+            return Pushed::Over;
+        }
+        if is_all {
+            self.clients[c as usize].not_before_write = 0;
+            return Pushed::All;
+        }
+        let later = self.clients[c as usize].not_before_write;
+        if later > self.cx.now {
+            self.client_later(c, later - self.cx.now);
+            return Pushed::Later;
+        }
+        Pushed::Some
+    }
+
+    /// A whole request was written.
+    fn client_sent(&mut self, c: u32) {
+        let client = &mut self.clients[c as usize];
+        client.out = None;
+        client.awaits_100 = false;
+        let is_last = client.begun >= client.manner.requests;
+        if is_last && client.manner.half_closes && !client.has_shut {
+            client.has_shut = true;
+            let (ep, front) = (client.ep, client.front);
+            self.cx.mark(site!("client: half-closes after its request"));
+            if let Some(ep) = ep {
+                self.oracle.client_left(&self.net, front, self.scenario.abort_on_close);
+                self.net.shutdown_write(&mut self.cx, ep);
+            }
+        }
+    }
+
+    /// Everything was answered, or patience is at its end: leaves.
+    fn client_consider_end(&mut self, c: u32, ep: Ep) {
+        let (answered, closes) = self.client_answers(c, ep);
+        let client = &mut self.clients[c as usize];
+        let now = self.cx.now;
+        if now >= client.give_up_at || client.left_early(now) {
+            self.cx.mark(site!("client: loses patience"));
+            return self.client_leave(c, true);
+        }
+        let is_done = client.out.is_none()
+            && (client.begun >= client.manner.requests || closes || self.client_expects_end(c))
+            && answered >= self.clients[c as usize].begun;
+        let client = &mut self.clients[c as usize];
+        if client.manner.is_silent || (is_done && client.manner.hoards > 0 && !closes) {
+            if client.done_at.is_none() {
+                let stay = client.manner.hoards.max(MS);
+                client.done_at = Some(now + stay);
+                self.client_later(c, stay);
+            }
+        } else if is_done || (closes && answered > 0) {
+            self.client_leave(c, false);
+        }
+    }
+
+    /// Ends the connection of client `c`, by a reset if it aborts in that way.
+    pub(super) fn client_leave(&mut self, c: u32, aborts: bool) {
+        let client = &mut self.clients[c as usize];
+        let Some(ep) = client.ep.take() else { return };
+        client.out = None;
+        client.token += 1;
+        let (front, resets) = (client.front, client.manner.resets);
+        trace!(self.cx, "client {c}: leaves connection {front}, aborts: {aborts}");
+        self.oracle.client_left(&self.net, front, true);
+        if aborts && resets {
+            self.net.reset(&mut self.cx, ep);
+        } else {
+            self.net.close(&mut self.cx, ep);
+        }
+        let client = &self.clients[c as usize];
+        if client.left == 0 {
+            return self.client_done(c);
+        }
+        let max = self.scenario.think_max;
+        let pause = self.cx.choices.log_between(site!("client/pause"), c.into(), 10 * US, max);
+        self.client_later(c, pause);
+    }
+}
+
+impl Client {
+    fn left_early(&self, now: u64) -> bool {
+        self.done_at.is_some_and(|at| now >= at)
+    }
+}
+
+enum Pushed {
+    All,
+    Some,
+    Later,
+    Over,
+}

@@ -1,0 +1,354 @@
+//! The world of one run: the proxy, its kernel, clients, backends and a controller, phase by phase.
+
+mod ask;
+mod backend;
+mod client;
+mod controller;
+mod episodes;
+mod flaws;
+mod phases;
+mod producer;
+mod scenario;
+mod turn;
+
+pub use scenario::{Families, Rates, Scenario};
+
+use crate::choice::{Choices, Draw, mix};
+use crate::cx::{Cx, Ev, MS};
+use crate::gate::{Runaway, SERVER_LINKS, Sockets};
+use crate::kernel::{Acceptor, Net, Notice, Owner};
+use crate::marks::Marks;
+use crate::oracle::truth::Truth;
+use crate::oracle::{Oracle, Violation, breach};
+use crate::site;
+use backend::{BackConn, Server};
+use client::{Client, Role};
+use controller::{Desired, listener_address, server_address};
+use episodes::Episode;
+use phases::Phase;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tidegate_core::Proxy;
+use tidegate_core::input::Address;
+
+/// Events of one run at most; a run that needs more does not end.
+const EVENTS_MAX: u64 = 3_000_000;
+
+/// How a run is to be made.
+#[derive(Default)]
+pub struct Options {
+    /// Stops after this event.
+    pub until: Option<u64>,
+    /// Keeps the hash after each event.
+    pub keeps_each: bool,
+    /// Keeps every draw.
+    pub records: bool,
+    /// Draws that take precedence over the seed.
+    pub draws: Option<Vec<Draw>>,
+    /// Reads the trace, line by line.
+    pub sink: Option<Box<dyn FnMut(&str)>>,
+}
+
+/// What became of one run.
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// The trace hash at the end.
+    pub hash: u64,
+    /// The hash after each 1,024th event.
+    pub checkpoints: Vec<u64>,
+    /// The hash after each event, if kept.
+    pub each: Vec<u64>,
+    /// Events that happened.
+    pub events: u64,
+    /// Virtual nanoseconds that passed.
+    pub virtual_nanos: u64,
+    /// Requests begun.
+    pub requests: u64,
+    /// Final responses that arrived whole.
+    pub completed: u64,
+    /// Of those, after healing.
+    pub healed: u64,
+    /// The first broken rule.
+    pub violation: Option<Violation>,
+    /// Rare states reached.
+    pub marks: Marks,
+    /// Every draw, if kept.
+    pub draws: Vec<Draw>,
+}
+
+/// Everything that exists in one run.
+pub struct World {
+    seed: u64,
+    cx: Cx,
+    net: Net,
+    oracle: Oracle,
+    proxy: Proxy,
+    sockets: Sockets,
+    scenario: Scenario,
+    desired: Desired,
+    first_desired: Desired,
+    clients: Vec<Client>,
+    servers: Vec<Server>,
+    back_conns: Vec<BackConn>,
+    episodes: Vec<Episode>,
+    phase: Phase,
+    turn_at: u64,
+    turns: u64,
+    is_wake_scheduled: bool,
+    stop_limit: u64,
+    until: Option<u64>,
+}
+
+/// Makes the run of `seed`.
+pub fn run(seed: u64, options: Options) -> Outcome {
+    let mut world = World::new(seed, options);
+    let all = catch_unwind(AssertUnwindSafe(|| {
+        world.begin();
+        while world.violation().is_none() && world.step() {}
+    }));
+    if let Err(payload) = all {
+        world.panicked(payload);
+    }
+    world.finish()
+}
+
+impl World {
+    fn new(seed: u64, options: Options) -> World {
+        let mut choices = match &options.draws {
+            Some(draws) => Choices::from_record(seed, draws),
+            None => Choices::from_seed(seed),
+        };
+        if options.records {
+            choices.record();
+        }
+        let scenario = scenario::draw(&mut choices);
+        let mut cx = Cx::new(seed, choices);
+        if options.keeps_each {
+            cx.trace.keep_each();
+        }
+        if let Some(sink) = options.sink {
+            cx.trace.set_sink(sink);
+        }
+        let mut net = Net::default();
+        let desired = Desired::draw(&mut cx, &scenario);
+        let servers = make_servers(&mut cx, &mut net, &scenario);
+        let addresses: Vec<Address> = servers.iter().map(|server| server.at.clone()).collect();
+        for n in 0..scenario.listeners {
+            net.intern(&listener_address(n), u32::MAX);
+        }
+        let numbers: Vec<u16> = servers.iter().map(|server| server.address).collect();
+        let episodes = episodes::draw(&mut cx, &scenario, &numbers);
+        let config = desired.config(&scenario, &addresses);
+        let proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
+            Ok(proxy) => proxy,
+            Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
+        };
+        let truth = Truth {
+            versions: vec![desired.version(cx.now, &scenario, config)],
+            is_faultless: scenario.is_faultless,
+            loop_delay_max: scenario.slow_turn_delay + 5 * MS,
+            ..Truth::default()
+        };
+        World {
+            seed,
+            oracle: Oracle::new(scenario.settings.clone(), truth),
+            cx,
+            net,
+            proxy,
+            sockets: Sockets::default(),
+            first_desired: desired.clone(),
+            desired,
+            clients: Vec::new(),
+            servers,
+            back_conns: Vec::new(),
+            episodes,
+            phase: Phase::Chaos,
+            turn_at: u64::MAX,
+            turns: 0,
+            is_wake_scheduled: false,
+            stop_limit: u64::MAX,
+            until: options.until,
+            scenario,
+        }
+    }
+
+    fn begin(&mut self) {
+        crate::trace!(self.cx, "scenario: {:#?}", self.scenario);
+        for server in 0..self.servers.len() as u32 {
+            self.server_up(server);
+        }
+        self.schedule_turn(self.cx.now);
+        for _ in 0..self.scenario.clients {
+            self.add_client(Role::Chaos, self.scenario.connections, self.scenario.chaos / 2);
+        }
+        self.schedule_episodes();
+        if self.scenario.families.control {
+            self.cx.after(200 * MS, 0, Ev::Control);
+        }
+        self.cx.after(self.scenario.chaos, 0, Ev::Phase);
+    }
+
+    fn add_client(&mut self, role: Role, connections: u64, within: u64) {
+        let c = self.clients.len() as u32;
+        self.clients.push(Client::new(role, connections));
+        let delay = self.cx.choose(site!("client/start"), c.into(), within.max(1));
+        // Listeners open in the very first turn.
+        self.cx.after(MS + delay, c.into(), Ev::Client(c, 0));
+    }
+
+    /// A panic is a failure like any other: caught, and reported with its seed.
+    fn panicked(&mut self, payload: Box<dyn Any + Send>) {
+        if let Some(Runaway(found)) = payload.downcast_ref::<Runaway>() {
+            return self.oracle.judge(Err(found.clone()));
+        }
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let (text, place) = (text.unwrap_or_default(), crate::panics::last_place());
+        self.oracle.judge(breach("panic", "RUN-5", format!("{text} ({place})")));
+    }
+
+    fn violation(&self) -> Option<&Violation> {
+        self.oracle.violation.as_ref()
+    }
+
+    /// Lets the next event happen; false when the run is over.
+    fn step(&mut self) -> bool {
+        let Some((at, event)) = self.cx.heap.pop() else { return false };
+        self.cx.now = at;
+        self.oracle.clock(at, self.cx.trace.events());
+        if !self.happen(event) {
+            return true;
+        }
+        self.dispatch();
+        if !self.net.proxy_woken.is_empty() && !self.is_wake_scheduled {
+            self.wake_proxy();
+        }
+        self.cx.trace.fold(1, at, fold_event(event));
+        self.cx.trace.end_event();
+        let events = self.cx.trace.events();
+        if events >= EVENTS_MAX {
+            let message = format!("{events} events and no end");
+            self.oracle.judge(breach("progress", "LOOP-5", message));
+        }
+        self.phase != Phase::Over && self.until.is_none_or(|until| events <= until)
+    }
+
+    /// Whether the event was not too late to matter.
+    fn happen(&mut self, event: Ev) -> bool {
+        match event {
+            Ev::Flight(ep, flight) => self.net.deliver(&mut self.cx, ep, flight),
+            Ev::Turn => return self.turn(),
+            Ev::Client(c, token) => return self.client_timer(c, token),
+            Ev::BackConn(b, token) => return self.back_timer(b, token),
+            Ev::BackAccept(server) => self.server_accept(server),
+            Ev::Episode(n, begins) => self.episode(n, begins),
+            Ev::Control => self.control(),
+            Ev::Phase => self.next_phase(),
+        }
+        true
+    }
+
+    /// Tells peers what happened to their sockets.
+    fn dispatch(&mut self) {
+        while let Some(notice) = self.net.notices.pop_front() {
+            match notice {
+                Notice::Server(server) => self.server_noticed(server),
+                Notice::Endpoint(ep) => match self.net.ep(ep).owner {
+                    Owner::Client(c) if self.clients[c as usize].ep == Some(ep) => {
+                        self.client_act(c);
+                    }
+                    Owner::Backend(b) => self.back_act(b),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// The numbers of the addresses on which the proxy listens.
+    fn open_listeners(&self) -> Vec<u16> {
+        let open = |address: &u16| {
+            self.net.listeners.iter().any(|l| {
+                l.is_open() && l.address == *address && matches!(l.acceptor, Acceptor::Proxy(_))
+            })
+        };
+        let all = (0..self.scenario.listeners).filter_map(|n| {
+            self.net.number_of(&listener_address(n))
+        });
+        all.filter(open).collect()
+    }
+
+    fn finish(mut self) -> Outcome {
+        if self.violation().is_none() && self.until.is_none() {
+            self.oracle.audit(&self.net, self.proxy.counters());
+        }
+        let healed = self.oracle.rows.iter().filter(|row| {
+            row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
+        });
+        let healed = healed.count() as u64;
+        Outcome {
+            seed: self.seed,
+            hash: self.cx.trace.hash(),
+            checkpoints: self.cx.trace.checkpoints().to_vec(),
+            each: self.cx.trace.each().to_vec(),
+            events: self.cx.trace.events(),
+            virtual_nanos: self.cx.now,
+            requests: self.oracle.rows.len() as u64,
+            completed: self.oracle.completed,
+            healed,
+            violation: self.oracle.violation.take(),
+            draws: self.cx.choices.take_record(),
+            marks: self.cx.marks,
+        }
+    }
+}
+
+fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for &count in &scenario.clusters {
+        let may_break = count > 1 && !scenario.is_faultless;
+        let entity = servers.len() as u64;
+        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 0;
+        for n in 0..count {
+            let number = servers.len();
+            let at = server_address(number);
+            let address = net.intern(&at, SERVER_LINKS + number as u32);
+            let is_gone_for_good = breaks && n == 0;
+            servers.push(Server { at, address, listener: None, is_gone_for_good });
+        }
+    }
+    servers
+}
+
+fn secret(seed: u64) -> [u8; 32] {
+    let mut secret = [0; 32];
+    for (n, part) in (0_u64..).zip(secret.chunks_exact_mut(8)) {
+        part.copy_from_slice(&mix(seed.wrapping_add(n << 56)).to_le_bytes());
+    }
+    secret
+}
+
+fn fold_event(event: Ev) -> u64 {
+    use crate::cx::Flight;
+    let pack = |kind: u64, a: u64, b: u64| kind << 56 ^ a << 28 ^ b;
+    match event {
+        Ev::Flight(ep, flight) => {
+            let what = match flight {
+                Flight::Syn => 1,
+                Flight::SynAck => 2,
+                Flight::Data(n) => 16 + u64::from(n),
+                Flight::Fin => 3,
+                Flight::Rst => 4,
+                Flight::Refused => 5,
+            };
+            pack(1, ep.into(), what)
+        }
+        Ev::Turn => pack(2, 0, 0),
+        Ev::Client(c, token) => pack(3, c.into(), token.into()),
+        Ev::BackConn(b, token) => pack(4, b.into(), token.into()),
+        Ev::BackAccept(server) => pack(5, server.into(), 0),
+        Ev::Episode(n, begins) => pack(6, n.into(), begins.into()),
+        Ev::Control => pack(7, 0, 0),
+        Ev::Phase => pack(8, 0, 0),
+    }
+}

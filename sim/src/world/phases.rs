@@ -1,0 +1,206 @@
+//! Warm-up and chaos, heal, drain, quiescence: what begins and ends when.
+
+use super::World;
+use super::client::Role;
+use super::scenario::Rates;
+use crate::choice::Rate;
+use crate::cx::{Cx, Ev, MS, SEC};
+use crate::oracle::{accounting, liveness};
+use crate::site;
+use crate::trace;
+use tidegate_core::event::{AccessRecord, Timer};
+use tidegate_core::time::TICK;
+
+/// Where a run stands.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Traffic with faults.
+    Chaos,
+    /// Everything is healed and nobody asks.
+    Gap,
+    /// Everything must work.
+    Healed,
+    /// Traffic before the stop.
+    Drain,
+    /// The graceful stop is going on.
+    Stopping,
+    /// Stopped; the last bytes arrive.
+    Settling,
+    /// Done.
+    Over,
+}
+
+impl World {
+    /// How often peers misbehave now.
+    pub(super) fn rates(&self) -> Rates {
+        match self.phase {
+            Phase::Chaos => self.scenario.rates,
+            Phase::Stopping if self.oracle.truth.healed_at.is_none() => self.scenario.rates,
+            _ => Rates::default(),
+        }
+    }
+
+    /// Whether faults are over.
+    pub(super) fn is_healing(&self) -> bool {
+        self.phase != Phase::Chaos
+    }
+
+    /// How many hosts a client may name.
+    pub(super) fn hosts_for(&self, role: Role) -> u64 {
+        let routed = self.scenario.clusters.len() as u64;
+        if role == Role::Healed || self.scenario.is_faultless { routed } else { routed + 1 }
+    }
+
+    /// The phase is over.
+    pub(super) fn next_phase(&mut self) {
+        trace!(self.cx, "phase {:?} ends", self.phase);
+        match self.phase {
+            Phase::Chaos => {
+                let skips = !self.scenario.is_faultless
+                    && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(15));
+                if skips {
+                    self.cx.mark(site!("phase: stopped in the middle of chaos"));
+                    self.stop();
+                } else {
+                    self.heal();
+                }
+            }
+            Phase::Gap => self.show_health(),
+            Phase::Healed => {}
+            Phase::Drain => self.stop(),
+            Phase::Stopping => {
+                let verdict = liveness::stopped_in_time(self.cx.now, self.stop_limit);
+                self.oracle.judge(verdict);
+            }
+            Phase::Settling => self.phase = Phase::Over,
+            Phase::Over => {}
+        }
+    }
+
+    fn heal(&mut self) {
+        self.phase = Phase::Gap;
+        self.end_episodes();
+        for c in 0..self.clients.len() as u32 {
+            self.clients[c as usize].left = 0;
+            if self.clients[c as usize].ep.is_some() {
+                self.excuse(c);
+                self.client_leave(c, true);
+            }
+        }
+        if self.scenario.families.control {
+            let desired = self.first_desired.clone();
+            self.apply(desired);
+        }
+        self.oracle.truth.healed_at = Some(self.cx.now);
+        self.cx.after(self.longest_timeout() + 70 * SEC, 0, Ev::Phase);
+    }
+
+    /// The requests that client `c` has open are owed nothing.
+    fn excuse(&mut self, c: u32) {
+        for front in self.oracle.fronts.iter().filter(|front| front.client == c) {
+            for &row in &front.rows {
+                let row = &mut self.oracle.rows[row as usize];
+                if row.answer.as_ref().is_none_or(|answer| answer.end.is_none()) {
+                    row.must_succeed = false;
+                }
+            }
+        }
+    }
+
+    fn longest_timeout(&self) -> u64 {
+        let all = self.oracle.truth.versions.iter().flat_map(|version| {
+            let timeouts = &version.timeouts;
+            tidegate_core::config::Timeouts::NAMES.iter().filter_map(|name| timeouts.get(name))
+        });
+        all.max().map_or(0, |span| span.as_nanos() as u64)
+    }
+
+    fn show_health(&mut self) {
+        self.oracle.judge(accounting::invariants(self.proxy.check_invariants()));
+        self.oracle.judge(accounting::at_rest(&self.proxy.gauges()));
+        self.phase = Phase::Healed;
+        let settings = &self.scenario.settings;
+        let count = settings.max_connections.min(settings.buffers_max / 2).clamp(1, 4);
+        for _ in 0..count {
+            self.add_client(Role::Healed, 2, 10 * MS);
+        }
+    }
+
+    /// A client has made its last connection.
+    pub(super) fn client_done(&mut self, _c: u32) {
+        let is_idle = self.clients.iter().all(|client| client.left == 0 && client.ep.is_none());
+        if self.phase == Phase::Healed && is_idle {
+            self.phase = Phase::Drain;
+            let count = self.cx.choices.between(site!("drain/clients"), 0, 1, 12);
+            for _ in 0..count {
+                self.add_client(Role::Drain, 3, 20 * MS);
+            }
+            let delay = self.cx.choices.log_between(site!("drain/stop"), 0, MS, 60 * MS);
+            self.cx.after(delay, 0, Ev::Phase);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.phase = Phase::Stopping;
+        self.oracle.truth.stop_at = Some(self.cx.now);
+        self.proxy.stop();
+        self.schedule_turn(self.cx.now + 1);
+        let drain = self.oracle.truth.versions.iter().map(|version| version.timeouts.drain).max();
+        let drain = drain.map_or(0, |span| span.as_nanos() as u64);
+        let slack = TICK.as_nanos() as u64 + self.oracle.truth.loop_delay_max;
+        self.stop_limit = self.cx.now + drain + slack;
+        self.cx.heap.push(self.stop_limit + 1, 0, Ev::Phase);
+    }
+
+    /// The proxy says that nothing is left.
+    pub(super) fn stopped(&mut self) {
+        self.phase = Phase::Settling;
+        self.oracle.judge(liveness::stopped_in_time(self.cx.now, self.stop_limit));
+        self.oracle.judge(accounting::invariants(self.proxy.check_invariants()));
+        self.oracle.judge(accounting::stopped(&self.proxy.gauges(), &self.net));
+        self.end_episodes();
+        self.stop_limit = u64::MAX;
+        self.cx.heap.push(self.cx.now + 200 * SEC, 0, Ev::Phase);
+    }
+}
+
+/// Marks what the access log saw.
+pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
+    cx.mark(match record.status {
+        0 => site!("status: none"),
+        100..=299 => site!("status: 2xx"),
+        300..=399 => site!("status: 3xx"),
+        400 => site!("status: 400"),
+        404 => site!("status: 404"),
+        408 => site!("status: 408"),
+        413 => site!("status: 413"),
+        414 => site!("status: 414"),
+        431 => site!("status: 431"),
+        500 => site!("status: 500"),
+        501 => site!("status: 501"),
+        502 => site!("status: 502"),
+        503 => site!("status: 503"),
+        504 => site!("status: 504"),
+        505 => site!("status: 505"),
+        _ => site!("status: other"),
+    });
+    if record.reused {
+        cx.mark(site!("backend: connection reused"));
+    }
+    if record.attempts > 1 {
+        cx.mark(site!("backend: more than one attempt"));
+    }
+    let Some(timer) = record.ending.timer else { return };
+    cx.mark(match timer {
+        Timer::RequestHead => site!("timer: request_head"),
+        Timer::KeepAlive => site!("timer: keep_alive"),
+        Timer::ClientIdle => site!("timer: client_idle"),
+        Timer::Connect => site!("timer: connect"),
+        Timer::RetryPause => site!("timer: retry_pause"),
+        Timer::BackendResponse => site!("timer: backend_response"),
+        Timer::BackendIdle => site!("timer: backend_idle"),
+        Timer::BackendKeepAlive => site!("timer: backend_keep_alive"),
+        Timer::Linger => site!("timer: linger"),
+        Timer::Drain => site!("timer: drain"),
+    });
+}
