@@ -190,7 +190,7 @@ impl Choices {
         let octaves = u64::from(low.leading_zeros() - high.leading_zeros());
         let word = self.choose(site, entity, (octaves + 1) << 32);
         let base = low << (word >> 32);
-        let value = base + (((word & 0xffff_ffff) * base) >> 32);
+        let value = base + ((u128::from(word & 0xffff_ffff) * u128::from(base)) >> 32) as u64;
         value.min(high)
     }
 
@@ -251,9 +251,8 @@ mod tests {
         }
         assert!((2..4).contains(&low) && (4000..=5000).contains(&high), "{low} {high}");
         assert_eq!(choices.used, 10_000);
-        let hits = (0..10_000)
-            .filter(|&e| choices.chance(site!("rate"), e, Rate::percent(25)))
-            .count();
+        let hits =
+            (0..10_000).filter(|&e| choices.chance(site!("rate"), e, Rate::percent(25))).count();
         assert!((2300..2700).contains(&hits), "{hits}");
         assert!(!choices.chance(site!("never"), 0, Rate::NEVER));
     }

@@ -1,7 +1,7 @@
 //! The system calls of the driver under test, answered by the simulated kernel and watched by the
 //! oracle.
 
-use crate::cx::Cx;
+use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire, client_address};
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration};
@@ -89,6 +89,10 @@ pub struct WireRange {
 }
 
 impl WireRange {
+    /// Nothing special.
+    pub const HEALTHY: WireRange =
+        WireRange { buffer: (16 * 1024, 128 * 1024), latency: (2 * US, MS), tiny_max: 4 };
+
     /// One wire out of the range.
     pub fn draw(&self, cx: &mut Cx, entity: u64) -> Wire {
         let buffer = |at: &mut Cx| {

@@ -157,7 +157,10 @@ fn failed(
 pub(crate) fn describe(violation: &crate::oracle::Violation) -> String {
     let crate::oracle::Violation { breach, event, at } = violation;
     let micros = at / 1000;
-    format!("{} {}: {}\n  event {event}, at {micros}us\n", breach.group, breach.rule, breach.message)
+    format!(
+        "{} {}: {}\n  event {event}, at {micros}us\n",
+        breach.group, breach.rule, breach.message
+    )
 }
 
 /// Whether a second run of the seed has the same hash at every checkpoint.

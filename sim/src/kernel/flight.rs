@@ -10,8 +10,8 @@ use tidegate_core::input::SocketError;
 impl Net {
     /// Something arrives at `ep`, or waits before a clogged link.
     pub fn deliver(&mut self, cx: &mut Cx, ep: Ep, flight: Flight) {
-        let is_held = !self.faults.clogged.is_empty()
-            && self.faults.clogged.contains(&self.ep(ep).link);
+        let is_held =
+            !self.faults.clogged.is_empty() && self.faults.clogged.contains(&self.ep(ep).link);
         // What is held stays in front of what comes later on the same link.
         if is_held {
             cx.mark(site!("kernel: held by a clogged link"));

@@ -157,12 +157,7 @@ impl Net {
     }
 
     /// Accepts the oldest waiting connection for `owner`.
-    pub fn accept(
-        &mut self,
-        cx: &mut Cx,
-        listener: u32,
-        owner: Owner,
-    ) -> Result<Ep, AcceptError> {
+    pub fn accept(&mut self, cx: &mut Cx, listener: u32, owner: Owner) -> Result<Ep, AcceptError> {
         let is_proxy = matches!(owner, Owner::Proxy(_));
         if self.listeners[listener as usize].queue.is_empty() {
             return Err(AcceptError::WouldBlock);

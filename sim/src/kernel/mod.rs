@@ -184,7 +184,8 @@ impl Net {
     pub(crate) fn fly(&mut self, cx: &mut Cx, to: Ep, what: Flight) {
         let extra = self.faults.extra_latency;
         let sender = self.ep_mut(to ^ 1);
-        let jitter = cx.choices.choose(site!("kernel/jitter"), u64::from(to), 1 + sender.latency / 4);
+        let jitter =
+            cx.choices.choose(site!("kernel/jitter"), u64::from(to), 1 + sender.latency / 4);
         let at = (cx.now + sender.latency + jitter + extra).max(sender.last_flight + 1);
         sender.last_flight = at;
         cx.heap.push(at, u64::from(to), Ev::Flight(to, what));

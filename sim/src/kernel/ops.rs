@@ -175,9 +175,7 @@ impl Net {
         let inflight = end.inflight;
         end.out.truncate(inflight);
         if was == State::Open {
-            if inflight > 0
-                && cx.chance(site!("kernel/reset overtakes"), ep.into(), overtake)
-            {
+            if inflight > 0 && cx.chance(site!("kernel/reset overtakes"), ep.into(), overtake) {
                 cx.mark(site!("kernel: RST before the data in flight"));
                 let end = self.ep_mut(ep);
                 end.out.clear();

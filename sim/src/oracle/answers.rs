@@ -53,27 +53,43 @@ fn shortest(oracle: &Oracle, row: &Row, of: impl Fn(&Timeouts) -> Duration) -> u
 fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
     let now = oracle.now;
     if row.head_read_at.is_none() {
-        let from = head_begun(oracle, row).unwrap_or(now);
+        let from = head_begun(oracle, row).map_or(now, |(earliest, _)| earliest);
         return now >= from.saturating_add(shortest(oracle, row, |t| t.request_head));
     }
+    // Whoever waits for 100 is not slow: the backend is waited for.
+    let awaits_100 =
+        row.ask.expects && row.interims == 0 && row.last_read_at == row.head_read_at.unwrap_or(0);
     row.all_read_at.is_none()
+        && !awaits_100
         && now >= row.last_read_at.saturating_add(shortest(oracle, row, |t| t.client_idle))
 }
 
-/// When the deadline of a request's head began to run.
-pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<u64> {
+/// When the deadline of a request's head began to run: at the earliest, and at the latest. What
+/// was read behind an unfinished request has no deadline of its own yet.
+pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
     let front = &oracle.fronts[row.front as usize];
-    let is_first = front.rows.first() == Some(&row.ask.id);
-    if is_first { front.served_at } else { row.first_read_at }
+    let begun = match before(oracle, row) {
+        None => front.served_at?,
+        Some(_) => row.first_read_at?,
+    };
+    Some((begun, begun.max(turn_came(oracle, row))))
+}
+
+/// The request before `row` on its connection.
+fn before<'a>(oracle: &'a Oracle, row: &Row) -> Option<&'a Row> {
+    let rows = &oracle.fronts[row.front as usize].rows;
+    let place = rows.iter().position(|&id| id == row.ask.id)?;
+    Some(&oracle.rows[rows[place.checked_sub(1)?] as usize])
+}
+
+/// When the request before `row` was answered whole; 0 if there is none.
+pub fn turn_came(oracle: &Oracle, row: &Row) -> u64 {
+    let answer = before(oracle, row).and_then(|before| before.answer.as_ref());
+    answer.map_or(0, |answer| answer.ended_at)
 }
 
 /// Whether the connection of `attempt` failed, or answered what cannot be forwarded.
-fn is_broken(
-    oracle: &Oracle,
-    net: &Net,
-    row: &Row,
-    attempt: &super::ledger::Attempt,
-) -> bool {
+fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Attempt) -> bool {
     let end = net.ep(oracle.backs[attempt.back as usize].ep);
     let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
     end.is_reset() || end.has_fin() || plan.is_some_and(|plan| plan.fault.breaks_head())
@@ -102,7 +118,8 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
         return Ok(());
     }
     let Some(answer) = &row.answer else {
-        if front.last_response_closes || oracle.head_of_line(row.front).is_none_or(|r| r.ask.id != id)
+        if front.last_response_closes
+            || oracle.head_of_line(row.front).is_none_or(|r| r.ask.id != id)
         {
             return Ok(());
         }
@@ -114,9 +131,8 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let end_of_proxy = net.ep(front.ep);
     if end_of_proxy.arrived < end && front.left_at.is_none() && !front.is_slow {
         let arrived = end_of_proxy.arrived;
-        let message = format!(
-            "request {id}: {arrived} bytes of a stream whose answer ends at {end} arrived"
-        );
+        let message =
+            format!("request {id}: {arrived} bytes of a stream whose answer ends at {end} arrived");
         return breach(GROUP, "RES-8", message);
     }
     Ok(())

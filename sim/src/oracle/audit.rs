@@ -11,8 +11,8 @@ impl Oracle {
         self.judge(verdict);
         for id in 0..self.rows.len() {
             let row = &self.rows[id];
-            let verdict = liveness::succeeded(self, net, row)
-                .and_then(|()| answers::silence(self, net, row));
+            let verdict =
+                liveness::succeeded(self, net, row).and_then(|()| answers::silence(self, net, row));
             let front = &self.fronts[row.front as usize];
             let arrived = net.ep(front.ep).arrived;
             if row.answer.as_ref().is_some_and(|a| a.end.is_some_and(|end| end <= arrived)) {

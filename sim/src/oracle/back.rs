@@ -36,13 +36,7 @@ impl Oracle {
         }
     }
 
-    fn request_head(
-        &mut self,
-        net: &Net,
-        back: u32,
-        head: &Head,
-        end: u64,
-    ) -> Verdict<BodyReader> {
+    fn request_head(&mut self, net: &Net, back: u32, head: &Head, end: u64) -> Verdict<BodyReader> {
         framing::head(head)?;
         let id = matching::request(self, head)?;
         let row = &self.rows[id as usize];

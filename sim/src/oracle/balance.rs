@@ -39,14 +39,25 @@ pub fn connect(oracle: &Oracle, server: u16, address: &tidegate_core::input::Add
     };
     // Which cluster the connection is for is not known yet: it must be wrong for all of them.
     let Some(version) = oracle.truth.versions.last() else { return Ok(()) };
-    let mut mine = version.config.clusters.iter().filter(|cluster| {
-        cluster.servers.iter().any(|s| &s.addr == address)
-    });
+    let mut mine = version
+        .config
+        .clusters
+        .iter()
+        .filter(|cluster| cluster.servers.iter().any(|s| &s.addr == address));
     let is_wrong = |cluster: &tidegate_core::config::Cluster| {
         is_down(&cluster.name, address)
             && cluster.servers.iter().any(|s| {
-                !s.drained && !s.backup && &s.addr != address && !is_down(&cluster.name, &s.addr)
-                    && oracle.truth.connect_failures.iter().rev().take(8).all(|f| f.at + 5_000_000_000 < now)
+                !s.drained
+                    && !s.backup
+                    && &s.addr != address
+                    && !is_down(&cluster.name, &s.addr)
+                    && oracle
+                        .truth
+                        .connect_failures
+                        .iter()
+                        .rev()
+                        .take(8)
+                        .all(|f| f.at + 5_000_000_000 < now)
             })
     };
     let first = mine.next();

@@ -107,7 +107,6 @@ pub fn keeps(head: &Head, status: u16, ask: &Ask) -> bool {
         || ask.method == Method::Head
         || status == 204
         || status == 304;
-    let is_allowed =
-        if ask.minor == 0 { head.lists("connection", "keep-alive") } else { true };
+    let is_allowed = if ask.minor == 0 { head.lists("connection", "keep-alive") } else { true };
     is_framed && is_allowed && !head.lists("connection", "close")
 }

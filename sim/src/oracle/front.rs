@@ -70,15 +70,8 @@ impl Oracle {
         }
         let id = row.ask.id;
         let body = framing::response_body(row, head)?;
-        self.rows[id as usize].answer = Some(Answer {
-            status,
-            serial,
-            at: now,
-            body: 0,
-            end: None,
-            ended_at: 0,
-            keeps,
-        });
+        self.rows[id as usize].answer =
+            Some(Answer { status, serial, at: now, body: 0, end: None, ended_at: 0, keeps });
         Ok(body)
     }
 

@@ -21,8 +21,8 @@ pub fn succeeded(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let front = &oracle.fronts[row.front as usize];
     let arrived = net.ep(front.ep).arrived;
     let answer = row.answer.as_ref();
-    let is_whole = answer
-        .is_some_and(|a| a.serial.is_some() && a.end.is_some_and(|end| end <= arrived));
+    let is_whole =
+        answer.is_some_and(|a| a.serial.is_some() && a.end.is_some_and(|end| end <= arrived));
     if is_whole {
         return Ok(());
     }

@@ -171,18 +171,14 @@ impl Oracle {
         id
     }
 
-    /// The client of `front` closed, reset or finished writing: nothing more is owed to those of
-    /// its requests that are not complete.
-    /// A client that leaves because the proxy left first is still owed what it was owed.
-    pub fn client_left(&mut self, net: &Net, front: u32, is_gone: bool) {
+    /// The client of `front` finished writing, or, with `is_gone`, left of its own accord: nothing
+    /// more is owed to those of its requests that are not complete. A client that leaves because
+    /// it saw the proxy leave is still owed what it was owed.
+    pub fn client_left(&mut self, front: u32, is_gone: bool) {
         let now = self.now;
         let front = &mut self.fronts[front as usize];
-        let end = net.ep(front.ep);
-        if front.closed.is_some() || end.is_shut() {
-            return;
-        }
         front.left_at.get_or_insert(now);
-        for &row in &front.rows[front.answered..] {
+        for &row in &front.rows[front.answered.saturating_sub(1)..] {
             let row = &mut self.rows[row as usize];
             if is_gone || row.end.is_none() {
                 row.gave_up_at.get_or_insert(now);
@@ -202,7 +198,8 @@ impl Oracle {
         if let Side::Back(back) = self.side(ep)
             && ep & 1 == 0
         {
-            reuse::told(self, net, back, mask);
+            // Readiness may be spurious: what counts is what there was to see.
+            reuse::told(self, net, back, net.mask(ep));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! stop ends in time (RUN-1, RUN-2).
 
 use super::ledger::{Recorded, Row};
-use super::{Oracle, Verdict, breach};
+use super::{Oracle, Verdict, answers, breach};
 
 const GROUP: &str = "reconfiguration";
 
@@ -14,7 +14,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     if row.attempts.is_empty() {
         return Ok(());
     }
-    let serials = oracle.truth.serials(from, read);
+    let serials = oracle.truth.serials(from, read.max(answers::turn_came(oracle, row)));
     if !serials.contains(&record.version) {
         let message = format!("request {id} saw version {}, not {serials:?}", record.version);
         return breach(GROUP, "RUN-1", message);

@@ -16,18 +16,19 @@ struct Bounds {
     high: u64,
 }
 
-fn bounds(oracle: &Oracle, from: u64, of: impl Fn(&Timeouts) -> Duration) -> Bounds {
-    let (low, high) = oracle.truth.span(from, oracle.now, of);
+/// When a timer that began to run between `first` and `last` may fire.
+fn bounds(oracle: &Oracle, first: u64, last: u64, of: impl Fn(&Timeouts) -> Duration) -> Bounds {
+    let (low, high) = oracle.truth.span(first, oracle.now, of);
     let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
-    Bounds { from, low: from.saturating_add(low), high: from.saturating_add(high + slack) }
+    Bounds { from: first, low: first.saturating_add(low), high: last.saturating_add(high + slack) }
 }
 
 /// A head that took longer than its deadline must not be served.
 pub fn head_in_time(oracle: &Oracle, row: &Row) -> Verdict {
-    let (Some(from), Some(read)) = (answers::head_begun(oracle, row), row.head_read_at) else {
+    let (Some((_, from)), Some(read)) = (answers::head_begun(oracle, row), row.head_read_at) else {
         return Ok(());
     };
-    let bounds = bounds(oracle, from, |t| t.request_head);
+    let bounds = bounds(oracle, from, from, |t| t.request_head);
     if read > bounds.high {
         let (id, took) = (row.ask.id, (read - from) / 1_000_000);
         let message = format!("request {id} was served although its head took {took} ms");
@@ -49,17 +50,17 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let at = row.answer.as_ref().map_or(oracle.now, |answer| answer.at);
     let bounds = match timer {
         Timer::RequestHead => {
-            let Some(from) = answers::head_begun(oracle, row) else { return Ok(()) };
-            bounds(oracle, from, |t| t.request_head)
+            let Some((first, last)) = answers::head_begun(oracle, row) else { return Ok(()) };
+            bounds(oracle, first, last, |t| t.request_head)
         }
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
-            bounds(oracle, row.last_read_at, |t| t.client_idle)
+            bounds(oracle, row.last_read_at, row.last_read_at, |t| t.client_idle)
         }
         Timer::BackendResponse => {
             let Some(sent) = row.attempts.last().filter(|a| a.end.is_some()) else {
                 return Ok(());
             };
-            bounds(oracle, sent.ended_at, |t| t.backend_response)
+            bounds(oracle, sent.ended_at, sent.ended_at, |t| t.backend_response)
         }
         _ => return Ok(()),
     };

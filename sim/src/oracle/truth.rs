@@ -82,7 +82,12 @@ impl Truth {
     }
 
     /// The shortest and the longest span, in nanoseconds, that a timer had from `from` to `to`.
-    pub fn span(&self, from: u64, to: u64, of: impl Fn(&Timeouts) -> std::time::Duration) -> (u64, u64) {
+    pub fn span(
+        &self,
+        from: u64,
+        to: u64,
+        of: impl Fn(&Timeouts) -> std::time::Duration,
+    ) -> (u64, u64) {
         let spans = self.in_force(from, to).iter().map(|v| of(&v.timeouts).as_nanos() as u64);
         spans.fold((u64::MAX, 0), |(low, high), span| (low.min(span), high.max(span)))
     }

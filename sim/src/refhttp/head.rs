@@ -51,9 +51,9 @@ impl Head {
 
     /// Whether some field called `name` lists `token`.
     pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.all(name).flat_map(|value| value.split(|&b| b == b',')).any(|part| {
-            part.trim_ascii().eq_ignore_ascii_case(token.as_bytes())
-        })
+        self.all(name)
+            .flat_map(|value| value.split(|&b| b == b','))
+            .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// Its bytes.

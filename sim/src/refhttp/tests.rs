@@ -14,9 +14,7 @@ fn read_all(kind: Kind, stream: &[u8], step: usize) -> Result<Vec<String>, &'sta
                             let n = std::str::from_utf8(n).unwrap().parse().unwrap();
                             BodyReader::length(n)
                         }
-                        None if head.lists("transfer-encoding", "chunked") => {
-                            BodyReader::chunked()
-                        }
+                        None if head.lists("transfer-encoding", "chunked") => BodyReader::chunked(),
                         None => BodyReader::length(0),
                     };
                     seen.push(format!("head {}", String::from_utf8_lossy(head.first(1))));
@@ -67,7 +65,8 @@ fn what_can_be_read_in_two_ways_is_refused() {
     ] {
         assert!(read_all(Kind::Request, bad.as_bytes(), 1000).is_err(), "{bad:?}");
     }
-    for bad in ["\r\n", "x\r\n", "3;e\r\n", "3\nabc", "3\r\nabcd", "00000000000000001\r\n", "0\r\nT: x"]
+    for bad in
+        ["\r\n", "x\r\n", "3;e\r\n", "3\nabc", "3\r\nabcd", "00000000000000001\r\n", "0\r\nT: x"]
     {
         let mut reader = BodyReader::chunked();
         let mut input = bad.as_bytes();

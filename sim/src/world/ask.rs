@@ -1,6 +1,6 @@
 //! What clients ask for, and how it looks on the wire.
 
-use super::flaws::FLAWS;
+use super::flaws::{FLAWS, Flawed};
 use super::producer::{Framing, Producer};
 use super::scenario::{Rates, Scenario};
 use crate::body::{BodyKey, Direction};
@@ -31,6 +31,9 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         && choices.chance(site!("ask/expect"), slot, Rate::percent(15));
     let flaw = choices.chance(site!("ask/flawed"), slot, rates.flawed);
     let flaw = flaw.then(|| choices.choose(site!("ask/flaw"), slot, FLAWS.len() as u64) as usize);
+    if let Some(flaw) = flaw {
+        return flawed(choices, slot, hosts, flaw);
+    }
     Ask {
         id: 0,
         method,
@@ -38,10 +41,27 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         host: choices.choose(site!("ask/host"), slot, hosts) as u16,
         body,
         is_chunked,
-        expects: expects && flaw.is_none(),
+        expects,
         keeps: !choices.chance(site!("ask/close"), slot, Rate::percent(10)),
         has_hops: choices.chance(site!("ask/hops"), slot, Rate::percent(20)),
-        flaw: flaw.map(|flaw| FLAWS[flaw].flaw),
+        flaw: None,
+    }
+}
+
+/// One of the corpus: what its text says.
+fn flawed(choices: &mut crate::choice::Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
+    let Flawed { flaw, text } = &FLAWS[flaw];
+    Ask {
+        id: 0,
+        method: if text.starts_with("POST") { Method::Post } else { Method::Get },
+        minor: 1,
+        host: choices.choose(site!("ask/host"), slot, hosts) as u16,
+        body: 0,
+        is_chunked: flaw.in_body,
+        expects: false,
+        keeps: true,
+        has_hops: false,
+        flaw: Some(*flaw),
     }
 }
 
@@ -60,9 +80,8 @@ pub(super) fn produce(ask: &Ask) -> Producer {
     let key = BodyKey::new(ask.id, Direction::Up);
     if let Some(flaw) = ask.flaw {
         let text = FLAWS.iter().find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
-        let text = text
-            .replace("{id}", &ask.id.to_string())
-            .replace("{host}", &wire::host_name(ask.host));
+        let text =
+            text.replace("{id}", &ask.id.to_string()).replace("{host}", &wire::host_name(ask.host));
         return Producer::new(text.into_bytes(), key, 0, Framing::Plain);
     }
     let mut head = Vec::with_capacity(256);
@@ -96,12 +115,7 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
             ask.minor,
             host.to_uppercase()
         ),
-        _ => write!(
-            head,
-            "{} /r/{id} HTTP/1.{}\r\nHost: {host}\r\n",
-            ask.method.name(),
-            ask.minor
-        ),
+        _ => write!(head, "{} /r/{id} HTTP/1.{}\r\nHost: {host}\r\n", ask.method.name(), ask.minor),
     };
     wire::request_fields(id, |name, value| field(head, name, value));
     if ask.has_hops {

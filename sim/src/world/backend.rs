@@ -247,7 +247,8 @@ impl World {
         let id = row.ask.id;
         let is_head = row.ask.method == Method::Head;
         let (cx, e) = (&mut self.cx, u64::from(id));
-        let status = cx.choices.pick(site!("plan/status"), e, &[200, 200, 200, 200, 404, 500, 204, 304]);
+        let status =
+            cx.choices.pick(site!("plan/status"), e, &[200, 200, 200, 200, 404, 500, 204, 304]);
         let is_bodyless = is_head || matches!(status, 204 | 304);
         let faults = [
             (site!("plan/truncates"), rates.truncate, BackFault::Truncates),
@@ -343,7 +344,8 @@ impl World {
         let keeps = !choices.chance(site!("plan/close"), e, Rate::percent(8)) && minor == 1;
         let has_hops = choices.chance(site!("plan/hops"), e, Rate::percent(15));
         let mut head = Vec::with_capacity(256);
-        let planned = plan.interims - u32::from(self.back_conns[b as usize].has_continued).min(plan.interims);
+        let planned =
+            plan.interims - u32::from(self.back_conns[b as usize].has_continued).min(plan.interims);
         for n in 0..planned {
             head.extend_from_slice(match n % 2 {
                 0 => b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".as_slice(),
@@ -370,7 +372,8 @@ impl World {
             false => Framing::Plain,
         };
         if plan.fault == BackFault::BadHead {
-            let bad = BAD_HEADS[self.cx.choose(site!("plan/which bad head"), e, BAD_HEADS.len() as u64) as usize];
+            let bad = BAD_HEADS
+                [self.cx.choose(site!("plan/which bad head"), e, BAD_HEADS.len() as u64) as usize];
             head.clear();
             head.extend_from_slice(bad.as_bytes());
         }
@@ -411,7 +414,8 @@ impl World {
         // Strictly before the end: a message of no bytes behind its head is cut inside the head.
         let low = if body > 0 { head } else { 1 };
         let high = (head + body).saturating_sub(1).max(low);
-        let mut within = |low: u64, high: u64| Some(choices.between(site!("plan/cut"), e, low, high));
+        let mut within =
+            |low: u64, high: u64| Some(choices.between(site!("plan/cut"), e, low, high));
         let after = if ends { After::Close } else { After::Stay };
         match plan.fault {
             BackFault::Truncates if plan.until_close && body > 0 => (None, after),

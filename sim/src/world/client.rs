@@ -168,10 +168,12 @@ impl World {
             manner.slow_read = Some((piece as usize, delay));
         }
         if cx.chance(site!("client/stalls"), slot, rates.slow_body) {
-            manner.stalls_at = Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
+            manner.stalls_at =
+                Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
         }
         if !scenario.is_faultless {
-            manner.patience = cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
+            manner.patience =
+                cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
         }
         manner
     }
@@ -182,7 +184,7 @@ impl World {
         self.net.told(ep);
         if self.net.ep(ep).is_connecting() {
             if self.cx.now >= self.clients[c as usize].give_up_at {
-                self.client_leave(c, true);
+                self.client_leave(c, Leaves::Aborts);
             }
             return;
         }
@@ -211,7 +213,7 @@ impl World {
         match self.net.skip(&mut self.cx, ep, room) {
             Ok(0) => {
                 self.cx.mark(site!("client: sees the end"));
-                self.client_leave(c, false);
+                self.client_leave(c, Leaves::SawEnd);
                 return false;
             }
             Err(SocketError::WouldBlock) | Ok(_) => {}
@@ -221,13 +223,13 @@ impl World {
                 } else {
                     site!("client: reset")
                 });
-                self.client_leave(c, false);
+                self.client_leave(c, Leaves::SawEnd);
                 return false;
             }
         }
         if abort.is_some_and(|at| self.net.ep(ep).read >= at) {
             self.cx.mark(site!("client: aborts inside a response"));
-            self.client_leave(c, true);
+            self.client_leave(c, Leaves::Aborts);
             return false;
         }
         true
@@ -237,7 +239,8 @@ impl World {
     fn client_answers(&self, c: u32, ep: Ep) -> (u64, bool) {
         let front = &self.oracle.fronts[self.clients[c as usize].front as usize];
         let read = self.net.ep(ep).read;
-        let whole = front.seen.iter().filter(|s| s.status >= 200 && s.end.is_some_and(|e| e <= read));
+        let whole =
+            front.seen.iter().filter(|s| s.status >= 200 && s.end.is_some_and(|e| e <= read));
         let (mut count, mut closes) = (0, false);
         for seen in whole {
             count += 1;
@@ -312,7 +315,8 @@ impl World {
             asked.body = asked.body.min(self.scenario.body_max / 4);
         }
         let start = self.net.ep(ep).written;
-        let id = self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
+        let id =
+            self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
         let row = &mut self.oracle.rows[id as usize];
         let mut producer = ask::produce(&row.ask);
         let head_bytes = match row.ask.flaw {
@@ -323,8 +327,8 @@ impl World {
             None => producer.head_bytes(),
         };
         row.head_end = Some(start + head_bytes);
-        row.must_succeed = role == Role::Healed
-            || (self.scenario.is_faultless && role == Role::Chaos);
+        row.must_succeed =
+            role == Role::Healed || (self.scenario.is_faultless && role == Role::Chaos);
         let client = &mut self.clients[c as usize];
         client.awaits_100 = row.ask.expects;
         client.begun += 1;
@@ -412,7 +416,7 @@ impl World {
         }
         if manner.abort_written.is_some_and(|at| self.net.ep(ep).written >= at) {
             self.cx.mark(site!("client: aborts inside a request"));
-            self.client_leave(c, true);
+            self.client_leave(c, Leaves::Aborts);
             return Pushed::Over;
         }
         if is_all {
@@ -438,7 +442,7 @@ impl World {
             let (ep, front) = (client.ep, client.front);
             self.cx.mark(site!("client: half-closes after its request"));
             if let Some(ep) = ep {
-                self.oracle.client_left(&self.net, front, self.scenario.abort_on_close);
+                self.oracle.client_left(front, self.scenario.abort_on_close);
                 self.net.shutdown_write(&mut self.cx, ep);
             }
         }
@@ -451,7 +455,7 @@ impl World {
         let now = self.cx.now;
         if now >= client.give_up_at || client.left_early(now) {
             self.cx.mark(site!("client: loses patience"));
-            return self.client_leave(c, true);
+            return self.client_leave(c, Leaves::Aborts);
         }
         let is_done = client.out.is_none()
             && (client.begun >= client.manner.requests || closes || self.client_expects_end(c))
@@ -464,20 +468,22 @@ impl World {
                 self.client_later(c, stay);
             }
         } else if is_done || (closes && answered > 0) {
-            self.client_leave(c, false);
+            self.client_leave(c, Leaves::IsDone);
         }
     }
 
     /// Ends the connection of client `c`, by a reset if it aborts in that way.
-    pub(super) fn client_leave(&mut self, c: u32, aborts: bool) {
+    pub(super) fn client_leave(&mut self, c: u32, why: Leaves) {
         let client = &mut self.clients[c as usize];
         let Some(ep) = client.ep.take() else { return };
         client.out = None;
         client.token += 1;
         let (front, resets) = (client.front, client.manner.resets);
-        trace!(self.cx, "client {c}: leaves connection {front}, aborts: {aborts}");
-        self.oracle.client_left(&self.net, front, true);
-        if aborts && resets {
+        trace!(self.cx, "client {c}: leaves connection {front}: {why:?}");
+        if why != Leaves::SawEnd {
+            self.oracle.client_left(front, true);
+        }
+        if why == Leaves::Aborts && resets {
             self.net.reset(&mut self.cx, ep);
         } else {
             self.net.close(&mut self.cx, ep);
@@ -496,6 +502,17 @@ impl Client {
     fn left_early(&self, now: u64) -> bool {
         self.done_at.is_some_and(|at| now >= at)
     }
+}
+
+/// Why a client ends its connection.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Leaves {
+    /// It has what it wanted.
+    IsDone,
+    /// It gives up in the middle.
+    Aborts,
+    /// The proxy was first.
+    SawEnd,
 }
 
 enum Pushed {

@@ -93,11 +93,7 @@ pub(super) const FLAWS: &[Flawed] = &[
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nContent-Length : 4\r\n\r\nabcd",
     ),
     flaw("no Host", &[400], "GET /r/{id} HTTP/1.1\r\nX: y\r\n\r\n"),
-    flaw(
-        "two Hosts",
-        &[400],
-        "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nHost: h1.sim\r\n\r\n",
-    ),
+    flaw("two Hosts", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nHost: h1.sim\r\n\r\n"),
     flaw("a bad Host", &[400], "GET /r/{id} HTTP/1.1\r\nHost: a b\r\n\r\n"),
     flaw("CONNECT", &[501], "CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n"),
     flaw("HTTP/2.0", &[505], "GET /r/{id} HTTP/2.0\r\nHost: {host}\r\n\r\n"),

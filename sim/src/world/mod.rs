@@ -272,9 +272,8 @@ impl World {
                 l.is_open() && l.address == *address && matches!(l.acceptor, Acceptor::Proxy(_))
             })
         };
-        let all = (0..self.scenario.listeners).filter_map(|n| {
-            self.net.number_of(&listener_address(n))
-        });
+        let all =
+            (0..self.scenario.listeners).filter_map(|n| self.net.number_of(&listener_address(n)));
         all.filter(open).collect()
     }
 

@@ -1,10 +1,11 @@
 //! Warm-up and chaos, heal, drain, quiescence: what begins and ends when.
 
 use super::World;
-use super::client::Role;
+use super::client::{Leaves, Role};
 use super::scenario::Rates;
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
+use crate::gate::WireRange;
 use crate::oracle::{accounting, liveness};
 use crate::site;
 use crate::trace;
@@ -84,13 +85,16 @@ impl World {
             self.clients[c as usize].left = 0;
             if self.clients[c as usize].ep.is_some() {
                 self.excuse(c);
-                self.client_leave(c, true);
+                self.client_leave(c, Leaves::Aborts);
             }
         }
         if self.scenario.families.control {
             let desired = self.first_desired.clone();
             self.apply(desired);
         }
+        // Windows of a few bytes could outlast the shortest timeouts for good reason.
+        self.scenario.front_wires = WireRange::HEALTHY;
+        self.scenario.back_wires = WireRange::HEALTHY;
         self.oracle.truth.healed_at = Some(self.cx.now);
         self.cx.after(self.longest_timeout() + 70 * SEC, 0, Ev::Phase);
     }
@@ -120,7 +124,9 @@ impl World {
         self.oracle.judge(accounting::at_rest(&self.proxy.gauges()));
         self.phase = Phase::Healed;
         let settings = &self.scenario.settings;
-        let count = settings.max_connections.min(settings.buffers_max / 2).clamp(1, 4);
+        // Eviction may hit whoever has connected and not asked yet, unless nobody else is there.
+        let most = if settings.accept_queue_evict_idle { 1 } else { 4 };
+        let count = settings.max_connections.min(settings.buffers_max / 2).clamp(1, most);
         for _ in 0..count {
             self.add_client(Role::Healed, 2, 10 * MS);
         }

@@ -143,8 +143,7 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
         .collect();
     let clients = draw.between(site!("scenario/clients"), 0, 1, 10) as usize;
     let slow_turn_delay = if draw.coin(site!("scenario/slow loop"), 0) { 20 * MS } else { MS };
-    let buffer_bytes =
-        1 << draw.between(site!("scenario/buffer bytes"), 0, 11, 14);
+    let buffer_bytes = 1 << draw.between(site!("scenario/buffer bytes"), 0, 11, 14);
     Scenario {
         is_faultless,
         settings: draw.settings(clients, buffer_bytes),
@@ -247,6 +246,9 @@ impl Draw<'_> {
     }
 
     fn wires(&mut self, kind: u64) -> WireRange {
+        if self.is_faultless {
+            return WireRange::HEALTHY;
+        }
         let is_tiny = self.choices.chance(site!("wires/tiny"), kind, Rate::percent(30));
         let low = if is_tiny {
             self.choices.log_between(site!("wires/low"), kind, 16, 2048)
