@@ -337,7 +337,7 @@ impl Gate<'_> {
         match self.oracle.side(ep) {
             Side::Front(front) => {
                 self.oracle.front_ended(front, how, true);
-                self.oracle.unserved_closed(front);
+                self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
                 let at = &mut self.oracle.backs[back as usize];

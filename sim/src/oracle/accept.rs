@@ -22,22 +22,25 @@ impl Oracle {
 
     /// The proxy closed a client's connection that had not been served: was it too many, or too
     /// old (ACC-4, ACC-6)?
-    pub fn unserved_closed(&mut self, front: u32) {
+    pub fn unserved_closed(&mut self, net: &Net, front: u32) {
         let Some(place) = self.waiting.iter().position(|&f| f == front) else { return };
         self.waiting.remove(place);
-        let verdict = dismissed(self, front);
+        let has_failed = net.ep(self.fronts[front as usize].ep).is_reset();
+        let verdict = dismissed(self, front, has_failed);
         self.judge(verdict);
     }
 }
 
-/// A socket that waited was closed: it waited too long, or there was no room.
-pub fn dismissed(oracle: &Oracle, front: u32) -> Verdict {
+/// A socket that waited was closed: it waited too long, or had failed, or there was no room.
+pub fn dismissed(oracle: &Oracle, front: u32, has_failed: bool) -> Verdict {
     let accepted = oracle.fronts[front as usize].accepted_at.unwrap_or(oracle.now);
     let max_wait = oracle.settings.accept_queue_max_wait.as_nanos() as u64;
     let is_old = oracle.now >= accepted.saturating_add(max_wait);
     let is_full = oracle.waiting.len() >= oracle.settings.accept_queue_capacity;
     let is_stopping = oracle.truth.stop_at.is_some();
-    if is_old || is_full || is_stopping {
+    // Without buffers a session may end before it could read.
+    let is_short = !oracle.has_ample_buffers();
+    if is_old || is_full || is_stopping || is_short || has_failed {
         return Ok(());
     }
     let waited = (oracle.now - accepted) / 1_000_000;

@@ -69,6 +69,8 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
 pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
     let front = &oracle.fronts[row.front as usize];
     let begun = match before(oracle, row) {
+        // A session that must wait for buffers exists before it first reads.
+        None if !oracle.has_ample_buffers() => front.accepted_at?,
         None => front.served_at?,
         Some(_) => row.first_read_at?,
     };
@@ -90,9 +92,10 @@ pub fn turn_came(oracle: &Oracle, row: &Row) -> u64 {
 
 /// Whether the connection of `attempt` failed, or answered what cannot be forwarded.
 fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Attempt) -> bool {
-    let end = net.ep(oracle.backs[attempt.back as usize].ep);
+    let back = &oracle.backs[attempt.back as usize];
+    let end = net.ep(back.ep);
     let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
-    end.is_reset() || end.has_fin() || plan.is_some_and(|plan| plan.fault.breaks_head())
+    end.is_reset() || end.has_fin() || back.has_garbage || plan.is_some_and(|plan| plan.fault.breaks_head())
 }
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
@@ -124,6 +127,10 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
             return Ok(());
         }
         let ending = row.record.map(|record| record.ending);
+        // Whether a timer was right to end it has been judged already.
+        if ending.is_some_and(|ending| ending.timer.is_some()) {
+            return Ok(());
+        }
         let message = format!("request {id} was read whole and never answered ({ending:?})");
         return breach(GROUP, "RES-7", message);
     };

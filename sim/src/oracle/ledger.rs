@@ -339,6 +339,8 @@ pub struct Back {
     pub closed_at: Option<u64>,
     /// Why it must not be reused: what the proxy was told of it, and when.
     pub spoiled: Option<(u64, &'static str)>,
+    /// Whether the backend wrote bytes that belong to no response.
+    pub has_garbage: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
 }
@@ -354,6 +356,7 @@ impl Back {
             connect_at: now,
             closed_at: None,
             spoiled: None,
+            has_garbage: false,
             last_read_at: now,
         }
     }

@@ -37,7 +37,7 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
     }
     let failed = &oracle.backs[last.back as usize];
     let end = net.ep(failed.ep);
-    if !end.is_reset() && !end.has_fin() {
+    if !end.is_reset() && !end.has_fin() && !failed.has_garbage {
         let message = format!("request {id} was repeated although its connection had not failed");
         return breach(GROUP, "BACK-3", message);
     }

@@ -29,7 +29,8 @@ const BAD_HEADS: &[&str] = &[
     "hello there, this is no HTTP at all\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
 ];
-const GARBAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Sim: 0.0\r\n\r\nwrong";
+/// No response: one that came late could not be told from the answer to the next request.
+const GARBAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nwrong";
 
 /// One server.
 pub(super) struct Server {
@@ -314,6 +315,7 @@ impl World {
 
     /// Answers `Expect: 100-continue`, mostly.
     fn back_continue(&mut self, b: u32, ep: Ep, id: u32, serial: u32, is_whole: bool) {
+        let is_healed = self.oracle.truth.healed_at.is_some();
         let conn = &mut self.back_conns[b as usize];
         let row = &mut self.oracle.rows[id as usize];
         let plan = &mut row.plans[serial as usize];
@@ -323,7 +325,7 @@ impl World {
             && !is_whole
             && !conn.is_early
             && plan.fault != BackFault::InterimStorm
-            && id % 4 != 0;
+            && (is_healed || id % 4 != 0);
         if is_due {
             conn.has_continued = true;
             if self.net.send(&mut self.cx, ep, &[b"HTTP/1.1 100 Continue\r\n\r\n"]) == Ok(25) {
@@ -377,6 +379,7 @@ impl World {
             head.clear();
             head.extend_from_slice(bad.as_bytes());
         }
+        trace!(self.cx, "backend conn {b}: {:?}", String::from_utf8_lossy(&head));
         let head_bytes = head.len() as u64;
         let body = if plan.fault == BackFault::BadHead { 0 } else { sent_body };
         let framing = if plan.fault == BackFault::BadHead { Framing::Plain } else { framing };
@@ -394,7 +397,7 @@ impl World {
         if plan.fault == BackFault::Truncates && limit.is_none() {
             plan.fault = BackFault::None;
         }
-        plan.until_close = ends;
+        plan.until_close = !keeps || (plan.until_close && !plan.is_bodyless);
         let conn = &mut self.back_conns[b as usize];
         conn.is_cut = limit.is_some() || plan.fault == BackFault::BadHead;
         conn.out = Some(producer);
@@ -475,6 +478,7 @@ impl World {
             After::Garbage => {
                 conn.after = After::Stay;
                 self.cx.mark(site!("backend: garbage behind a response"));
+                self.oracle.backs[conn.back as usize].has_garbage = true;
                 let _ = self.net.send(&mut self.cx, ep, &[GARBAGE]);
             }
             After::Close | After::Stay => {}

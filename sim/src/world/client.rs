@@ -52,6 +52,7 @@ pub(super) struct Client {
     out: Option<Producer>,
     row: u32,
     awaits_100: bool,
+    waits_100_until: u64,
     not_before_write: u64,
     not_before_read: u64,
     give_up_at: u64,
@@ -73,6 +74,7 @@ impl Client {
             out: None,
             row: 0,
             awaits_100: false,
+            waits_100_until: 0,
             not_before_write: 0,
             not_before_read: 0,
             give_up_at: 0,
@@ -331,6 +333,7 @@ impl World {
             role == Role::Healed || (self.scenario.is_faultless && role == Role::Chaos);
         let client = &mut self.clients[c as usize];
         client.awaits_100 = row.ask.expects;
+        client.waits_100_until = 0;
         client.begun += 1;
         client.row = id;
         client.out = Some(producer);
@@ -351,7 +354,6 @@ impl World {
         let place = front.rows.iter().position(|&r| r == row.ask.id).unwrap_or(0);
         let finals = front.seen.iter().filter(|s| s.status >= 200 && s.head_end <= read).count();
         let continues = front.seen.iter().filter(|s| s.status == 100 && s.head_end <= read).count();
-        let is_first_wait = client.not_before_write == 0;
         if continues > 0 && finals >= place {
             self.cx.mark(site!("client: was told 100"));
             client.awaits_100 = false;
@@ -364,13 +366,13 @@ impl World {
             client.not_before_write = u64::MAX;
             return false;
         }
-        if is_first_wait {
-            client.not_before_write = self.cx.now + SEC;
+        if client.waits_100_until == 0 {
+            client.waits_100_until = self.cx.now + SEC;
             self.client_later(c, SEC);
-            return false;
         }
-        client.awaits_100 = false;
-        true
+        let client = &mut self.clients[c as usize];
+        client.awaits_100 = self.cx.now < client.waits_100_until;
+        !client.awaits_100
     }
 
     fn client_push(&mut self, c: u32, ep: Ep) -> Pushed {
