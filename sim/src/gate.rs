@@ -142,6 +142,15 @@ impl Gate<'_> {
         self.cx.trace.fold(0x100 | kind, id.to_bits(), result);
     }
 
+    /// A connection failed before it carried a byte; counted once.
+    fn back_failed(&mut self, back: u32) {
+        let back = &mut self.oracle.backs[back as usize];
+        let server = back.server;
+        if !std::mem::replace(&mut back.has_failed, true) {
+            self.connect_failed(server);
+        }
+    }
+
     fn connect_failed(&mut self, server: u16) {
         let at = self.cx.now;
         self.oracle.truth.connect_failures.push(ConnectFailure { at, server });
@@ -154,7 +163,7 @@ impl Gate<'_> {
         {
             let server = self.oracle.backs[back as usize].server;
             trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
-            self.connect_failed(server);
+            self.back_failed(back);
         }
     }
 }
@@ -266,6 +275,9 @@ impl Kernel for Gate<'_> {
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
         self.call();
         let ep = self.sockets.ep(id);
+        if let Side::Front(front) = self.oracle.side(ep) {
+            self.oracle.writes_to_client(front);
+        }
         let result = self.net.send(self.cx, ep, from);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(6, id, code);
@@ -342,11 +354,9 @@ impl Gate<'_> {
             Side::Back(back) => {
                 let at = &mut self.oracle.backs[back as usize];
                 at.closed_at = Some(self.cx.now);
-                let server = at.server;
                 let end = self.net.ep(ep);
-                let is_unborn = end.is_connecting() || (end.written == 0 && !end.is_reset());
-                if is_unborn {
-                    self.connect_failed(server);
+                if end.written == 0 && end.read == 0 {
+                    self.back_failed(back);
                 }
             }
         }

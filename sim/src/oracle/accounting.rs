@@ -76,7 +76,9 @@ pub fn records(oracle: &Oracle, counters: &Counters) -> Verdict {
     for row in &oracle.rows {
         let is_begun = row.answer.is_some() || !row.attempts.is_empty();
         // A head that was cut short names nobody.
-        let is_named = row.head_read_at.is_some() && row.ask.flaw.is_none();
+        let answered_at = row.answer.as_ref().map_or(u64::MAX, |answer| answer.at);
+        let is_whole = row.head_read_at.is_some_and(|read| read <= answered_at);
+        let is_named = is_whole && row.ask.flaw.is_none();
         if is_begun && is_named && row.record.is_none() {
             let message = format!("request {} has no access record", row.ask.id);
             return breach(GROUP, "RUN-5", message);

@@ -68,13 +68,13 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
 /// was read behind an unfinished request has no deadline of its own yet.
 pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
     let front = &oracle.fronts[row.front as usize];
-    let begun = match before(oracle, row) {
+    let (earliest, latest) = match before(oracle, row) {
         // A session that must wait for buffers exists before it first reads.
-        None if !oracle.has_ample_buffers() => front.accepted_at?,
-        None => front.served_at?,
-        Some(_) => row.first_read_at?,
+        None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
+        None => (front.served_at?, front.served_at?),
+        Some(_) => (row.first_read_at?, row.first_read_at?),
     };
-    Some((begun, begun.max(turn_came(oracle, row))))
+    Some((earliest, latest.max(turn_came(oracle, row))))
 }
 
 /// The request before `row` on its connection.
@@ -95,7 +95,10 @@ fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Att
     let back = &oracle.backs[attempt.back as usize];
     let end = net.ep(back.ep);
     let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
-    end.is_reset() || end.has_fin() || back.has_garbage || plan.is_some_and(|plan| plan.fault.breaks_head())
+    end.is_reset()
+        || end.has_fin()
+        || back.has_garbage
+        || plan.is_some_and(|plan| plan.fault.breaks_head())
 }
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {

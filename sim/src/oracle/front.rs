@@ -7,6 +7,15 @@ use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
 
 impl Oracle {
+    /// The proxy tries to write to a client.
+    pub fn writes_to_client(&mut self, front: u32) {
+        let now = self.now;
+        let front = &mut self.fronts[front as usize];
+        if front.reader.is_between() {
+            front.response_begun_at.get_or_insert(now);
+        }
+    }
+
     /// The proxy wrote `bytes` to a client.
     pub fn sent_to_client(&mut self, net: &Net, front: u32, bytes: &[u8]) {
         let place = &mut self.fronts[front as usize].reader;
@@ -57,6 +66,7 @@ impl Oracle {
         if status < 200 {
             matching::interim(&self.rows[row as usize], status)?;
             self.rows[row as usize].interims += 1;
+            self.fronts[front as usize].response_begun_at = None;
             return Ok(BodyReader::length(0));
         }
         let serial = matching::origin(&self.rows[row as usize], head)?;
@@ -69,9 +79,18 @@ impl Oracle {
             }
         }
         let id = row.ask.id;
+        let begun_at = self.fronts[front as usize].response_begun_at.take();
         let body = framing::response_body(row, head)?;
-        self.rows[id as usize].answer =
-            Some(Answer { status, serial, at: now, body: 0, end: None, ended_at: 0, keeps });
+        self.rows[id as usize].answer = Some(Answer {
+            status,
+            serial,
+            at: now,
+            begun_at: begun_at.unwrap_or(now),
+            body: 0,
+            end: None,
+            ended_at: 0,
+            keeps,
+        });
         Ok(body)
     }
 

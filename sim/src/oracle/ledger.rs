@@ -155,6 +155,8 @@ pub struct Answer {
     pub serial: Option<u32>,
     /// When its head was emitted.
     pub at: u64,
+    /// When its first byte was, or would have been had there been room.
+    pub begun_at: u64,
     /// Bytes of body emitted.
     pub body: u64,
     /// Where it ends in the client's stream, once complete.
@@ -273,6 +275,8 @@ pub struct Front {
     pub established_at: Option<u64>,
     /// When the proxy first read from it.
     pub served_at: Option<u64>,
+    /// When the proxy first tried to write the response that is under way.
+    pub response_begun_at: Option<u64>,
     /// Bytes the proxy read.
     pub read: u64,
     /// When and how the proxy closed it.
@@ -300,6 +304,7 @@ impl Front {
             accepted_at: None,
             established_at: None,
             served_at: None,
+            response_begun_at: None,
             read: 0,
             closed: None,
             rows_read: 0,
@@ -341,6 +346,8 @@ pub struct Back {
     pub spoiled: Option<(u64, &'static str)>,
     /// Whether the backend wrote bytes that belong to no response.
     pub has_garbage: bool,
+    /// Whether it failed before it carried a byte.
+    pub has_failed: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
 }
@@ -357,6 +364,7 @@ impl Back {
             closed_at: None,
             spoiled: None,
             has_garbage: false,
+            has_failed: false,
             last_read_at: now,
         }
     }

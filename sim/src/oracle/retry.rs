@@ -24,7 +24,7 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
         let times = row.attempts.len() + 1;
         return breach(GROUP, "BACK-3", format!("request {id} was sent {times} times"));
     }
-    if is_reused {
+    if is_reused && last.is_reused {
         let message = format!("request {id} was repeated on a connection that is not fresh");
         return breach(GROUP, "BACK-3", message);
     }

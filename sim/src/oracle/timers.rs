@@ -46,8 +46,8 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         }
         return Ok(());
     };
-    // The outcome shows when the answer's head is emitted, else when the record is written.
-    let at = row.answer.as_ref().map_or(oracle.now, |answer| answer.at);
+    // The outcome shows when the answer's first byte is emitted, else when the record is written.
+    let at = row.answer.as_ref().map_or(oracle.now, |answer| answer.begun_at);
     let bounds = match timer {
         Timer::RequestHead => {
             let Some((first, last)) = answers::head_begun(oracle, row) else { return Ok(()) };

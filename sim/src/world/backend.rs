@@ -100,7 +100,8 @@ impl World {
 
     /// A connection waits at `server`: it accepts now, or a while later.
     pub(super) fn server_noticed(&mut self, server: u32) {
-        let late = if self.scenario.is_faultless { Rate::NEVER } else { Rate::percent(3) };
+        let is_well = self.scenario.is_faultless || self.oracle.truth.healed_at.is_some();
+        let late = if is_well { Rate::NEVER } else { Rate::percent(3) };
         if self.cx.chance(site!("server/accepts late"), server.into(), late) {
             let site = site!("server/accept delay");
             let delay = self.cx.choices.log_between(site, server.into(), 100 * US, 500 * MS);
