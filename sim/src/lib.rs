@@ -14,7 +14,6 @@ pub mod heap;
 pub mod kernel;
 pub mod marks;
 pub mod oracle;
-pub mod panics;
 pub mod refhttp;
 pub mod trace;
 pub mod wire;

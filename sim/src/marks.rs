@@ -1,4 +1,5 @@
-//! `sometimes` marks: counts that rare states were reached, so that a silent oracle means something.
+//! `sometimes` marks: counts that rare states were reached, so that a silent oracle means
+//! something.
 
 use crate::choice::Site;
 use std::collections::BTreeMap;

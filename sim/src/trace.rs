@@ -3,6 +3,9 @@
 /// Events between two checkpoints of the hash.
 pub const CHECKPOINT_EVENTS: u64 = 1024;
 
+/// Takes the readable trace, line by line.
+pub type Sink = Box<dyn FnMut(&str)>;
+
 /// The rolling hash of a run; two runs of a seed must agree at every checkpoint.
 #[derive(Default)]
 pub struct Trace {
@@ -10,7 +13,7 @@ pub struct Trace {
     events: u64,
     checkpoints: Vec<u64>,
     each: Option<Vec<u64>>,
-    sink: Option<Box<dyn FnMut(&str)>>,
+    sink: Option<Sink>,
 }
 
 impl Trace {
@@ -20,7 +23,7 @@ impl Trace {
     }
 
     /// Hands every line of the readable trace to `sink`.
-    pub fn set_sink(&mut self, sink: Box<dyn FnMut(&str)>) {
+    pub fn set_sink(&mut self, sink: Sink) {
         self.sink = Some(sink);
     }
 

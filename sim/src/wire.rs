@@ -2,7 +2,7 @@
 //! those that must not pass the proxy.
 
 use crate::choice::mix;
-use std::io::Write;
+use std::io::Write as _;
 
 /// The hosts that requests name.
 pub fn host_name(host: u16) -> String {

@@ -1,6 +1,7 @@
 //! The command `tidegate-sim`: runs seeds, and replays one.
 
 mod case;
+mod panics;
 mod replay;
 mod report;
 mod run;
@@ -74,9 +75,14 @@ pub(crate) struct ReplayArgs {
     pub(crate) trace: bool,
 }
 
+/// Options of every run that the command makes.
+fn options() -> crate::world::Options {
+    crate::world::Options { place_of_panic: Some(panics::last_place), ..Default::default() }
+}
+
 /// Does what the command line says.
 pub fn main(args: Args) -> ExitCode {
-    crate::panics::silence();
+    panics::silence();
     ExitCode::from(match args.command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),

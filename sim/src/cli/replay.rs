@@ -18,7 +18,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
             }
         },
     };
-    let mut options = Options { until: args.until, ..Options::default() };
+    let mut options = Options { until: args.until, ..super::options() };
     options.draws = case.as_ref().map(Case::draws).filter(|draws| !draws.is_empty());
     if args.trace {
         let mut out = BufWriter::new(std::io::stdout());

@@ -91,7 +91,7 @@ fn worker(
         if is_late || seed >= to {
             break;
         }
-        let outcome = world::run(seed, Options::default());
+        let outcome = world::run(seed, super::options());
         totals.add(&outcome);
         let mut is_same = true;
         if mix(seed).is_multiple_of(TWICE_EVERY) {
@@ -140,7 +140,7 @@ fn failed(
         None => String::new(),
     };
     // Once more, with every draw kept, for the case.
-    let kept = world::run(seed, Options { records: true, ..Options::default() });
+    let kept = world::run(seed, Options { records: true, ..super::options() });
     let written = Case::of(&kept).map(|case| case.write(&args.cases));
     let place = match written {
         Some(Ok(path)) => format!("  case: {}\n", path.display()),
@@ -165,7 +165,7 @@ pub(crate) fn describe(violation: &crate::oracle::Violation) -> String {
 
 /// Whether a second run of the seed has the same hash at every checkpoint.
 fn same_again(first: &Outcome) -> bool {
-    let second = world::run(first.seed, Options::default());
+    let second = world::run(first.seed, super::options());
     first.hash == second.hash
         && first.events == second.events
         && first.checkpoints == second.checkpoints
@@ -173,7 +173,7 @@ fn same_again(first: &Outcome) -> bool {
 
 /// The first event after which two runs of a seed differ.
 fn first_difference(seed: u64) -> String {
-    let run = || world::run(seed, Options { keeps_each: true, ..Options::default() });
+    let run = || world::run(seed, Options { keeps_each: true, ..super::options() });
     let (one, two) = (run(), run());
     let differs = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
     match differs {

@@ -54,6 +54,8 @@ pub struct Flaw {
 pub struct Ask {
     /// Its number, which its path carries.
     pub id: u32,
+    /// Keys its draws: its client and how many requests that made before.
+    pub key: u64,
     /// Its method.
     pub method: Method,
     /// HTTP minor version.
@@ -112,8 +114,6 @@ pub struct Plan {
     pub fault: BackFault,
     /// Whether the response ends with its connection.
     pub until_close: bool,
-    /// When the last byte of its head was written, in virtual nanoseconds.
-    pub head_written_at: Option<u64>,
     /// Offset in the backend's stream behind its last byte, once that was written.
     pub end: Option<u64>,
 }

@@ -149,11 +149,14 @@ fn field(
     Ok((at..at + colon, base + from..base + to))
 }
 
+/// Names and values, as a lenient reader sees them.
+pub(super) type LooseFields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What a server that takes everything would make of a head: first line, and trimmed fields.
 ///
 /// Lines end at any CR or LF, names may carry blanks, a leading blank continues a line. It must
 /// see the same as [`parse`], else two servers could read the bytes in two ways.
-pub fn lenient_view(bytes: &[u8]) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>) {
+pub fn lenient_view(bytes: &[u8]) -> (Vec<u8>, LooseFields) {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     for line in bytes.split(|&b| b == b'\n' || b == b'\r') {
         let is_continued = line.first().is_some_and(|&b| b == b' ' || b == b'\t');

@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::oracle::ledger::{Ask, Method};
 use crate::site;
 use crate::wire;
-use std::io::Write;
+use std::io::Write as _;
 
 /// Draws what client `slot` asks next. `hosts` of them have names.
 pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, hosts: u64) -> Ask {
@@ -36,6 +36,7 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
     }
     Ask {
         id: 0,
+        key: 0,
         method,
         minor,
         host: choices.choose(site!("ask/host"), slot, hosts) as u16,
@@ -53,6 +54,7 @@ fn flawed(choices: &mut crate::choice::Choices, slot: u64, hosts: u64, flaw: usi
     let Flawed { flaw, text } = &FLAWS[flaw];
     Ask {
         id: 0,
+        key: 0,
         method: if text.starts_with("POST") { Method::Post } else { Method::Get },
         minor: 1,
         host: choices.choose(site!("ask/host"), slot, hosts) as u16,
@@ -100,7 +102,7 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
     let host = wire::host_name(ask.host);
     let id = ask.id;
     // Writing into a vector cannot fail.
-    let _ = match id % 7 {
+    let _ = match ask.key % 7 {
         // Absolute form: its authority replaces Host.
         3 if ask.minor == 1 => write!(
             head,

@@ -1,34 +1,16 @@
 //! Backends: each connection answers one request after another, and misbehaves as the seed says.
 
 use super::World;
-use super::ask::{body_length, connection, field};
-use super::producer::{Framing, Producer};
-use crate::body::{BodyKey, Direction};
+use super::producer::Producer;
 use crate::choice::Rate;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
 use crate::oracle::Side;
-use crate::oracle::ledger::{BackFault, Method, Plan, SeenRequest};
+use crate::oracle::ledger::{BackFault, SeenRequest};
 use crate::site;
 use crate::trace;
-use crate::wire;
-use std::io::Write;
 use tidegate_core::input::{Address, SocketError};
 
-/// Heads that are not HTTP, or not in one way.
-const BAD_HEADS: &[&str] = &[
-    "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd",
-    "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\nabcd",
-    "HTTP/1.1 200 OK\r\nX: y\nZ: a\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nX : y\r\nContent-Length: 0\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
-    "HTTP/1.1 20 OK\r\n\r\n",
-    "HTTP/2.0 200 OK\r\n\r\n",
-    "ICY 200 OK\r\n\r\n",
-    "hello there, this is no HTTP at all\r\n\r\n",
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
-];
 /// No response: one that came late could not be told from the answer to the next request.
 const GARBAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nwrong";
 
@@ -46,7 +28,7 @@ pub(super) struct Server {
 
 /// What comes after the response.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum After {
+pub(super) enum After {
     Stay,
     Close,
     Reset,
@@ -66,10 +48,29 @@ pub(super) struct BackConn {
     is_cut: bool,
     out: Option<Producer>,
     after: After,
-    has_continued: bool,
+    pub(super) has_continued: bool,
     is_over: bool,
     is_stalled: bool,
     close_at: Option<u64>,
+}
+
+impl BackConn {
+    /// The answer to the current request is decided on.
+    pub(super) fn decide(&mut self, what: (u32, u32), is_early: bool, answer_at: u64) {
+        self.decided = Some(what);
+        self.is_early = is_early;
+        self.answer_at = answer_at;
+        self.has_continued = false;
+        self.token += 1;
+        self.close_at = None;
+    }
+
+    /// The answer begins.
+    pub(super) fn begin(&mut self, out: Producer, after: After, is_cut: bool) {
+        self.out = Some(out);
+        self.after = after;
+        self.is_cut = is_cut;
+    }
 }
 
 impl World {
@@ -149,7 +150,7 @@ impl World {
         true
     }
 
-    fn back_later(&mut self, b: u32, delay: u64) {
+    pub(super) fn back_later(&mut self, b: u32, delay: u64) {
         let token = self.back_conns[b as usize].token;
         self.cx.after(delay, 1 << 32 | u64::from(b), Ev::BackConn(b, token));
     }
@@ -242,78 +243,6 @@ impl World {
         self.back_finish(b, ep, id, serial, is_whole)
     }
 
-    fn back_decide(&mut self, b: u32, seen: SeenRequest) -> (u32, u32) {
-        let rates = self.rates();
-        let body_max = self.scenario.body_max;
-        let row = &self.oracle.rows[seen.row as usize];
-        let id = row.ask.id;
-        let is_head = row.ask.method == Method::Head;
-        let (cx, e) = (&mut self.cx, u64::from(id));
-        let status =
-            cx.choices.pick(site!("plan/status"), e, &[200, 200, 200, 200, 404, 500, 204, 304]);
-        let is_bodyless = is_head || matches!(status, 204 | 304);
-        let faults = [
-            (site!("plan/truncates"), rates.truncate, BackFault::Truncates),
-            (site!("plan/resets"), rates.reset, BackFault::Resets),
-            (site!("plan/vanishes"), rates.vanish, BackFault::Vanishes),
-            (site!("plan/stalls"), rates.stall, BackFault::Stalls),
-            (site!("plan/bad head"), rates.bad_head, BackFault::BadHead),
-            (site!("plan/storm"), rates.storm, BackFault::InterimStorm),
-            (site!("plan/garbage"), rates.garbage, BackFault::Garbage),
-        ];
-        let mut fault = BackFault::None;
-        for (site, rate, kind) in faults {
-            if cx.chance(site, e, rate) {
-                fault = kind;
-                break;
-            }
-        }
-        let until_close = cx.chance(site!("plan/until close"), e, Rate::percent(12));
-        let interims = match fault {
-            BackFault::InterimStorm => cx.choices.between(site!("plan/storm size"), e, 17, 40),
-            _ if cx.chance(site!("plan/interim"), e, Rate::percent(6)) => {
-                cx.choices.between(site!("plan/interims"), e, 1, 3)
-            }
-            _ => 0,
-        };
-        let body = if matches!(status, 204 | 304) {
-            0
-        } else {
-            body_length(&mut cx.choices, e | 1 << 33, body_max)
-        };
-        let early = cx.chance(site!("plan/early"), e, rates.early);
-        let delay = if cx.chance(site!("plan/slow"), e, rates.slow_response) {
-            cx.choices.log_between(site!("plan/delay"), e, 10 * MS, 5 * SEC)
-        } else {
-            cx.choices.log_between(site!("plan/quick"), e, 2 * US, 2 * MS)
-        };
-        let now = cx.now;
-        let plan = Plan {
-            status,
-            body,
-            is_bodyless,
-            interims: interims as u32,
-            fault,
-            until_close,
-            head_written_at: None,
-            end: None,
-        };
-        trace!(cx, "backend conn {b}: request {id}: {plan:?} after {}us", delay / 1000);
-        let row = &mut self.oracle.rows[id as usize];
-        let serial = row.plans.len() as u32;
-        row.plans.push(plan);
-        row.attempts[seen.attempt].plan = Some(serial);
-        let conn = &mut self.back_conns[b as usize];
-        conn.decided = Some((id, serial));
-        conn.is_early = early;
-        conn.answer_at = now + delay;
-        conn.has_continued = false;
-        conn.token += 1;
-        conn.close_at = None;
-        self.back_later(b, delay);
-        (id, serial)
-    }
-
     /// Answers `Expect: 100-continue`, mostly.
     fn back_continue(&mut self, b: u32, ep: Ep, id: u32, serial: u32, is_whole: bool) {
         let is_healed = self.oracle.truth.healed_at.is_some();
@@ -326,113 +255,12 @@ impl World {
             && !is_whole
             && !conn.is_early
             && plan.fault != BackFault::InterimStorm
-            && (is_healed || id % 4 != 0);
+            && (is_healed || !row.ask.key.is_multiple_of(4));
         if is_due {
             conn.has_continued = true;
             if self.net.send(&mut self.cx, ep, &[b"HTTP/1.1 100 Continue\r\n\r\n"]) == Ok(25) {
                 plan.interims += 1;
             }
-        }
-    }
-
-    fn back_begin(&mut self, b: u32, id: u32, serial: u32) {
-        let row = &self.oracle.rows[id as usize];
-        let plan = row.plans[serial as usize].clone();
-        let e = u64::from(id);
-        let key = BodyKey::new(id, Direction::Down(serial));
-        let choices = &mut self.cx.choices;
-        let is_chunked = plan.body > 0 && choices.coin(site!("plan/chunked"), e);
-        let minor = u8::from(!choices.chance(site!("plan/1.0"), e, Rate::percent(5)));
-        let is_chunked = is_chunked && minor == 1 && !plan.until_close;
-        let keeps = !choices.chance(site!("plan/close"), e, Rate::percent(8)) && minor == 1;
-        let has_hops = choices.chance(site!("plan/hops"), e, Rate::percent(15));
-        let mut head = Vec::with_capacity(256);
-        let planned =
-            plan.interims - u32::from(self.back_conns[b as usize].has_continued).min(plan.interims);
-        for n in 0..planned {
-            head.extend_from_slice(match n % 2 {
-                0 => b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".as_slice(),
-                _ => b"HTTP/1.1 102 Processing\r\n\r\n",
-            });
-        }
-        // Writing into a vector cannot fail.
-        let _ = write!(head, "HTTP/1.{minor} {} Fine\r\nX-Sim: {id}.{serial}\r\n", plan.status);
-        wire::response_fields(id, serial, |name, value| field(&mut head, name, value));
-        if has_hops {
-            head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");
-        }
-        connection(&mut head, has_hops, keeps, minor);
-        let has_length = !is_chunked && !plan.until_close && plan.status != 204;
-        if is_chunked && plan.status != 204 {
-            head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-        } else if has_length {
-            let _ = write!(head, "Content-Length: {}\r\n", plan.body);
-        }
-        head.extend_from_slice(b"\r\n");
-        let sent_body = if plan.is_bodyless { 0 } else { plan.body };
-        let framing = match is_chunked && !plan.is_bodyless {
-            true => Framing::Chunked(1 + e % 5000),
-            false => Framing::Plain,
-        };
-        if plan.fault == BackFault::BadHead {
-            let bad = BAD_HEADS
-                [self.cx.choose(site!("plan/which bad head"), e, BAD_HEADS.len() as u64) as usize];
-            head.clear();
-            head.extend_from_slice(bad.as_bytes());
-        }
-        trace!(self.cx, "backend conn {b}: {:?}", String::from_utf8_lossy(&head));
-        let head_bytes = head.len() as u64;
-        let body = if plan.fault == BackFault::BadHead { 0 } else { sent_body };
-        let framing = if plan.fault == BackFault::BadHead { Framing::Plain } else { framing };
-        let mut producer = Producer::new(head, key, body, framing);
-        if is_chunked && has_hops {
-            producer = producer.with_extras();
-        }
-        let ends = plan.until_close || !keeps;
-        let (limit, after) = self.back_cut(e, &plan, head_bytes, body, ends);
-        if let Some(limit) = limit {
-            producer = producer.cut_at(limit);
-        }
-        let plan = &mut self.oracle.rows[id as usize].plans[serial as usize];
-        // Without a length or chunks an early end cannot be told from the end.
-        if plan.fault == BackFault::Truncates && limit.is_none() {
-            plan.fault = BackFault::None;
-        }
-        plan.until_close = !keeps || (plan.until_close && !plan.is_bodyless);
-        let conn = &mut self.back_conns[b as usize];
-        conn.is_cut = limit.is_some() || plan.fault == BackFault::BadHead;
-        conn.out = Some(producer);
-        conn.after = after;
-    }
-
-    /// Where a response is cut, and what comes after its last byte.
-    fn back_cut(
-        &mut self,
-        e: u64,
-        plan: &Plan,
-        head: u64,
-        body: u64,
-        ends: bool,
-    ) -> (Option<u64>, After) {
-        let choices = &mut self.cx.choices;
-        // Strictly before the end: a message of no bytes behind its head is cut inside the head.
-        let low = if body > 0 { head } else { 1 };
-        let high = (head + body).saturating_sub(1).max(low);
-        let mut within =
-            |low: u64, high: u64| Some(choices.between(site!("plan/cut"), e, low, high));
-        let after = if ends { After::Close } else { After::Stay };
-        match plan.fault {
-            BackFault::Truncates if plan.until_close && body > 0 => (None, after),
-            BackFault::Truncates => (within(low, high), After::Close),
-            BackFault::Resets => (within(low, high), After::Reset),
-            BackFault::Stalls => (within(0, high), After::Stall),
-            BackFault::Vanishes => {
-                let how = if e.is_multiple_of(2) { After::Close } else { After::Reset };
-                (within(0, head - 1), how)
-            }
-            BackFault::BadHead => (None, After::Stay),
-            BackFault::Garbage if !ends => (None, After::Garbage),
-            BackFault::None | BackFault::InterimStorm | BackFault::Garbage => (None, after),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::World;
 use super::ask;
+use super::manner::Manner;
 use super::producer::Producer;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Ep, Owner};
@@ -20,23 +21,6 @@ pub(super) enum Role {
     Drain,
 }
 
-/// What is special about one connection.
-#[derive(Copy, Clone, Debug, Default)]
-pub(super) struct Manner {
-    requests: u64,
-    depth: u64,
-    drips: Option<u64>,
-    half_closes: bool,
-    abort_written: Option<u64>,
-    abort_read: Option<u64>,
-    resets: bool,
-    slow_read: Option<(usize, u64)>,
-    hoards: u64,
-    is_silent: bool,
-    stalls_at: Option<u64>,
-    patience: u64,
-}
-
 /// One client.
 pub(super) struct Client {
     /// What it is there for.
@@ -49,6 +33,7 @@ pub(super) struct Client {
     pub(super) left: u64,
     manner: Manner,
     begun: u64,
+    asked: u64,
     out: Option<Producer>,
     row: u32,
     awaits_100: bool,
@@ -71,6 +56,7 @@ impl Client {
             left: connections,
             manner: Manner::default(),
             begun: 0,
+            asked: 0,
             out: None,
             row: 0,
             awaits_100: false,
@@ -134,50 +120,6 @@ impl World {
         client.give_up_at = self.cx.now + manner.patience;
         trace!(self.cx, "client {c}: connection {front} {manner:?}");
         self.client_later(c, manner.patience);
-    }
-
-    fn draw_manner(&mut self, c: u32, role: Role) -> Manner {
-        let (rates, scenario, cx) = (self.rates(), &self.scenario, &mut self.cx);
-        let slot = u64::from(c);
-        let requests = cx.choices.between(site!("client/requests"), slot, 1, scenario.requests_max);
-        let depth = cx.choices.between(site!("client/depth"), slot, 1, scenario.depth_max);
-        let mut manner = Manner { requests, depth, patience: 90 * SEC, ..Manner::default() };
-        if role == Role::Healed {
-            manner.depth = 1;
-            return manner;
-        }
-        if cx.chance(site!("client/drips"), slot, rates.slow_head) {
-            let delay = cx.choices.log_between(site!("client/drip"), slot, 100 * US, 300 * MS);
-            manner.drips = Some(delay);
-        }
-        manner.half_closes = cx.chance(site!("client/half closes"), slot, rates.half_close);
-        manner.is_silent = cx.chance(site!("client/silent"), slot, rates.silent);
-        if manner.is_silent || cx.chance(site!("client/hoards"), slot, rates.hoard) {
-            manner.hoards = cx.choices.log_between(site!("client/hoard"), slot, 10 * MS, 80 * SEC);
-        }
-        if cx.chance(site!("client/aborts"), slot, rates.abort) {
-            let at = cx.choices.log_between(site!("client/abort at"), slot, 1, 4096);
-            if cx.choices.coin(site!("client/abort which"), slot) {
-                manner.abort_written = Some(at);
-            } else {
-                manner.abort_read = Some(at);
-            }
-            manner.resets = cx.choices.coin(site!("client/abort how"), slot);
-        }
-        if cx.chance(site!("client/slow read"), slot, rates.slow_read) {
-            let piece = cx.choices.log_between(site!("client/read piece"), slot, 64, 16_384);
-            let delay = cx.choices.log_between(site!("client/read delay"), slot, MS, 800 * MS);
-            manner.slow_read = Some((piece as usize, delay));
-        }
-        if cx.chance(site!("client/stalls"), slot, rates.slow_body) {
-            manner.stalls_at =
-                Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
-        }
-        if !scenario.is_faultless {
-            manner.patience =
-                cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
-        }
-        manner
     }
 
     /// Something may have changed for client `c`: reads, judges, writes.
@@ -289,7 +231,7 @@ impl World {
         let client = &self.clients[c as usize];
         client.begun > 0 && {
             let ask = &self.oracle.rows[client.row as usize].ask;
-            !ask.keeps || (ask.flaw.is_some() && !ask.id.is_multiple_of(3))
+            !ask.keeps || (ask.flaw.is_some() && !ask.key.is_multiple_of(3))
         }
     }
 
@@ -316,6 +258,9 @@ impl World {
         if role == Role::Healed {
             asked.body = asked.body.min(self.scenario.body_max / 4);
         }
+        let client = &mut self.clients[c as usize];
+        asked.key = u64::from(c) << 16 | client.asked;
+        client.asked += 1;
         let start = self.net.ep(ep).written;
         let id =
             self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });

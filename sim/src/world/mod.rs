@@ -6,7 +6,9 @@ mod client;
 mod controller;
 mod episodes;
 mod flaws;
+mod manner;
 mod phases;
+mod plan;
 mod producer;
 mod scenario;
 mod turn;
@@ -45,8 +47,10 @@ pub struct Options {
     pub records: bool,
     /// Draws that take precedence over the seed.
     pub draws: Option<Vec<Draw>>,
+    /// Where this thread last panicked, if somebody keeps that.
+    pub place_of_panic: Option<fn() -> String>,
     /// Reads the trace, line by line.
-    pub sink: Option<Box<dyn FnMut(&str)>>,
+    pub sink: Option<crate::trace::Sink>,
 }
 
 /// What became of one run.
@@ -102,13 +106,14 @@ pub struct World {
 
 /// Makes the run of `seed`.
 pub fn run(seed: u64, options: Options) -> Outcome {
+    let place_of_panic = options.place_of_panic;
     let mut world = World::new(seed, options);
     let all = catch_unwind(AssertUnwindSafe(|| {
         world.begin();
         while world.violation().is_none() && world.step() {}
     }));
     if let Err(payload) = all {
-        world.panicked(payload);
+        world.panicked(payload.as_ref(), place_of_panic);
     }
     world.finish()
 }
@@ -198,13 +203,13 @@ impl World {
     }
 
     /// A panic is a failure like any other: caught, and reported with its seed.
-    fn panicked(&mut self, payload: Box<dyn Any + Send>) {
+    fn panicked(&mut self, payload: &(dyn Any + Send), place: Option<fn() -> String>) {
         if let Some(Runaway(found)) = payload.downcast_ref::<Runaway>() {
             return self.oracle.judge(Err(found.clone()));
         }
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        let (text, place) = (text.unwrap_or_default(), crate::panics::last_place());
+        let (text, place) = (text.unwrap_or_default(), place.map_or_else(String::new, |at| at()));
         self.oracle.judge(breach("panic", "RUN-5", format!("{text} ({place})")));
     }
 

@@ -58,7 +58,7 @@ impl World {
         match self.phase {
             Phase::Chaos => {
                 let skips = !self.scenario.is_faultless
-                    && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(15));
+                    && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
                 if skips {
                     self.cx.mark(site!("phase: stopped in the middle of chaos"));
                     self.stop();

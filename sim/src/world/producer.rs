@@ -2,7 +2,7 @@
 
 use crate::body::BodyKey;
 use crate::choice::mix;
-use std::io::Write;
+use std::io::Write as _;
 
 /// Bytes produced at a time at most.
 const PIECE_BYTES: u64 = 16 * 1024;

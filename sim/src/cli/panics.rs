@@ -7,7 +7,7 @@ thread_local! {
 }
 
 /// Keeps panics of runs off the terminal from now on; their places are kept instead.
-pub fn silence() {
+pub(crate) fn silence() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         PLACE.with_borrow_mut(|kept| *kept = place);
@@ -15,6 +15,6 @@ pub fn silence() {
 }
 
 /// Where this thread last panicked, if [`silence`] was called before.
-pub fn last_place() -> String {
+pub(crate) fn last_place() -> String {
     PLACE.with_borrow(Clone::clone)
 }

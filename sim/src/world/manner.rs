@@ -1,0 +1,70 @@
+//! What is special about one connection of a client.
+
+use super::World;
+use super::client::Role;
+use crate::cx::{MS, SEC, US};
+use crate::site;
+
+/// What is special about one connection.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Manner {
+    pub(super) requests: u64,
+    pub(super) depth: u64,
+    pub(super) drips: Option<u64>,
+    pub(super) half_closes: bool,
+    pub(super) abort_written: Option<u64>,
+    pub(super) abort_read: Option<u64>,
+    pub(super) resets: bool,
+    pub(super) slow_read: Option<(usize, u64)>,
+    pub(super) hoards: u64,
+    pub(super) is_silent: bool,
+    pub(super) stalls_at: Option<u64>,
+    pub(super) patience: u64,
+}
+
+impl World {
+    /// Draws how the next connection of client `c` behaves.
+    pub(super) fn draw_manner(&mut self, c: u32, role: Role) -> Manner {
+        let (rates, scenario, cx) = (self.rates(), &self.scenario, &mut self.cx);
+        let slot = u64::from(c);
+        let requests = cx.choices.between(site!("client/requests"), slot, 1, scenario.requests_max);
+        let depth = cx.choices.between(site!("client/depth"), slot, 1, scenario.depth_max);
+        let mut manner = Manner { requests, depth, patience: 90 * SEC, ..Manner::default() };
+        if role == Role::Healed {
+            manner.depth = 1;
+            return manner;
+        }
+        if cx.chance(site!("client/drips"), slot, rates.slow_head) {
+            let delay = cx.choices.log_between(site!("client/drip"), slot, 100 * US, 300 * MS);
+            manner.drips = Some(delay);
+        }
+        manner.half_closes = cx.chance(site!("client/half closes"), slot, rates.half_close);
+        manner.is_silent = cx.chance(site!("client/silent"), slot, rates.silent);
+        if manner.is_silent || cx.chance(site!("client/hoards"), slot, rates.hoard) {
+            manner.hoards = cx.choices.log_between(site!("client/hoard"), slot, 10 * MS, 80 * SEC);
+        }
+        if cx.chance(site!("client/aborts"), slot, rates.abort) {
+            let at = cx.choices.log_between(site!("client/abort at"), slot, 1, 4096);
+            if cx.choices.coin(site!("client/abort which"), slot) {
+                manner.abort_written = Some(at);
+            } else {
+                manner.abort_read = Some(at);
+            }
+            manner.resets = cx.choices.coin(site!("client/abort how"), slot);
+        }
+        if cx.chance(site!("client/slow read"), slot, rates.slow_read) {
+            let piece = cx.choices.log_between(site!("client/read piece"), slot, 64, 16_384);
+            let delay = cx.choices.log_between(site!("client/read delay"), slot, MS, 800 * MS);
+            manner.slow_read = Some((piece as usize, delay));
+        }
+        if cx.chance(site!("client/stalls"), slot, rates.slow_body) {
+            manner.stalls_at =
+                Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
+        }
+        if !scenario.is_faultless {
+            manner.patience =
+                cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
+        }
+        manner
+    }
+}
