@@ -4,7 +4,7 @@
 use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire, client_address};
 use crate::oracle::truth::ConnectFailure;
-use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration};
+use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration, reuse};
 use crate::site;
 use crate::trace;
 use std::net::SocketAddr;
@@ -275,8 +275,9 @@ impl Kernel for Gate<'_> {
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
         self.call();
         let ep = self.sockets.ep(id);
-        if let Side::Front(front) = self.oracle.side(ep) {
-            self.oracle.writes_to_client(front);
+        match self.oracle.side(ep) {
+            Side::Front(front) => self.oracle.writes_to_client(front),
+            Side::Back(back) => reuse::begins(self.oracle, self.net, back),
         }
         let result = self.net.send(self.cx, ep, from);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);

@@ -19,7 +19,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         408 => is_slow_client(oracle, row),
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
         502 => row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt)),
-        503 => has_no_server(oracle, row) || connects_failed(oracle, row),
+        503 => has_no_server(oracle, row) || connects_failed(oracle, net, row),
         504 => row.attempts.iter().any(|attempt| {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
             oracle.now >= attempt.at.saturating_add(low)
@@ -107,9 +107,16 @@ fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
     })
 }
 
-fn connects_failed(oracle: &Oracle, row: &Row) -> bool {
+/// Whether enough connections failed since the request was read: before they carried a byte, or
+/// behind what they were given of the request.
+fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
     let Some(from) = row.head_read_at else { return false };
-    oracle.truth.failures(from, oracle.now) >= usize::from(super::retry::ATTEMPTS_MAX)
+    let is_late = |back: &&super::ledger::Back| {
+        let end = net.ep(back.ep);
+        back.connect_at >= from && !back.has_failed && (end.is_reset() || end.has_fin())
+    };
+    let late = oracle.backs.iter().rev().filter(is_late).count();
+    oracle.truth.failures(from, oracle.now) + late >= usize::from(super::retry::ATTEMPTS_MAX)
 }
 
 /// At the end: a request without a whole answer, whose client still waited for it.
@@ -139,7 +146,12 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     };
     let Some(end) = answer.end else { return cut_short(oracle, net, row, answer.serial) };
     let end_of_proxy = net.ep(front.ep);
-    if end_of_proxy.arrived < end && front.left_at.is_none() && !front.is_slow {
+    // Who pipelines may lose an answer to a reset: a request that was wholly read is closed behind
+    // at once, whatever follows it.
+    let was_read = row.all_read_at.is_some_and(|at| at <= answer.ended_at);
+    let is_followed = was_read && front.rows.last() != Some(&id);
+    let is_owed = front.left_at.is_none() && !front.is_slow && !is_followed;
+    if is_owed && end_of_proxy.arrived < end {
         let arrived = end_of_proxy.arrived;
         let message =
             format!("request {id}: {arrived} bytes of a stream whose answer ends at {end} arrived");

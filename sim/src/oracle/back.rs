@@ -46,7 +46,7 @@ impl Oracle {
         let start = self.backs[back as usize].seen.last().and_then(|seen| seen.end).unwrap_or(0);
         let is_reused = !self.backs[back as usize].seen.is_empty();
         retry::attempt(self, net, row, is_reused)?;
-        reuse::request(self, net, back, row)?;
+        reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
         let body = framing::request_body(row, head)?;
         let (now, read_before) = (self.now, net.ep(self.backs[back as usize].ep).read);

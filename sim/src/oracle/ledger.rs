@@ -344,6 +344,8 @@ pub struct Back {
     pub closed_at: Option<u64>,
     /// Why it must not be reused: what the proxy was told of it, and when.
     pub spoiled: Option<(u64, &'static str)>,
+    /// Why it should not carry the message whose first byte is tried, if it should not.
+    pub doubt: Option<&'static str>,
     /// Whether the backend wrote bytes that belong to no response.
     pub has_garbage: bool,
     /// Whether it failed before it carried a byte.
@@ -363,6 +365,7 @@ impl Back {
             connect_at: now,
             closed_at: None,
             spoiled: None,
+            doubt: None,
             has_garbage: false,
             has_failed: false,
             last_read_at: now,

@@ -13,11 +13,11 @@ const GROUP: &str = "reuse";
 pub fn told(oracle: &mut Oracle, net: &Net, back: u32, mask: Readiness) {
     let now = oracle.now;
     let spoils = if mask.error {
-        "a reset"
+        "it had shown a reset"
     } else if mask.read_closed {
-        "its end"
+        "it had shown its end"
     } else if mask.readable && unclean(oracle, net, back).is_none() {
-        "bytes that nobody asked for"
+        "it had shown bytes that nobody asked for"
     } else {
         return;
     };
@@ -48,17 +48,24 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
     }
 }
 
+/// The proxy tries to write to a backend: if a message begins, this is when its connection must
+/// have been clean.
+pub fn begins(oracle: &mut Oracle, net: &Net, back: u32) {
+    let at = &oracle.backs[back as usize];
+    if at.reader.is_between() && !at.seen.is_empty() {
+        let shown = at.spoiled.map(|(_, what)| what);
+        let doubt = unclean(oracle, net, back).or(shown);
+        oracle.backs[back as usize].doubt = doubt;
+    }
+}
+
 /// `row` is emitted on a connection, perhaps not the first there.
-pub fn request(oracle: &Oracle, net: &Net, back: u32, row: &Row) -> Verdict {
+pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
     let at = &oracle.backs[back as usize];
     let Some(last) = at.seen.last() else { return Ok(()) };
     let id = row.ask.id;
-    if let Some(why) = unclean(oracle, net, back) {
+    if let Some(why) = at.doubt {
         return breach(GROUP, "BACK-7", format!("request {id} on a used connection: {why}"));
-    }
-    if let Some((_, what)) = at.spoiled {
-        let message = format!("request {id} on a used connection that had shown {what}");
-        return breach(GROUP, "BACK-6", message);
     }
     let is_own = oracle.rows[last.row as usize].front == row.front;
     if !is_own && !row.ask.method.is_idempotent() {
