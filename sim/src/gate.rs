@@ -153,6 +153,7 @@ impl Gate<'_> {
 
     fn connect_failed(&mut self, server: u16) {
         let at = self.cx.now;
+        self.oracle.truth.last_trouble_at = at;
         self.oracle.truth.connect_failures.push(ConnectFailure { at, server });
     }
 
@@ -359,6 +360,7 @@ impl Gate<'_> {
                 if end.written == 0 && end.read == 0 {
                     self.back_failed(back);
                 }
+                self.oracle.truth.last_trouble_at = self.cx.now;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Group *answers*: the proxy's own answers follow from the state the request was in; silence has
 //! a cause; an answer can be read by a client that is still sending (RES-7, RES-8, BACK-2).
 
-use super::ledger::{BackFault, Row};
+use super::ledger::{Back, BackFault, Row};
 use super::{Oracle, Verdict, breach};
 use crate::kernel::Net;
 use std::time::Duration;
@@ -18,12 +18,17 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         404 => versions(oracle, row).any(|v| v.places(row.ask.host).is_none()),
         408 => is_slow_client(oracle, row),
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
-        502 => row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt)),
+        502 => {
+            row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
+                || heads_begun(oracle, row).any(|back| has_ended(net, back))
+        }
         503 => has_no_server(oracle, row) || connects_failed(oracle, net, row),
-        504 => row.attempts.iter().any(|attempt| {
+        504 => {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
-            oracle.now >= attempt.at.saturating_add(low)
-        }),
+            let is_late = |from: u64| oracle.now >= from.saturating_add(low);
+            row.attempts.iter().any(|attempt| is_late(attempt.at))
+                || heads_begun(oracle, row).any(|back| is_late(back.connect_at))
+        }
         _ => false,
     };
     if is_legal {
@@ -90,15 +95,22 @@ pub fn turn_came(oracle: &Oracle, row: &Row) -> u64 {
     answer.map_or(0, |answer| answer.ended_at)
 }
 
+/// Connections that were given a part of some head, of which it is not known whose it is.
+fn heads_begun<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Back> {
+    let is_read = row.head_read_at.is_some();
+    oracle.backs.iter().filter(move |back| is_read && back.reader.is_inside_head())
+}
+
+fn has_ended(net: &Net, back: &Back) -> bool {
+    let end = net.ep(back.ep);
+    end.is_reset() || end.has_fin()
+}
+
 /// Whether the connection of `attempt` failed, or answered what cannot be forwarded.
 fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Attempt) -> bool {
     let back = &oracle.backs[attempt.back as usize];
-    let end = net.ep(back.ep);
     let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
-    end.is_reset()
-        || end.has_fin()
-        || back.has_garbage
-        || plan.is_some_and(|plan| plan.fault.breaks_head())
+    has_ended(net, back) || back.has_garbage || plan.is_some_and(|plan| plan.fault.breaks_head())
 }
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
@@ -111,10 +123,8 @@ fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
 /// behind what they were given of the request.
 fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
     let Some(from) = row.head_read_at else { return false };
-    let is_late = |back: &&super::ledger::Back| {
-        let end = net.ep(back.ep);
-        back.connect_at >= from && !back.has_failed && (end.is_reset() || end.has_fin())
-    };
+    let is_late =
+        |back: &&Back| back.connect_at >= from && !back.has_failed && has_ended(net, back);
     let late = oracle.backs.iter().rev().filter(is_late).count();
     oracle.truth.failures(from, oracle.now) + late >= usize::from(super::retry::ATTEMPTS_MAX)
 }

@@ -3,9 +3,13 @@
 
 use super::ledger::Row;
 use super::{Oracle, Verdict, breach};
+use tidegate_core::config::Cluster;
 use tidegate_core::event::Event;
+use tidegate_core::input::Address;
 
 const GROUP: &str = "balance";
+/// How long nothing must have gone wrong for a choice to be a first one, in nanoseconds.
+const QUIET: u64 = 4_000_000_000;
 
 /// `row` is emitted to the server of `back`.
 pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
@@ -30,38 +34,30 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
     Ok(())
 }
 
-/// The proxy begins to connect to `server`.
-pub fn connect(oracle: &Oracle, server: u16, address: &tidegate_core::input::Address) -> Verdict {
-    let now = oracle.now;
-    let is_down = |cluster: &str, at: &tidegate_core::input::Address| {
-        let down = &oracle.truth.down;
-        down.iter().any(|(name, addr, until)| &**name == cluster && addr == at && now < *until)
+/// The proxy begins to connect to `server`: it must not be backing off while another could be
+/// used. A server whose back-off has ended is left to its probe, and is no other.
+pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
+    // With one version only it is certain which servers there are.
+    let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
+    // A request that has met trouble elsewhere may go where it would not have gone at first.
+    if oracle.now < oracle.truth.last_trouble_at + QUIET {
+        return Ok(());
+    }
+    let down_until = |cluster: &Cluster, at: &Address| {
+        let known = oracle.truth.down.iter().rev();
+        let mut mine = known.filter(|(name, addr, _)| *name == cluster.name && addr == at);
+        mine.next().map(|&(_, _, until)| until)
     };
-    // Which cluster the connection is for is not known yet: it must be wrong for all of them.
-    let Some(version) = oracle.truth.versions.last() else { return Ok(()) };
-    let mut mine = version
-        .config
-        .clusters
-        .iter()
-        .filter(|cluster| cluster.servers.iter().any(|s| &s.addr == address));
-    let is_wrong = |cluster: &tidegate_core::config::Cluster| {
-        is_down(&cluster.name, address)
-            && cluster.servers.iter().any(|s| {
-                !s.drained
-                    && !s.backup
-                    && &s.addr != address
-                    && !is_down(&cluster.name, &s.addr)
-                    && oracle
-                        .truth
-                        .connect_failures
-                        .iter()
-                        .rev()
-                        .take(8)
-                        .all(|f| f.at + 5_000_000_000 < now)
+    let is_wrong = |cluster: &Cluster| {
+        down_until(cluster, address).is_some_and(|until| oracle.now < until)
+            && cluster.servers.iter().any(|other| {
+                !other.drained && !other.backup && down_until(cluster, &other.addr).is_none()
             })
     };
-    let first = mine.next();
-    if first.is_some_and(is_wrong) && mine.all(is_wrong) && oracle.truth.versions.len() == 1 {
+    // Which cluster the connection is for is not known yet: it must be wrong for all of them.
+    let has_server = |cluster: &&Cluster| cluster.servers.iter().any(|s| &s.addr == address);
+    let mut mine = version.config.clusters.iter().filter(has_server).peekable();
+    if mine.peek().is_some() && mine.all(is_wrong) {
         let message = format!("server {server} is backing off, and another could be used");
         return breach(GROUP, "BACK-4", message);
     }

@@ -79,7 +79,7 @@ impl Oracle {
             }
         }
         let id = row.ask.id;
-        let begun_at = self.fronts[front as usize].response_begun_at.take();
+        let begun_at = self.fronts[front as usize].response_begun_at;
         let body = framing::response_body(row, head)?;
         self.rows[id as usize].answer = Some(Answer {
             status,
@@ -115,6 +115,7 @@ impl Oracle {
         front.last_response_closes = !seen.keeps;
         let Some(&id) = front.head_row() else { return Ok(()) };
         front.answered += 1;
+        front.response_begun_at = None;
         let row = &mut self.rows[id as usize];
         if let Some(answer) = &mut row.answer {
             answer.end = Some(offset);
@@ -155,6 +156,9 @@ impl Oracle {
             }
         }
         at.read += n as u64;
+        // What is read behind an answer is only discarded.
+        let is_answering = at.response_begun_at.is_some();
+        let first = at.answered;
         while n > 0
             && let Some(&id) = at.rows.get(at.rows_read)
         {
@@ -164,7 +168,8 @@ impl Oracle {
             }
             row.first_read_at.get_or_insert(now);
             row.last_read_at = now;
-            if row.head_end.is_some_and(|end| end <= at.read) {
+            let is_discarded = at.rows_read == first && (is_answering || row.answer.is_some());
+            if row.head_end.is_some_and(|end| end <= at.read) && !is_discarded {
                 row.head_read_at.get_or_insert(now);
             }
             if row.end.is_none_or(|end| end > at.read) {

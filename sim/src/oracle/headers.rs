@@ -55,7 +55,8 @@ pub fn response(row: &Row, serial: u32, head: &Head) -> Verdict {
 pub fn own_answer(head: &Head) -> Verdict {
     no_hops(head, &|| "an own answer".to_string())?;
     if head.all("content-length").next().is_none() {
-        return breach(GROUP, "RES-7", "an own answer without Content-Length".into());
+        let text = String::from_utf8_lossy(head.bytes()).into_owned();
+        return breach(GROUP, "RES-7", format!("an own answer without Content-Length: {text:?}"));
     }
     Ok(())
 }

@@ -29,7 +29,9 @@ pub fn succeeded(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // The client of a kept connection may meet its regular end, and asks again elsewhere.
     let is_first = front.rows.first() == Some(&id);
     let is_race = !is_first && row.first_read_at.is_none() && front.closed.is_some();
-    if answer.is_none() && (front.last_response_closes || is_race) {
+    // Whether it was right to turn a connection away has been judged already.
+    let is_unserved = front.served_at.is_none() && front.closed.is_some();
+    if answer.is_none() && (front.last_response_closes || is_race || is_unserved) {
         return Ok(());
     }
     let status = answer.map(|answer| answer.status);

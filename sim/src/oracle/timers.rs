@@ -17,8 +17,16 @@ struct Bounds {
 }
 
 /// When a timer that began to run between `first` and `last` may fire.
-fn bounds(oracle: &Oracle, first: u64, last: u64, of: impl Fn(&Timeouts) -> Duration) -> Bounds {
-    let (low, high) = oracle.truth.span(first, oracle.now, of);
+fn bounds(
+    oracle: &Oracle,
+    row: &Row,
+    first: u64,
+    last: u64,
+    of: impl Fn(&Timeouts) -> Duration,
+) -> Bounds {
+    // Timeouts are those of the request's start.
+    let start = row.first_read_at.unwrap_or(first).min(first);
+    let (low, high) = oracle.truth.span(start, oracle.now, of);
     let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
     Bounds { from: first, low: first.saturating_add(low), high: last.saturating_add(high + slack) }
 }
@@ -28,7 +36,7 @@ pub fn head_in_time(oracle: &Oracle, row: &Row) -> Verdict {
     let (Some((_, from)), Some(read)) = (answers::head_begun(oracle, row), row.head_read_at) else {
         return Ok(());
     };
-    let bounds = bounds(oracle, from, from, |t| t.request_head);
+    let bounds = bounds(oracle, row, from, from, |t| t.request_head);
     if read > bounds.high {
         let (id, took) = (row.ask.id, (read - from) / 1_000_000);
         let message = format!("request {id} was served although its head took {took} ms");
@@ -51,16 +59,16 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let bounds = match timer {
         Timer::RequestHead => {
             let Some((first, last)) = answers::head_begun(oracle, row) else { return Ok(()) };
-            bounds(oracle, first, last, |t| t.request_head)
+            bounds(oracle, row, first, last, |t| t.request_head)
         }
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
-            bounds(oracle, row.last_read_at, row.last_read_at, |t| t.client_idle)
+            bounds(oracle, row, row.last_read_at, row.last_read_at, |t| t.client_idle)
         }
         Timer::BackendResponse => {
             let Some(sent) = row.attempts.last().filter(|a| a.end.is_some()) else {
                 return Ok(());
             };
-            bounds(oracle, sent.ended_at, sent.ended_at, |t| t.backend_response)
+            bounds(oracle, row, sent.ended_at, sent.ended_at, |t| t.backend_response)
         }
         _ => return Ok(()),
     };
@@ -71,7 +79,9 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         return breach(GROUP, "SES-3", message);
     }
     // With few buffers a session may have to wait before it can answer (SES-5).
-    if at > bounds.high && oracle.has_ample_buffers() {
+    // An idle timer begins anew whenever its peer is waited for again.
+    let is_exact = timer != Timer::ClientIdle && oracle.has_ample_buffers();
+    if at > bounds.high && is_exact {
         let message = format!("request {id}: {name} fired after {span} ms, too late");
         return breach(GROUP, "SES-3", message);
     }
@@ -79,9 +89,10 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
 }
 
 /// After `expire(now)` the next deadline lies ahead.
-pub fn next_deadline(now: u64, next: u64) -> Verdict {
+pub fn next_deadline(now: u64, next: u64, timer: Option<Timer>) -> Verdict {
     if next <= now {
-        let message = format!("the next deadline {next} is not after {now}");
+        let name = timer.map_or("of the worker", Timer::name);
+        let message = format!("the next deadline, {name}, is {next}, and now is {now}");
         return breach(GROUP, "SES-3", message);
     }
     Ok(())

@@ -103,6 +103,11 @@ impl MessageReader {
         matches!(self.state, State::Head) && self.partial.is_empty()
     }
 
+    /// Whether the stream stands inside a head.
+    pub fn is_inside_head(&self) -> bool {
+        matches!(self.state, State::Head) && !self.partial.is_empty()
+    }
+
     /// Whether the current body ends with the stream.
     pub fn is_until_close(&self) -> bool {
         matches!(&self.state, State::Body(reader) if reader.is_until_close())

@@ -306,9 +306,12 @@ impl World {
             }
             After::Garbage => {
                 conn.after = After::Stay;
-                self.cx.mark(site!("backend: garbage behind a response"));
-                self.oracle.backs[conn.back as usize].has_garbage = true;
-                let _ = self.net.send(&mut self.cx, ep, &[GARBAGE]);
+                // A part of it could run together with the next response.
+                if self.net.ep(ep).space() >= GARBAGE.len() {
+                    self.cx.mark(site!("backend: garbage behind a response"));
+                    self.oracle.backs[conn.back as usize].has_garbage = true;
+                    let _ = self.net.send(&mut self.cx, ep, &[GARBAGE]);
+                }
             }
             After::Close | After::Stay => {}
         }

@@ -174,8 +174,8 @@ impl World {
             self.cx.mark(site!("turn: budget used up"));
             return self.schedule_turn(self.cx.now + US);
         }
-        let (due, _) = self.proxy.next_deadline();
-        self.oracle.judge(timers::next_deadline(self.cx.now, due.0));
+        let (due, timer) = self.proxy.next_deadline();
+        self.oracle.judge(timers::next_deadline(self.cx.now, due.0, timer));
         if due != Time::NEVER {
             self.schedule_turn(due.0.max(self.cx.now + 1));
         }
