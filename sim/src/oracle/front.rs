@@ -168,7 +168,7 @@ impl Oracle {
             }
             row.first_read_at.get_or_insert(now);
             row.last_read_at = now;
-            let is_discarded = at.rows_read == first && (is_answering || row.answer.is_some());
+            let is_discarded = at.rows_read < first || (at.rows_read == first && is_answering);
             if row.head_end.is_some_and(|end| end <= at.read) && !is_discarded {
                 row.head_read_at.get_or_insert(now);
             }
