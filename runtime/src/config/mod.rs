@@ -88,7 +88,7 @@ impl Default for LogConfig {
     }
 }
 
-/// Where values came from that [`print`] must not or cannot show themselves.
+/// Where values came from that [`print()`] must not or cannot show themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Origins {
     /// `sticky_secret` as written, with the file's path made absolute.
