@@ -33,6 +33,7 @@ const CALLS_MAX: u64 = 10_000_000;
 const SAME_TIME_MAX: usize = 1000;
 
 /// One socket as the proxy's peer sees it.
+#[derive(Clone)]
 pub struct Wire {
     /// Bytes for the proxy to read.
     pub to_proxy: Vec<u8>,
@@ -110,8 +111,10 @@ pub struct MemoryKernel {
     pub sheds: u64,
     /// What every connect fails with at once, while it is set.
     pub connect_error: Option<SocketError>,
-    /// Whether new connections stay in [`Wire::connecting`].
-    pub holds_connects: bool,
+    /// What new connections to servers begin as.
+    pub server: Wire,
+    /// What new connections of clients begin as.
+    pub client: Wire,
     /// Edges that the kernel owes, since it gave or took less than there was.
     owed: Vec<(SocketId, Readiness)>,
 }
@@ -166,7 +169,7 @@ impl Kernel for MemoryKernel {
         if let Some(error) = self.accept_error {
             return Err(error);
         }
-        self.open(id, Wire::default());
+        self.open(id, self.client.clone());
         self.accepted.push(id);
         Ok(Some(peer))
     }
@@ -184,7 +187,7 @@ impl Kernel for MemoryKernel {
         if let Some(error) = self.connect_error {
             return Err(error);
         }
-        self.open(id, Wire { connecting: self.holds_connects, ..Wire::default() });
+        self.open(id, self.server.clone());
         self.connected.push((id, to.clone()));
         Ok(())
     }

@@ -256,7 +256,7 @@ impl World {
     fn apply_to_all(&mut self, op: &Op) {
         let rig = &mut self.rig;
         match op {
-            Op::HoldConnects(on) => rig.kernel.holds_connects = *on,
+            Op::HoldConnects(on) => rig.kernel.server.connecting = *on,
             Op::FailConnects(error) => rig.kernel.connect_error = *error,
             Op::FailAccepts(error) => rig.kernel.accept_error = *error,
             Op::Spurious(at, readiness) => {
