@@ -277,7 +277,8 @@ pub(crate) const LEGAL: &[Legal] = &[
         gone: "trailers",
     },
     Legal {
-        bytes: b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;ext\r\nh\r\n0\r\n\r\n",
+        bytes: b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+            1;ext\r\nh\r\n0\r\n\r\n",
         start: "PUT / HTTP/1.1",
         host: "a",
         gone: "ext",
