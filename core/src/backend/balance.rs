@@ -34,8 +34,8 @@ impl ServerLoad {
 
 /// The index of the server to use, or `None` when none is eligible.
 ///
-/// - `round-robin`: smooth and weighted; over any run of choices among the same servers, each is
-///   within one of its share.
+/// - `round-robin`: smooth and weighted; among the same servers none gets a whole turn more than
+///   its share, and equal ones stay within one of each other.
 /// - `random`: each with the probability of its weight.
 /// - `least-connections`: the least load for its weight; equals take turns by smooth round-robin.
 /// - `power-of-two`: two different servers drawn by weight, of which the less loaded is taken, the
