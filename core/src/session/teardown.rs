@@ -20,10 +20,6 @@ impl Proxy {
         let (keep, read) = (x.keep_alive, x.request_read());
         let surplus = x.request.input_len();
         let ending = x.record.ending;
-        if keep && read {
-            // What is left belongs to the next request.
-            x.record.received -= surplus as u64;
-        }
         self.emit_record(id, ending);
         if cut {
             let how = if until_close { Close::Reset } else { Close::Normal };
@@ -146,7 +142,13 @@ impl Proxy {
     pub(crate) fn emit_record(&mut self, id: SessionId, ending: Ending) {
         self.counters.requests += 1;
         let now = self.now;
-        let x = self.sessions[id].x();
+        let session = &mut self.sessions[id];
+        let in_head = session.state == State::Head;
+        let x = session.x();
+        if x.request_read() && !in_head {
+            // What lies behind a whole request is none of its bytes, however reads were cut.
+            x.record.received -= x.request.input_len() as u64;
+        }
         x.record.ending = ending;
         x.record.transfer = now.since(x.mark);
         if self.settings.access_records {
