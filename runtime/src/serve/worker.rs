@@ -3,10 +3,10 @@
 use super::clock::{Clock, Origin};
 use super::kernel::{MioKernel, Wanted};
 use super::listen::{Bound, wanted};
-use super::log::{Log, RingWriter, Topic, Versions, access};
+use super::log::{Encoder, Log, RingWriter, Topic, Versions};
 use super::prepare::Shared;
 use super::supervise::Message;
-use crate::config::{Level, LogFormat};
+use crate::config::Level;
 use mio::{Events, Poll, Token, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub(crate) struct Worker<F> {
     control: Receiver<Control>,
     reports: Sender<Message>,
     log: Log,
-    format: LogFormat,
+    encoder: Encoder,
     records: RingWriter,
     versions: Versions,
     version: u64,
@@ -143,7 +143,7 @@ impl<F: Turn> Worker<F> {
             clock: Clock::new(start.origin),
             control,
             reports,
-            format: start.log.format(),
+            encoder: Encoder::new(start.log.format()),
             log: start.log,
             records: start.records,
             versions: Versions::default(),
@@ -322,8 +322,8 @@ impl<F: Turn> Worker<F> {
             Event::Access(record) => {
                 let names = self.versions.get(record.version);
                 let start = self.clock.unix_millis(record.start);
-                let format = self.format;
-                self.records.record(|line| access(line, format, record, names, start));
+                let encoder = &mut self.encoder;
+                self.records.record(|line| encoder.access(line, record, names, start));
             }
             Event::ServerDown { cluster, addr, backoff } => {
                 let text = format_args!(

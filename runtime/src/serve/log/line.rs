@@ -16,6 +16,7 @@ impl<'a> Line<'a> {
         self.full
     }
 
+    #[inline(always)]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         if self.full || self.into.capacity() - self.into.len() < bytes.len() {
             self.full = true;
@@ -25,35 +26,30 @@ impl<'a> Line<'a> {
     }
 
     /// `n` in decimal.
-    pub(crate) fn decimal(&mut self, mut n: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (n % 10) as u8;
-            n /= 10;
-            if n == 0 {
-                break;
-            }
+    pub(crate) fn decimal(&mut self, n: u64) {
+        if n < 10 {
+            return self.put(&[b'0' + n as u8]);
         }
-        self.put(&digits[at..]);
+        self.put(itoa::Buffer::new().format(n).as_bytes());
     }
 
-    /// The last `width` (at most 20) decimal digits of `n`, with leading zeros.
-    pub(crate) fn padded(&mut self, mut n: u64, width: usize) {
-        let mut digits = [b'0'; 20];
-        for digit in digits[..width].iter_mut().rev() {
+    /// The last `WIDTH` decimal digits of `n`, with leading zeros.
+    #[inline]
+    pub(crate) fn padded<const WIDTH: usize>(&mut self, mut n: u64) {
+        let mut digits = [b'0'; WIDTH];
+        for digit in digits.iter_mut().rev() {
             *digit = b'0' + (n % 10) as u8;
             n /= 10;
         }
-        self.put(&digits[..width]);
+        self.put(&digits);
     }
 
     /// `n` as 32 lower-case hexadecimal digits.
     pub(crate) fn hex(&mut self, n: u128) {
         let mut digits = [0; 32];
-        for (place, digit) in digits.iter_mut().rev().enumerate() {
-            *digit = HEX[(n >> (4 * place)) as usize & 15];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(n.to_be_bytes()) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
         }
         self.put(&digits);
     }
@@ -61,9 +57,13 @@ impl<'a> Line<'a> {
     /// The inside of a JSON string: what is not printable ASCII becomes an escape. A byte above
     /// 0x7f stands as the character of that number, so that every byte can be told again.
     pub(crate) fn escaped(&mut self, bytes: &[u8]) {
+        // Nearly all there is: looked through without a branch a byte.
+        if bytes.iter().fold(true, |all, &byte| all & is_plain(byte)) {
+            return self.put(bytes);
+        }
         let mut plain = 0;
         for (at, &byte) in bytes.iter().enumerate() {
-            if matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\' {
+            if is_plain(byte) {
                 continue;
             }
             self.put(&bytes[plain..at]);
@@ -88,23 +88,28 @@ impl<'a> Line<'a> {
 
     /// A point in time, as RFC 3339 with milliseconds, in UTC.
     pub(crate) fn date(&mut self, unix_millis: i64) {
-        let days = unix_millis.div_euclid(86_400_000);
-        let millis = unix_millis.rem_euclid(86_400_000) as u64;
-        let (year, month, day) = civil(days);
-        self.padded(year, 4);
-        self.put(b"-");
-        self.padded(month, 2);
-        self.put(b"-");
-        self.padded(day, 2);
-        self.put(b"T");
-        self.padded(millis / 3_600_000, 2);
-        self.put(b":");
-        self.padded(millis / 60_000 % 60, 2);
-        self.put(b":");
-        self.padded(millis / 1000 % 60, 2);
-        self.put(b".");
-        self.padded(millis % 1000, 3);
+        self.second(unix_millis.div_euclid(1000));
+        self.padded::<3>(unix_millis.rem_euclid(1000) as u64);
         self.put(b"Z");
+    }
+
+    /// The beginning of a [`date`](Line::date), up to the digits of its milliseconds:
+    /// [`SECOND_BYTES`] of them.
+    pub(crate) fn second(&mut self, unix_seconds: i64) {
+        let seconds = unix_seconds.rem_euclid(86_400) as u64;
+        let (year, month, day) = civil(unix_seconds.div_euclid(86_400));
+        self.padded::<4>(year);
+        self.put(b"-");
+        self.padded::<2>(month);
+        self.put(b"-");
+        self.padded::<2>(day);
+        self.put(b"T");
+        self.padded::<2>(seconds / 3600);
+        self.put(b":");
+        self.padded::<2>(seconds / 60 % 60);
+        self.put(b":");
+        self.padded::<2>(seconds % 60);
+        self.put(b".");
     }
 }
 
@@ -120,6 +125,14 @@ impl std::io::Write for Line<'_> {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Bytes of a date as [`Line::second`] writes it: `2026-11-23T12:34:56.`.
+pub(crate) const SECOND_BYTES: usize = 20;
+
+/// Whether `byte` stands for itself in a JSON string.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
+}
 
 /// Year, month and day of the day `days` after 1970-01-01, in the Gregorian calendar.
 fn civil(days: i64) -> (u64, u64, u64) {
@@ -167,7 +180,7 @@ mod tests {
     fn numbers_keep_their_digits() {
         assert_eq!(line(|line| line.decimal(0)), "0");
         assert_eq!(line(|line| line.decimal(u64::MAX)), u64::MAX.to_string());
-        assert_eq!(line(|line| line.padded(7, 3)), "007");
+        assert_eq!(line(|line| line.padded::<3>(7)), "007");
         assert_eq!(line(|line| line.hex(0xabc)), "00000000000000000000000000000abc");
         assert_eq!(line(|line| line.display(1.5)), "1.5");
     }

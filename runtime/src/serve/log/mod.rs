@@ -14,7 +14,7 @@ mod tests;
 mod thread;
 
 pub(crate) use diagnostics::Topic;
-pub(crate) use encode::access;
+pub(crate) use encode::Encoder;
 pub(crate) use names::{Names, Versions};
 pub(crate) use ring::{RING_BYTES, RingWriter};
 

@@ -57,7 +57,7 @@ fn names() -> Names {
 fn encoded(format: LogFormat, record: &AccessRecord, names: Option<&Names>) -> String {
     let mut bytes = Vec::with_capacity(4096);
     let mut line = Line::new(&mut bytes);
-    access(&mut line, format, record, names, 1_700_000_000_123);
+    Encoder::new(format).access(&mut line, record, names, 1_700_000_000_123);
     assert!(!line.is_full());
     String::from_utf8(bytes).expect("UTF-8")
 }
