@@ -18,9 +18,51 @@ use std::process::ExitCode;
 /// The exit code of a usage error.
 const USAGE: u8 = 2;
 
+/// What one may want to know about `serve` that is no option.
+const ABOUT_SERVING: &str = "\
+Signals:
+  TERM, INT  Stop gracefully: no new connections, begun requests are answered; twice: at once
+  HUP        Read the configuration again; it is applied whole or not at all
+  USR1       Open the access log's file again, after it was moved away
+
+Exit codes:
+  0   stopped gracefully
+  1   it could not begin, or a second signal stopped it at once
+  2   the command line is wrong
+  70  a bug: workers panicked three times within a minute
+
+Examples:
+  tidegate serve --demo
+  tidegate serve --from 127.0.0.1:8080 --to 127.0.0.1:9001 --to 127.0.0.1:9002
+  tidegate serve -c /etc/tidegate.toml
+";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  tidegate serve --demo                                   something to try, without a file
+  tidegate check -c FILE                                  is this configuration good?
+  tidegate route GET http://example.com/x -c FILE         where would this request go?
+  tidegate serve -c FILE                                  serve it
+";
+
+const ABOUT_CHECKING: &str = "\
+Exit codes:
+  0  it can be served; warnings may be shown
+  1  it has mistakes
+  2  the command line is wrong
+";
+
+const ABOUT_ROUTING: &str = "\
+Nothing is sent. Exit codes:
+  0  a listener has a route for the request
+  1  no listener has: clients get 404; or the configuration has mistakes
+  2  the command line is wrong
+";
+
 /// A reverse proxy for HTTP/1.1
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, arg_required_else_help = true)]
+#[command(after_help = FIRST_STEPS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -28,22 +70,26 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until a signal ends it: TERM and INT stop gracefully, HUP reads the file again
+    /// Serve a configuration until a signal ends it
+    #[command(after_help = ABOUT_SERVING)]
     Serve(ServeArgs),
-    /// Show every mistake in a configuration at once
+    /// Check a configuration and show every mistake at once
+    #[command(after_help = ABOUT_CHECKING)]
     Check(CheckArgs),
-    /// Show which listener, route and cluster a request takes, and why the others lost
+    /// Show which listener, route and cluster a request would take, and why the others lose
+    #[command(after_help = ABOUT_ROUTING)]
     Route(RouteArgs),
-    /// Show the long text of a diagnostic
+    /// Explain a diagnostic of `check`: what it means and what to do
     Explain {
-        /// Its code, like TG003
+        /// The diagnostic's code, like TG003
+        #[arg(value_name = "CODE")]
         code: String,
     },
-    /// Print the manual page, in roff
+    /// Print the manual page; read it with `tidegate man | man -l -`
     Man,
-    /// Print a shell's completions
+    /// Print a script that completes commands and options in your shell
     Completions {
-        /// The shell
+        /// Which shell
         shell: clap_complete::Shell,
     },
 }
@@ -59,16 +105,16 @@ struct ConfigFile {
 struct ServeArgs {
     #[command(flatten)]
     file: ConfigFile,
-    /// Serve a demo on 127.0.0.1:8080, before three built-in servers
+    /// Serve a demo on 127.0.0.1:8080, before three built-in servers, without a file
     #[arg(long, conflicts_with_all = ["config", "from"])]
     demo: bool,
-    /// Listen on this address, without a file
-    #[arg(long, value_name = "ADDR", requires = "to", conflicts_with = "config")]
+    /// Listen on this address, without a file; needs --to
+    #[arg(long, value_name = "IP:PORT", requires = "to", conflicts_with = "config")]
     from: Option<String>,
-    /// Pass requests on to these servers
+    /// Pass all requests on to these servers, in turn
     #[arg(long, value_name = "HOST:PORT", requires = "from", num_args = 1..)]
     to: Vec<String>,
-    /// Print the configuration instead of serving it
+    /// Print the configuration that would be served, and end: a start for a file of your own
     #[arg(long)]
     print_config: bool,
 }
@@ -77,20 +123,20 @@ struct ServeArgs {
 struct CheckArgs {
     #[command(flatten)]
     file: ConfigFile,
-    /// How diagnostics are shown
+    /// How mistakes and warnings are shown
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Print the effective configuration, every default included
+    /// Print the configuration with every default filled in
     #[arg(long)]
     print: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct RouteArgs {
-    /// The request's method, case included
+    /// The request's method, like GET; upper and lower case differ
     #[arg(value_name = "METHOD")]
     method: String,
-    /// The request's URL; the port selects the listener
+    /// The request's URL; its port selects the listener, http stands for 80 and https for 443
     #[arg(value_name = "URL")]
     url: String,
     #[command(flatten)]
@@ -99,9 +145,9 @@ struct RouteArgs {
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Lines, carets and hints
+    /// For people: the line, a caret and a hint
     Human,
-    /// A JSON array
+    /// For programs: a JSON array on standard output
     Json,
 }
 
@@ -133,7 +179,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn man() -> ExitCode {
     let mut page = Vec::new();
-    match clap_mangen::Man::new(Cli::command()).render(&mut page) {
+    match write_man(&mut page) {
         Ok(()) => out(&String::from_utf8_lossy(&page)),
         Err(error) => {
             err(&format!("error: cannot make the manual page: {error}\n"));
@@ -141,6 +187,32 @@ fn man() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One page for all commands: it does not point to pages that nobody installed.
+fn write_man(page: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut cli = Cli::command();
+    cli.build();
+    let whole = clap_mangen::Man::new(cli.clone());
+    whole.render_title(page)?;
+    whole.render_name_section(page)?;
+    for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+        let title = format!(".SH \"TIDEGATE {}\"\n", command.get_name().to_uppercase());
+        page.extend_from_slice(title.as_bytes());
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        page.extend_from_slice(format!("{about}.\n").as_bytes());
+        let part = clap_mangen::Man::new(command.clone());
+        let mut sections = Vec::new();
+        part.render_synopsis_section(&mut sections)?;
+        part.render_options_section(&mut sections)?;
+        // What is a section of a page of its own is a part of a section here.
+        let sections = String::from_utf8_lossy(&sections).replace(".SH ", ".SS ");
+        page.extend_from_slice(sections.as_bytes());
+        if let Some(more) = command.get_after_help() {
+            page.extend_from_slice(format!(".PP\n.nf\n{more}.fi\n").as_bytes());
+        }
+    }
+    Ok(())
 }
 
 fn completions(shell: clap_complete::Shell) -> ExitCode {
