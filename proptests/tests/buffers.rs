@@ -236,7 +236,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(run_of(400))]
+    #![proptest_config(run_of(1200))]
 
     // SES-5, REQ-9, LOOP-5: no set of sessions waits for one another.
     #[test]

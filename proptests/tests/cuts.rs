@@ -348,7 +348,7 @@ const TAILS: &[&[u8]] = &[
 ];
 
 proptest! {
-    #![proptest_config(run_of(1200))]
+    #![proptest_config(run_of(2000))]
 
     // REQ-1, REQ-7, REQ-8, RES-3, RES-4, RES-5, LOOP-5
     #[test]

@@ -191,7 +191,7 @@ fn ask() -> impl Strategy<Value = Ask> {
 }
 
 proptest! {
-    #![proptest_config(run_of(500))]
+    #![proptest_config(run_of(800))]
 
     // ROUTE-1, ROUTE-2, ROUTE-3: whatever the number of routes of a host.
     #[test]

@@ -365,7 +365,7 @@ fn send(rig: &mut Rig, id: SocketId, bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(run_of(8000))]
+    #![proptest_config(run_of(20_000))]
 
     #[test]
     fn any_run_of_events_adds_up(limits in limits(), ops in vec(op(), 1..60)) {

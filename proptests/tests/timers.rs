@@ -173,7 +173,7 @@ fn moment() -> impl Strategy<Value = (u64, Duration, u64)> {
 }
 
 proptest! {
-    #![proptest_config(run_of(150))]
+    #![proptest_config(run_of(500))]
 
     // SES-3, RES-8, RUN-2: never early, in the first turn at or past the deadline, with its outcome
     // of the table.
