@@ -137,7 +137,7 @@ impl World {
         client.at += 1;
         client.socket = None;
         if let Some(job) = client.jobs.get(client.at)
-            && self.rig.kernel.is_open(socket)
+            && response.values("connection").is_empty()
         {
             let of = number * 100 + client.at;
             let head = format!("POST /{of} HTTP/1.1\r\nHost: a\r\n");
@@ -214,7 +214,18 @@ impl World {
                 self.step((who, n));
             }
         }
-        panic!("stuck after {rounds} rounds: {:?}", self.rig.proxy.gauges());
+        let state = |client: &Client| {
+            let wire = client.socket.and_then(|id| self.rig.kernel.peek(id));
+            let wire = wire.map(|wire| (wire.unread(), wire.from_proxy.len(), wire.closed));
+            format!(
+                "{} of {:?}: to send {}, unread, written, closed: {wire:?}",
+                client.at,
+                client.jobs,
+                client.outbox.len()
+            )
+        };
+        let clients: Vec<_> = self.clients.iter().map(state).collect();
+        panic!("stuck after {rounds} rounds: {:?}\n{clients:#?}", self.rig.proxy.gauges());
     }
 
     /// Idle connections hold nothing; without clients nothing is left.

@@ -7,23 +7,15 @@ use tidegate_core::config::{Cluster, Config, Listener, Route, Server, Settings};
 use tidegate_core::input::Address;
 use tidegate_proptests::memory::Rig;
 
-/// Cases that stand for the default number of each test.
-const CASES_UNIT: u64 = 256;
-
-/// The run of one property: `cases` by default, scaled by `PROPTEST_CASES`; the same ones in each
-/// run unless `PROPTEST_RNG_SEED` is set.
+/// The run of one property: this many cases, the same ones in each run. The environment may say
+/// otherwise: `PROPTEST_CASES`, `PROPTEST_RNG_SEED`.
 pub(crate) fn run_of(cases: u32) -> ProptestConfig {
-    let given = ProptestConfig::default();
-    let scaled = u64::from(cases) * u64::from(given.cases) / CASES_UNIT;
     ProptestConfig {
-        cases: u32::try_from(scaled).unwrap_or(u32::MAX).max(1),
-        rng_seed: match given.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(0x71de_9a7e),
-            fixed => fixed,
-        },
+        cases,
+        rng_seed: RngSeed::Fixed(0x71de_9a7e),
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         max_shrink_iters: 20_000,
-        ..given
+        ..ProptestConfig::default()
     }
 }
 
