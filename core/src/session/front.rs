@@ -11,6 +11,7 @@ use crate::http1::{BodyReader, Framing, Refusal, Scan};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::rng::Draw;
+use crate::time::TICK;
 
 /// Bytes that a lingering session reads and discards at most (RES-8).
 pub(crate) const LINGER_BYTES_MAX: u32 = 256 * 1024;
@@ -89,9 +90,12 @@ impl Proxy {
         let session = &mut self.sessions[id];
         session.go(by);
         session.requests += 1;
-        if !first || session.timers.front() != Some(Timer::RequestHead) {
-            session.timers.set_front(Timer::RequestHead, now.deadline(span));
-        }
+        // The first head counts from the session's start, by the timeouts of the request's.
+        let due = match first {
+            true => session.created.deadline(span).max(now.deadline(TICK)),
+            false => now.deadline(span),
+        };
+        session.timers.set_front(Timer::RequestHead, due);
         let (serial, request, client) = (session.serial, session.requests, session.peer);
         let listener = self.listens[session.listener].index;
         let version = &mut self.versions[self.current];
