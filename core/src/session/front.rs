@@ -11,10 +11,13 @@ use crate::http1::{BodyReader, Framing, Refusal, Scan};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::rng::Draw;
-use crate::time::TICK;
+use std::time::Duration;
 
 /// Bytes that a lingering session reads and discards at most (RES-8).
 pub(crate) const LINGER_BYTES_MAX: u32 = 256 * 1024;
+
+/// The shortest span: a deadline after it is the next tick.
+const NEXT_TICK: Duration = Duration::from_nanos(1);
 
 impl Proxy {
     /// Makes the session ready to read, if the pool can promise it its buffers; else it stands
@@ -92,7 +95,7 @@ impl Proxy {
         session.requests += 1;
         // The first head counts from the session's start, by the timeouts of the request's.
         let due = match first {
-            true => session.created.deadline(span).max(now.deadline(TICK)),
+            true => session.created.deadline(span).max(now.deadline(NEXT_TICK)),
             false => now.deadline(span),
         };
         session.timers.set_front(Timer::RequestHead, due);
