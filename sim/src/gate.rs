@@ -289,6 +289,11 @@ impl Kernel for Gate<'_> {
         if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
             let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
             self.oracle.judge(verdict);
+            if let Side::Front(front) = self.oracle.side(ep)
+                && result.unwrap_or(0) < offered
+            {
+                self.oracle.fronts[front as usize].stalled_at = Some(self.cx.now);
+            }
         }
         match result {
             Ok(n) => {

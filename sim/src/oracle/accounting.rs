@@ -24,6 +24,10 @@ pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
 pub fn invariants(found: Result<(), String>) -> Verdict {
     match found {
         Ok(()) => Ok(()),
+        // A socket that can go on and is not queued is a lost wake-up.
+        Err(what) if what.ends_with("is ready and not queued") => {
+            breach("progress", "LOOP-5", what)
+        }
         Err(what) => breach(GROUP, "LOOP-2", what),
     }
 }

@@ -287,6 +287,8 @@ pub struct Front {
     pub last_response_closes: bool,
     /// When the client's end closed, reset or finished writing.
     pub left_at: Option<u64>,
+    /// When a write to it last took less than it was offered.
+    pub stalled_at: Option<u64>,
     /// Whether the client reads slowly, so that its window may stay closed.
     pub is_slow: bool,
 }
@@ -310,6 +312,7 @@ impl Front {
             rows_read: 0,
             last_response_closes: false,
             left_at: None,
+            stalled_at: None,
             is_slow: false,
         }
     }

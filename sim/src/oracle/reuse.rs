@@ -52,7 +52,16 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
 /// have been clean.
 pub fn begins(oracle: &mut Oracle, net: &Net, back: u32) {
     let at = &oracle.backs[back as usize];
-    if at.reader.is_between() && !at.seen.is_empty() {
+    let Some(last) = at.seen.last() else { return };
+    if at.reader.is_inside_body() {
+        let row = &oracle.rows[last.row as usize];
+        if row.record.is_some() {
+            let id = row.ask.id;
+            let message =
+                format!("a connection is written to that was not sent request {id} whole");
+            oracle.judge(breach(GROUP, "BACK-7", message));
+        }
+    } else if at.reader.is_between() {
         let shown = at.spoiled.map(|(_, what)| what);
         let doubt = unclean(oracle, net, back).or(shown);
         oracle.backs[back as usize].doubt = doubt;

@@ -80,7 +80,10 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     }
     // With few buffers a session may have to wait before it can answer (SES-5).
     // An idle timer begins anew whenever its peer is waited for again.
-    let is_exact = timer != Timer::ClientIdle && oracle.has_ample_buffers();
+    // What stands behind an interim response waits for the client to read that.
+    let stalled_at = oracle.fronts[row.front as usize].stalled_at;
+    let is_stalled = timer == Timer::BackendResponse && stalled_at >= Some(bounds.from);
+    let is_exact = timer != Timer::ClientIdle && !is_stalled && oracle.has_ample_buffers();
     if at > bounds.high && is_exact {
         let message = format!("request {id}: {name} fired after {span} ms, too late");
         return breach(GROUP, "SES-3", message);

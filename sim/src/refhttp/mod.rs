@@ -103,6 +103,11 @@ impl MessageReader {
         matches!(self.state, State::Head) && self.partial.is_empty()
     }
 
+    /// Whether the stream stands inside a body.
+    pub fn is_inside_body(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
     /// Whether the stream stands inside a head.
     pub fn is_inside_head(&self) -> bool {
         matches!(self.state, State::Head) && !self.partial.is_empty()

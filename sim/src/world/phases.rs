@@ -37,7 +37,7 @@ impl World {
         match self.phase {
             Phase::Chaos => self.scenario.rates,
             Phase::Stopping if self.oracle.truth.healed_at.is_none() => self.scenario.rates,
-            _ => Rates::default(),
+            _ => Rates { until_close: self.scenario.rates.until_close, ..Rates::default() },
         }
     }
 

@@ -45,7 +45,7 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
     ];
     let fault = faults.into_iter().find(|&(site, rate, _)| cx.chance(site, e, rate));
     let fault = fault.map_or(BackFault::None, |(_, _, fault)| fault);
-    let until_close = cx.chance(site!("plan/until close"), e, Rate::percent(12));
+    let until_close = cx.chance(site!("plan/until close"), e, rates.until_close);
     let interims = match fault {
         BackFault::InterimStorm => cx.choices.between(site!("plan/storm size"), e, 17, 40),
         _ if cx.chance(site!("plan/interim"), e, Rate::percent(6)) => {

@@ -28,6 +28,8 @@ pub struct Rates {
     pub slow_body: Rate,
     /// Responses that come before the request is whole.
     pub early: Rate,
+    /// Responses whose body ends with the connection; no misbehaviour.
+    pub until_close: Rate,
     /// Responses that end before their body is complete.
     pub truncate: Rate,
     /// Responses cut by a reset.
@@ -201,7 +203,9 @@ impl Draw<'_> {
     }
 
     fn rates(&mut self) -> Rates {
+        let most = self.choices.log_between(site!("scenario/until close"), 0, 2, 60);
         Rates {
+            until_close: Rate::percent(most as u32),
             slow_head: self.rate(0, 30),
             flawed: self.rate(1, 30),
             half_close: self.rate(2, 50),
