@@ -8,9 +8,10 @@ use tidegate_core::time::TICK;
 const GROUP: &str = "accept";
 
 impl Oracle {
-    /// Whether every session can have its buffers at once.
+    /// Whether every session could have its buffers at once so far.
     pub fn has_ample_buffers(&self) -> bool {
-        self.settings.buffers_max >= 4 * self.settings.max_connections.min(1 << 20)
+        !self.has_waited
+            && self.settings.buffers_max >= 4 * self.settings.max_connections.min(1 << 20)
     }
 
     /// The proxy accepted a client's connection.

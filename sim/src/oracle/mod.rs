@@ -21,6 +21,8 @@ pub mod reconfiguration;
 mod records;
 pub mod retry;
 pub mod reuse;
+#[cfg(test)]
+mod tests;
 pub mod timers;
 pub mod truth;
 
@@ -91,6 +93,8 @@ pub struct Oracle {
     pub serving: usize,
     /// Request ids seen.
     pub(crate) request_ids: BTreeSet<u128>,
+    /// Whether a session had to wait for buffers, which excuses much.
+    pub has_waited: bool,
     /// Final responses that reached a client whole.
     pub completed: u64,
     /// Access records seen.
@@ -114,6 +118,7 @@ impl Oracle {
             waiting: Vec::new(),
             serving: 0,
             request_ids: BTreeSet::new(),
+            has_waited: false,
             completed: 0,
             records: 0,
             sides: Vec::new(),

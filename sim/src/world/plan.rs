@@ -54,13 +54,14 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
         _ => 0,
     };
     let body = if has_none { 0 } else { body_length(&mut cx.choices, e | 1 << 63, body_max) };
+    let is_bodyless = ask.method == Method::Head || has_none;
     Plan {
         status,
         body,
-        is_bodyless: ask.method == Method::Head || has_none,
+        is_bodyless,
         interims: interims as u32,
         fault,
-        until_close,
+        until_close: until_close && !is_bodyless,
         end: None,
     }
 }
@@ -154,7 +155,7 @@ impl World {
         if plan.fault == BackFault::Truncates && limit.is_none() {
             plan.fault = BackFault::None;
         }
-        plan.until_close = !keeps || (plan.until_close && !plan.is_bodyless);
+        plan.until_close = ends;
         let is_cut = limit.is_some() || plan.fault == BackFault::BadHead;
         self.back_conns[b as usize].begin(producer, after, is_cut);
     }

@@ -157,6 +157,7 @@ impl World {
         let gauges = self.proxy.gauges();
         let net = &self.net;
         let oracle = &mut self.oracle;
+        oracle.has_waited = self.proxy.counters().buffer_waits > 0;
         oracle.judge(accounting::turn_ended(oracle, net, &gauges));
         if !is_more {
             oracle.judge(accept::turn_ended(oracle, net, &gauges));

@@ -1,0 +1,243 @@
+//! Checkers of one exchange: bytes, framing, matching, headers, retry, reuse, answers.
+
+use super::*;
+use crate::body::{BodyKey, Direction};
+use crate::oracle::ledger::Flaw;
+use crate::oracle::{answers, retry};
+
+fn body(id: u32, serial: u32, len: usize) -> Vec<u8> {
+    BodyKey::new(id, Direction::Down(serial)).at(0, len).to_vec()
+}
+
+fn answered(body_bytes: u64, fault: BackFault) -> (Lab, u32, u32) {
+    let mut lab = Lab::new();
+    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(body_bytes, fault));
+    let head = Lab::response(id, 0, "Transfer-Encoding: chunked");
+    lab.emit_down(front, head.as_bytes());
+    lab.clean();
+    (lab, front, id)
+}
+
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+#[test]
+fn a_whole_exchange_is_clean() {
+    let (mut lab, front, id) = answered(50, BackFault::None);
+    lab.emit_down(front, &chunk(&body(id, 0, 50)));
+    lab.emit_down(front, b"0\r\n\r\n");
+    lab.clean();
+    assert!(lab.oracle.rows[id as usize].answer.as_ref().unwrap().end.is_some());
+}
+
+// RES-3: not one byte of a body may differ.
+#[test]
+fn bytes_fires_on_a_changed_byte() {
+    let (mut lab, front, id) = answered(50, BackFault::None);
+    let mut bytes = body(id, 0, 50);
+    bytes[49] ^= 1;
+    lab.emit_down(front, &chunk(&bytes));
+    lab.fires("bytes", "RES-3");
+}
+
+// RES-2: what was cut short is not shown as complete.
+#[test]
+fn bytes_fires_on_a_short_body_shown_as_complete() {
+    let (mut lab, front, id) = answered(50, BackFault::None);
+    lab.emit_down(front, &chunk(&body(id, 0, 49)));
+    lab.emit_down(front, b"0\r\n\r\n");
+    lab.fires("bytes", "RES-2");
+    let (mut lab, front, id) = answered(50, BackFault::Resets);
+    lab.emit_down(front, &chunk(&body(id, 0, 50)));
+    lab.emit_down(front, b"0\r\n\r\n");
+    lab.fires("bytes", "RES-2");
+}
+
+// REQ-8: a request's body reaches the backend as it was sent.
+#[test]
+fn bytes_fires_on_a_request_body_that_is_not_the_clients() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.asked(front, Ask { body: 10, ..ask(0, Method::Put) });
+    let back = lab.back(0);
+    let head = lab.head(id);
+    lab.emit_up(back, &head);
+    lab.clean();
+    lab.emit_up(back, "0123456789");
+    lab.fires("bytes", "REQ-8");
+}
+
+// REQ-2: every byte emitted can be read in one way only.
+#[test]
+fn framing_fires_on_what_can_be_read_in_two_ways() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    let back = lab.back(0);
+    let head = lab.head(id).replace("Via: 1.1 t\r\n", "Via: 1.1 t\r\nA: b\nContent-Length: 3\r\n");
+    lab.emit_up(back, &head);
+    lab.fires("framing", "RES-1");
+
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    let back = lab.back(0);
+    let both = "Content-Length: 0\r\nTransfer-Encoding: chunked\r\nVia";
+    let head = lab.head(id).replacen("Via", both, 1);
+    lab.emit_up(back, &head);
+    lab.fires("framing", "REQ-2");
+}
+
+// REQ-2: a request that must be refused puts no byte on a backend.
+#[test]
+fn framing_fires_on_a_flawed_request_at_a_backend() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: false };
+    let id = lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Get) });
+    let back = lab.back(0);
+    let head = lab.head(id);
+    lab.emit_up(back, &head);
+    lab.fires("framing", "REQ-2");
+}
+
+// RES-3: nobody gets what he did not ask for, or what another asked for.
+#[test]
+fn matching_fires_on_unasked_and_foreign_responses() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    lab.emit_down(front, b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n");
+    lab.fires("matching", "RES-3");
+
+    let mut lab = Lab::new();
+    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    lab.emit_down(front, Lab::response(id + 7, 0, "Content-Length: 0").as_bytes());
+    lab.fires("matching", "RES-3");
+}
+
+// REQ-7: interim responses come from backends, and no 1.0 client gets one.
+#[test]
+fn matching_fires_on_invented_interim_responses() {
+    let mut lab = Lab::new();
+    let (front, _, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    lab.emit_down(front, b"HTTP/1.1 103 Early\r\n\r\n");
+    lab.fires("matching", "REQ-7");
+    let mut lab = Lab::new();
+    let old = Ask { minor: 0, ..ask(0, Method::Get) };
+    let told = Plan { interims: 1, ..plan(0, BackFault::None) };
+    let (front, _, _) = lab.relayed(old, told);
+    lab.emit_down(front, b"HTTP/1.1 103 Early\r\n\r\n");
+    lab.fires("matching", "REQ-7");
+}
+
+// REQ-8: pipelined requests go out in their turn.
+#[test]
+fn matching_fires_on_a_request_out_of_turn() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    lab.asked(front, ask(0, Method::Get));
+    let second = lab.asked(front, ask(0, Method::Get));
+    let back = lab.back(0);
+    let head = lab.head(second);
+    lab.emit_up(back, &head);
+    lab.fires("matching", "REQ-8");
+}
+
+// REQ-5, REQ-6: what must cross crosses, what must not does not.
+#[test]
+fn headers_fires_on_lost_and_smuggled_fields() {
+    for (what, with, rule) in [
+        ("Via: 1.1 t", "X-Hop: 1\r\nVia: 1.1 t", "REQ-5"),
+        ("Via: 1.1 t\r\n", "", "REQ-6"),
+        ("Via: 1.1 t", "x-e-a: invented\r\nVia: 1.1 t", "REQ-5"),
+        ("192.0.2.1", "198.51.100.7", "REQ-6"),
+        ("Host: h0.sim", "Host: h1.sim", "REQ-4"),
+    ] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, ask(0, Method::Get));
+        let back = lab.back(0);
+        let head = lab.head(id).replace(what, with);
+        lab.emit_up(back, &head);
+        lab.fires("headers", rule);
+    }
+}
+
+// BACK-3: a POST goes out once, and nothing goes out twice while its connection lives.
+#[test]
+fn retry_fires_on_repetitions() {
+    for method in [Method::Post, Method::Get] {
+        let mut lab = Lab::new();
+        let (_, id, _) = lab.relayed(ask(0, method), plan(0, BackFault::None));
+        let other = lab.back(3);
+        let head = lab.head(id);
+        lab.emit_up(other, &head);
+        lab.fires("retry", "BACK-3");
+    }
+    breaks(retry::attempts(1, 9), "retry", "BACK-2");
+}
+
+// BACK-7: a connection is used again only when its last exchange is complete both ways.
+#[test]
+fn reuse_fires_on_an_unfinished_exchange() {
+    let mut lab = Lab::new();
+    let (_, _, back) = lab.relayed(ask(0, Method::Get), plan(10, BackFault::None));
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    let head = lab.head(id);
+    lab.emit_up(back, &head);
+    lab.fires("reuse", "BACK-7");
+}
+
+// BACK-6: not one whose end was already visible.
+#[test]
+fn reuse_fires_on_a_connection_whose_end_was_shown() {
+    let mut lab = Lab::new();
+    let (_, id, back) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    lab.oracle.rows[id as usize].plans[0].end = Some(0);
+    let ended = tidegate_core::input::Readiness { read_closed: true, ..Default::default() };
+    crate::oracle::reuse::told(&mut lab.oracle, &lab.net, back, ended);
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    let head = lab.head(id);
+    lab.emit_up(back, &head);
+    lab.fires("reuse", "BACK-7");
+}
+
+// RES-7: own answers follow from the state the request was in.
+#[test]
+fn answers_fires_on_statuses_without_cause() {
+    for status in [400, 404, 408, 413, 429, 431, 500, 502, 503, 504] {
+        let mut lab = Lab::new();
+        let (front, _, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+        let text = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+        lab.emit_down(front, text.as_bytes());
+        lab.fires("answers", "RES-7");
+    }
+    let mut lab = Lab::new();
+    let front = lab.front();
+    lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
+    lab.emit_down(front, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    lab.clean();
+}
+
+// RES-7, RES-8, RES-2: silence has a cause, and an answer arrives.
+#[test]
+fn answers_fires_on_silence_and_on_answers_that_do_not_arrive() {
+    let mut lab = Lab::new();
+    let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    let row = &lab.oracle.rows[id as usize];
+    breaks(answers::silence(&lab.oracle, &lab.net, row), "answers", "RES-7");
+
+    let (mut lab, front, id) = answered(5, BackFault::None);
+    let row = &lab.oracle.rows[id as usize];
+    breaks(answers::silence(&lab.oracle, &lab.net, row), "answers", "RES-2");
+    lab.emit_down(front, &chunk(&body(id, 0, 5)));
+    lab.emit_down(front, b"0\r\n\r\n");
+    let row = &lab.oracle.rows[id as usize];
+    breaks(answers::silence(&lab.oracle, &lab.net, row), "answers", "RES-8");
+    lab.oracle.client_left(front, true);
+    let row = &lab.oracle.rows[id as usize];
+    assert_eq!(answers::silence(&lab.oracle, &lab.net, row), Ok(()));
+}

@@ -1,0 +1,207 @@
+//! Checkers of the worker: balance, timers, accept, accounting, progress, reconfiguration,
+//! liveness.
+
+use super::*;
+use crate::oracle::ledger::Recorded;
+use crate::oracle::{accept, accounting, balance, liveness, progress, reconfiguration, timers};
+use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
+use tidegate_core::input::Readiness;
+use tidegate_core::stats::{Counters, Gauges};
+
+// BACK-1: a drained server, and one of another cluster, get nothing.
+#[test]
+fn balance_fires_on_servers_that_are_not_eligible() {
+    for n in [1, 2] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, ask(0, Method::Get));
+        let back = lab.back(n);
+        let head = lab.head(id);
+        lab.emit_up(back, &head);
+        lab.fires("balance", "BACK-1");
+    }
+}
+
+// BACK-4: a server that backs off is left alone while another can be used.
+#[test]
+fn balance_fires_on_a_server_that_backs_off() {
+    let mut lab = Lab::new();
+    let backoff = std::time::Duration::from_secs(60);
+    let down = Event::ServerDown { cluster: "c0".into(), addr: server(0), backoff };
+    lab.oracle.event(&down);
+    lab.later(10_000);
+    breaks(balance::connect(&lab.oracle, 0, &server(0)), "balance", "BACK-4");
+    assert_eq!(balance::connect(&lab.oracle, 3, &server(3)), Ok(()));
+    lab.later(60_000);
+    assert_eq!(balance::connect(&lab.oracle, 0, &server(0)), Ok(()), "the back-off is over");
+}
+
+fn recorded(timer: Option<Timer>, version: u64) -> Recorded {
+    let who = if timer.is_some() { Who::Timeout } else { Who::Nobody };
+    let ending = Ending { who, phase: Phase::ResponseHead, timer };
+    Recorded { at: 0, status: 504, ending, attempts: 1, version }
+}
+
+// SES-3: never early, at most a tick late.
+#[test]
+fn timers_fires_early_and_late() {
+    let mut lab = Lab::new();
+    let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    let record = recorded(Some(Timer::BackendResponse), 1);
+    let verdict = |lab: &Lab| timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
+    lab.later(29_999);
+    breaks(verdict(&lab), "timers", "SES-3");
+    lab.later(5);
+    assert_eq!(verdict(&lab), Ok(()));
+    lab.later(20);
+    breaks(verdict(&lab), "timers", "SES-3");
+    breaks(timers::next_deadline(5, 5, None), "timers", "SES-3");
+    assert_eq!(timers::next_deadline(5, 6, None), Ok(()));
+}
+
+// SES-3: a dripping head does not extend its deadline.
+#[test]
+fn timers_fires_on_a_head_that_took_too_long() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.oracle.row_begun(front, 0, |id| ask(id, Method::Get));
+    lab.oracle.rows[id as usize].head_end = Some(2);
+    lab.oracle.rows[id as usize].end = Some(2);
+    lab.oracle.read_from_client(front, 1);
+    lab.later(10_100);
+    lab.oracle.read_from_client(front, 1);
+    let row = &lab.oracle.rows[id as usize];
+    breaks(timers::head_in_time(&lab.oracle, row), "timers", "SES-3");
+}
+
+// ACC-5: a socket is not closed while there is room for it.
+#[test]
+fn accept_fires_on_a_socket_that_is_lost() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    lab.oracle.unserved_closed(&lab.net, front);
+    lab.fires("accept", "ACC-5");
+    let mut lab = Lab::new();
+    let front = lab.front();
+    lab.later(10_000);
+    lab.oracle.unserved_closed(&lab.net, front);
+    lab.clean();
+}
+
+// ACC-3 to ACC-7: newest first, bounds kept, nobody waits for nothing.
+#[test]
+fn accept_fires_on_order_bounds_and_idle_queues() {
+    let mut lab = Lab::new();
+    let busy = Gauges { sessions: 10_000, ..Gauges::default() };
+    let more = Gauges { sessions: 10_001, ..Gauges::default() };
+    let full = Gauges { queued: 1025, ..Gauges::default() };
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &more), "accept", "ACC-5");
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &full), "accept", "ACC-6");
+    let older = lab.front();
+    lab.later(1);
+    lab.front();
+    lab.later(1);
+    let idle = Gauges::default();
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &idle), "accept", "ACC-7");
+    assert_eq!(accept::turn_ended(&lab.oracle, &lab.net, &busy), Ok(()));
+    lab.oracle.turn.first_served.push(older);
+    lab.oracle.read_from_client(older, 0);
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &busy), "accept", "ACC-3");
+    lab.oracle.turn.first_served.clear();
+    lab.later(20_000);
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &busy), "accept", "ACC-4");
+}
+
+// LOOP-2: the core's counts are the kernel's, and return to zero.
+#[test]
+fn accounting_fires_on_counts_that_do_not_add_up() {
+    let lab = Lab::new();
+    let one = Gauges { sockets: 1, ..Gauges::default() };
+    breaks(accounting::turn_ended(&lab.oracle, &lab.net, &one), "accounting", "LOOP-2");
+    breaks(accounting::stopped(&one, &lab.net), "accounting", "RUN-2");
+    let left = Gauges { backend_connections: 1, ..Gauges::default() };
+    breaks(accounting::at_rest(&left), "accounting", "LOOP-2");
+    assert_eq!(accounting::at_rest(&Gauges::default()), Ok(()));
+    breaks(accounting::invariants(Err("what".into())), "accounting", "LOOP-2");
+}
+
+fn access(id: u32, status: u16, request_id: u128) -> Event {
+    let mut record = AccessRecord { status, request_id, version: 1, ..AccessRecord::default() };
+    record.path.set(format!("/r/{id}").as_bytes());
+    Event::Access(record)
+}
+
+// RUN-5: one record a request, and it tells what was sent.
+#[test]
+fn accounting_fires_on_missing_double_and_wrong_records() {
+    let mut lab = Lab::new();
+    let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    let none = Counters::default();
+    breaks(accounting::records(&lab.oracle, &none), "accounting", "RUN-5");
+    lab.oracle.event(&access(id, 0, 1));
+    lab.clean();
+    breaks(accounting::records(&lab.oracle, &none), "accounting", "RUN-5");
+    lab.oracle.event(&access(id, 0, 2));
+    lab.fires("accounting", "RUN-5");
+
+    let mut lab = Lab::new();
+    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    lab.emit_down(front, Lab::response(id, 0, "Content-Length: 0").as_bytes());
+    lab.oracle.event(&access(id, 404, 1));
+    lab.fires("accounting", "RUN-5");
+}
+
+// LOOP-5: an edge that was waited for is used, and nobody asks in vain for ever.
+#[test]
+fn progress_fires_on_lost_wake_ups_and_busy_loops() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let ep = lab.oracle.fronts[front as usize].ep;
+    lab.oracle.turn.wrote(ep, Some(5), 10).unwrap();
+    assert_eq!(progress::turn_ended(&mut lab.oracle, &lab.net, false), Ok(()));
+    lab.oracle.turn.told(ep, Readiness { writable: true, ..Readiness::default() });
+    let verdict = progress::turn_ended(&mut lab.oracle, &lab.net, false);
+    breaks(verdict, "progress", "LOOP-5");
+
+    let mut lab = Lab::new();
+    let verdict = (0..9).find_map(|_| lab.oracle.turn.read(ep, true).err());
+    breaks(Err(verdict.expect("a busy loop")), "progress", "LOOP-5");
+    let verdict = (0..9).find_map(|_| progress::turn_ended(&mut lab.oracle, &lab.net, true).err());
+    breaks(Err(verdict.expect("work that is never done")), "progress", "LOOP-5");
+    let verdict = (0..100_000).find_map(|_| lab.oracle.turn.call().err());
+    breaks(Err(verdict.expect("a turn without end")), "progress", "LOOP-5");
+}
+
+// RUN-1: one version a request, the one of its start; RUN-2: backlogs are served.
+#[test]
+fn reconfiguration_fires_on_mixed_versions_and_dropped_backlogs() {
+    let mut lab = Lab::new();
+    let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    lab.later(1);
+    let mut other = version(lab.cx.now);
+    other.clusters[0].remove(0);
+    lab.oracle.truth.versions.push(other);
+    let verdict = |lab: &Lab, serial| {
+        let row = &lab.oracle.rows[id as usize];
+        reconfiguration::record(&lab.oracle, row, &recorded(None, serial))
+    };
+    assert_eq!(verdict(&lab, 1), Ok(()));
+    breaks(verdict(&lab, 2), "reconfiguration", "RUN-1");
+    lab.oracle.truth.versions[0].clusters[0].remove(0);
+    breaks(verdict(&lab, 1), "reconfiguration", "RUN-1");
+    breaks(reconfiguration::listener_closed(1), "reconfiguration", "RUN-2");
+    breaks(liveness::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
+}
+
+// SES-4: what is healthy succeeds, and the zombie checker has nothing to do.
+#[test]
+fn liveness_fires_on_failures_of_the_healthy() {
+    let mut lab = Lab::new();
+    let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    let row = &mut lab.oracle.rows[id as usize];
+    row.must_succeed = true;
+    let row = &lab.oracle.rows[id as usize];
+    breaks(liveness::succeeded(&lab.oracle, &lab.net, row), "liveness", "SES-4");
+    lab.oracle.event(&Event::Zombie { session: 1, state: "relay" });
+    lab.fires("liveness", "SES-4");
+}
