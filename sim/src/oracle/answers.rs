@@ -59,7 +59,8 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
     let now = oracle.now;
     if row.head_read_at.is_none() {
         let from = head_begun(oracle, row).map_or(now, |(earliest, _)| earliest);
-        return now >= from.saturating_add(shortest(oracle, row, |t| t.request_head));
+        let (low, _) = oracle.truth.span(from, now, |t| t.request_head);
+        return now >= from.saturating_add(low);
     }
     // Whoever waits for 100 is not slow: the backend is waited for.
     let awaits_100 =
@@ -160,7 +161,10 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // at once, whatever follows it.
     let was_read = row.all_read_at.is_some_and(|at| at <= answer.ended_at);
     let is_followed = was_read && front.rows.last() != Some(&id);
-    let is_owed = front.left_at.is_none() && !front.is_slow && !is_followed;
+    let (linger, _) = oracle.truth.span(answer.ended_at, oracle.now, |t| t.linger);
+    let has_lingered = front.closed.is_some_and(|(at, _)| at >= answer.ended_at + linger);
+    let is_excused = front.is_slow || is_followed || has_lingered;
+    let is_owed = front.left_at.is_none() && !is_excused;
     if is_owed && end_of_proxy.arrived < end {
         let arrived = end_of_proxy.arrived;
         let message =

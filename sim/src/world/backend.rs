@@ -11,6 +11,7 @@ use crate::site;
 use crate::trace;
 use tidegate_core::input::{Address, SocketError};
 
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// No response: one that came late could not be told from the answer to the next request.
 const GARBAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nwrong";
 
@@ -256,9 +257,10 @@ impl World {
             && !conn.is_early
             && plan.fault != BackFault::InterimStorm
             && (is_healed || !row.ask.key.is_multiple_of(4));
-        if is_due {
+        // A part of it could run together with the final response.
+        if is_due && self.net.ep(ep).space() >= CONTINUE.len() {
             conn.has_continued = true;
-            if self.net.send(&mut self.cx, ep, &[b"HTTP/1.1 100 Continue\r\n\r\n"]) == Ok(25) {
+            if self.net.send(&mut self.cx, ep, &[CONTINUE]).is_ok() {
                 plan.interims += 1;
             }
         }
