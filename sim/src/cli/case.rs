@@ -78,3 +78,26 @@ fn commit() -> String {
     let known = asked.ok().filter(|output| output.status.success());
     known.map_or_else(|| "unknown".into(), |o| String::from_utf8_lossy(&o.stdout).trim().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::{Breach, Violation};
+    use crate::world::{Options, run};
+
+    #[test]
+    fn a_case_is_written_read_and_replayed() {
+        let mut outcome = run(11, Options { records: true, ..Options::default() });
+        assert_eq!(Case::of(&outcome), None, "nothing broke");
+        let breach = Breach { group: "bytes", rule: "RES-2", message: "a \"test\"".into() };
+        outcome.violation = Some(Violation { breach, event: 5, at: 7 });
+        let case = Case::of(&outcome).expect("a case");
+        let path = case.write(&std::env::temp_dir()).expect("a file");
+        let read = Case::read(&path);
+        std::fs::remove_file(&path).expect("the file is there");
+        let read = read.expect("a case");
+        assert_eq!(read, case);
+        let again = run(read.seed, Options { draws: Some(read.draws()), ..Options::default() });
+        assert_eq!(format!("{:016x}", again.hash), read.hash);
+    }
+}

@@ -1,5 +1,6 @@
 //! Totals over many seeds, and how they are printed.
 
+use crate::choice::mix;
 use crate::world::Outcome;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub(crate) struct Totals {
     pub(crate) completed: u64,
     pub(crate) healed_seeds: u64,
     pub(crate) twice: u64,
+    /// Every seed's hash, in a sum that does not depend on their order.
+    pub(crate) hash: u64,
     pub(crate) completed_by_seed: Vec<u32>,
     pub(crate) marks: BTreeMap<&'static str, (u64, u64)>,
 }
@@ -24,6 +27,7 @@ impl Totals {
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
+        self.hash = self.hash.wrapping_add(mix(outcome.hash ^ mix(outcome.seed)));
         self.virtual_nanos += u128::from(outcome.virtual_nanos);
         self.requests += outcome.requests;
         self.completed += outcome.completed;
@@ -52,6 +56,7 @@ impl Totals {
         let healed = self.healed_seeds * 100 / self.seeds.max(1);
         writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", self.healed_seeds)?;
         writeln!(out, "run twice        {:>12}", self.twice)?;
+        writeln!(out, "hash of all      {:>16x}", self.hash)?;
         let ratio = virtual_seconds / seconds;
         let density = self.events as f64 / virtual_seconds.max(1e-9);
         writeln!(out, "virtual time     {virtual_seconds:>11.0}s   {ratio:>10.0} : 1")?;
@@ -78,6 +83,7 @@ impl Totals {
             "completed_median": self.median_completed(),
             "healed_seeds": self.healed_seeds,
             "run_twice": self.twice,
+            "hash": format!("{:016x}", self.hash),
             "seconds": took.as_secs_f64(),
             "virtual_seconds": self.virtual_nanos as f64 / 1e9,
             "failures": failures,

@@ -190,6 +190,7 @@ fn merge(into: &mut Totals, from: Totals) {
     into.completed += from.completed;
     into.healed_seeds += from.healed_seeds;
     into.twice += from.twice;
+    into.hash = into.hash.wrapping_add(from.hash);
     into.completed_by_seed.extend(from.completed_by_seed);
     for (name, (seeds, visits)) in from.marks {
         let mark = into.marks.entry(name).or_default();

@@ -25,7 +25,11 @@ fn bounds(
     of: impl Fn(&Timeouts) -> Duration,
 ) -> Bounds {
     // Timeouts are those of the request's start.
-    let start = row.first_read_at.unwrap_or(first).min(first);
+    // The first head's deadline was set when the session began.
+    let front = &oracle.fronts[row.front as usize];
+    let is_first = front.rows.first() == Some(&row.ask.id);
+    let begun = if is_first { front.accepted_at } else { row.first_read_at };
+    let start = begun.unwrap_or(first).min(first);
     let (low, high) = oracle.truth.span(start, oracle.now, of);
     let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
     Bounds { from: first, low: first.saturating_add(low), high: last.saturating_add(high + slack) }

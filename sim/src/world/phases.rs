@@ -102,9 +102,11 @@ impl World {
     /// The requests that client `c` has open are owed nothing.
     fn excuse(&mut self, c: u32) {
         for front in self.oracle.fronts.iter().filter(|front| front.client == c) {
+            let arrived = self.net.ep(front.ep).arrived;
             for &row in &front.rows {
                 let row = &mut self.oracle.rows[row as usize];
-                if row.answer.as_ref().is_none_or(|answer| answer.end.is_none()) {
+                let end = row.answer.as_ref().and_then(|answer| answer.end);
+                if end.is_none_or(|end| end > arrived) {
                     row.must_succeed = false;
                 }
             }
