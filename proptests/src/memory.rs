@@ -98,6 +98,8 @@ pub struct MemoryKernel {
     pub backlog: VecDeque<SocketAddr>,
     /// Sockets that were accepted, in order.
     pub accepted: Vec<SocketId>,
+    /// The listeners that they were accepted from, in the same order.
+    pub accepted_from: Vec<SocketId>,
     /// Sockets that were connected, in order, with where to.
     pub connected: Vec<(SocketId, Address)>,
     /// How often a read or a write was tried.
@@ -160,7 +162,7 @@ impl MemoryKernel {
 impl Kernel for MemoryKernel {
     fn accept(
         &mut self,
-        _listener: SocketId,
+        listener: SocketId,
         id: SocketId,
     ) -> Result<Option<SocketAddr>, AcceptError> {
         if self.accept_error == Some(AcceptError::Resources) {
@@ -172,6 +174,7 @@ impl Kernel for MemoryKernel {
         }
         self.open(id, self.client.clone());
         self.accepted.push(id);
+        self.accepted_from.push(listener);
         Ok(Some(peer))
     }
 

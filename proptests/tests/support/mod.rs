@@ -9,6 +9,7 @@ use tidegate_proptests::memory::Rig;
 
 /// The run of one property: this many cases, the same ones in each run. The environment may say
 /// otherwise: `PROPTEST_CASES`, `PROPTEST_RNG_SEED`.
+#[allow(dead_code, reason = "not every test draws cases")]
 pub(crate) fn run_of(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
