@@ -222,7 +222,7 @@ impl Proxy {
     }
 
     /// Closes a listener whose backlog is empty.
-    fn close_listener(&mut self, id: ListenId) {
+    pub(crate) fn close_listener(&mut self, id: ListenId) {
         let Some(socket) = self.listens[id].socket.take() else { return };
         self.close_socket(socket, Close::Normal);
         if self.listens[id].users == 0 {

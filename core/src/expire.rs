@@ -39,6 +39,9 @@ impl Proxy {
         if self.accept_resumes.is_some_and(|due| due <= self.now) {
             self.resume_accepting();
         }
+        if self.listeners_due().is_some_and(|due| due <= self.now) {
+            self.close_late_listeners();
+        }
         if self.vacancy || self.queue.next_deadline().is_some_and(|due| due <= self.now) {
             self.admit();
         }

@@ -458,7 +458,7 @@ impl Proxy {
             };
             next = (due, timer);
         }
-        let own = [self.queue.next_deadline(), self.accept_resumes];
+        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due()];
         for due in own.into_iter().flatten() {
             if due < next.0 {
                 next = (due, None);

@@ -226,6 +226,27 @@ impl Proxy {
         self.stop_began.deadline(timeouts.drain)
     }
 
+    /// When the first listener that a graceful stop could not close yet is closed all the same:
+    /// accepting may be held up for want of descriptors.
+    pub(crate) fn listeners_due(&self) -> Option<crate::time::Time> {
+        if !self.stopping {
+            return None;
+        }
+        let open = self.listens.iter().filter(|(_, listen)| listen.socket.is_some());
+        open.map(|(_, listen)| self.drain_due(listen.index)).min()
+    }
+
+    /// Closes the listeners whose time is over.
+    pub(crate) fn close_late_listeners(&mut self) {
+        for index in 0..self.listens.high_water() {
+            if let Some((id, listen)) = self.listens.at(index)
+                && self.drain_due(listen.index) <= self.now
+            {
+                self.close_listener(id);
+            }
+        }
+    }
+
     /// Sessions that wait for a request (of one listener, or all) look once more whether it is
     /// here, and close if not.
     fn hurry_idle(&mut self, listener: Option<ListenId>) {

@@ -216,7 +216,7 @@ impl Exchange {
 
     /// Whether the client is held to wait for the server's 100 before it sends its body.
     pub(crate) fn awaits_continue(&self) -> bool {
-        self.facts.expects_continue && !self.continued && self.request.unsent() == 0
+        self.facts.expects_continue && !self.continued
     }
 
     /// Whether the proxy may still answer by itself: no byte of a final response is out (RES-7).

@@ -127,7 +127,8 @@ impl Proxy {
             _ => return self.sessions[id].timers.clear_back(),
         }
         let x = session.exchange.as_deref().expect("an exchange is relayed");
-        let sent = x.request_sent() || x.awaits_continue() || x.back_write_failed;
+        let held = x.awaits_continue() && x.request.unsent() == 0;
+        let sent = x.request_sent() || held || x.back_write_failed;
         let unread = wants.back.has(Ops::WRITE)
             && x.back
                 .and_then(|back| self.sockets.get(self.backs[back].socket))
