@@ -18,6 +18,7 @@ mod fields;
 mod http;
 mod log;
 mod peers;
+mod process;
 mod proxy;
 mod refuse;
 mod reload;

@@ -67,7 +67,7 @@ pub(crate) fn listening(port: u16) -> usize {
 
 /// What a test chooses about its proxy; the rest of the configuration is the test's own text.
 pub(crate) struct Setup {
-    /// Worker threads.
+    /// Worker threads; 0 stands for `"auto"`.
     pub(crate) workers: usize,
     /// Live sessions at most.
     pub(crate) max_connections: usize,
@@ -81,6 +81,8 @@ pub(crate) struct Setup {
     pub(crate) rest: String,
     /// `json` or `text`.
     pub(crate) log_format: &'static str,
+    /// Where access records go, if not to `access.log` in the proxy's directory.
+    pub(crate) access: Option<&'static str>,
 }
 
 impl Setup {
@@ -94,6 +96,7 @@ impl Setup {
             listener: String::new(),
             rest: rest.into(),
             log_format: "json",
+            access: None,
         }
     }
 
@@ -127,8 +130,12 @@ impl Setup {
     }
 
     fn text(&self, port: u16, access: &Path) -> String {
-        let Setup { workers, max_connections, top, timeouts, listener, rest, log_format } = self;
-        let access = access.display();
+        let Setup { max_connections, top, timeouts, listener, rest, log_format, .. } = self;
+        let access = self.access.map_or_else(|| access.display().to_string(), String::from);
+        let workers = match self.workers {
+            0 => "\"auto\"".into(),
+            count => count.to_string(),
+        };
         format!(
             "workers = {workers}\nmax_connections = {max_connections}\n{top}\n\
              [timeouts]\n{timeouts}\n\
@@ -154,7 +161,7 @@ impl Setup {
             .spawn()
             .expect("the binary");
         let mut proxy = Proxy { child, dir, port, setup: self };
-        let wanted = proxy.setup.workers;
+        let wanted = proxy.setup.workers.max(1);
         let end = Instant::now() + PATIENCE;
         while listening(port) < wanted {
             if let Some(status) = proxy.child.try_wait().expect("wait") {
@@ -226,6 +233,24 @@ impl Proxy {
         self.child.try_wait().expect("wait").is_none()
     }
 
+    /// One line of `/proc/PID/status`, without its name.
+    pub(crate) fn status_line(&self, name: &str) -> String {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = fs::read_to_string(path).expect("the proxy lives");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.expect("a line of this name").trim().into()
+    }
+
+    /// The names of its threads.
+    pub(crate) fn threads(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let tasks = tasks.expect("the proxy lives").filter_map(|task| {
+            let name = fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
+            Some(name.trim_end().to_string())
+        });
+        tasks.collect()
+    }
+
     /// The numbers of its open descriptors.
     pub(crate) fn descriptors(&self) -> Vec<u64> {
         let path = format!("/proc/{}/fd", self.child.id());
@@ -243,9 +268,14 @@ impl Proxy {
 
     /// The access log's lines once there are `count`; fails when more come at once or fewer do.
     pub(crate) fn lines(&self, count: usize) -> Vec<String> {
+        self.lines_of("access.log", count)
+    }
+
+    /// The same of a file of another name, as when the log was rotated.
+    pub(crate) fn lines_of(&self, name: &str, count: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         wait_until("the access log has its lines", || {
-            let text = fs::read_to_string(self.dir.path("access.log")).unwrap_or_default();
+            let text = fs::read_to_string(self.dir.path(name)).unwrap_or_default();
             // The last line may be half written.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             lines = whole.lines().map(String::from).collect();
