@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::client::{Wire, get, get_once};
-use crate::proxy::{Dir, Proxy, Setup, listening};
+use crate::proxy::{Dir, Proxy, Setup, listening, wait_until};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::fs;
@@ -35,7 +35,7 @@ fn auto_is_one_worker_for_each_cpu() {
     setup.workers = 0;
     let proxy = setup.start();
     let cpus = std::thread::available_parallelism().expect("counted").get();
-    crate::proxy::wait_until("all workers listen", || listening(proxy.port) >= cpus);
+    wait_until("all workers listen", || listening(proxy.port) >= cpus);
     assert_eq!((workers(&proxy), listening(proxy.port)), (cpus, cpus));
 }
 
@@ -104,6 +104,7 @@ fn the_backlog_holds_4096() {
     assert!(raise_descriptors() > backlog as u64 + 1000, "too few descriptors for this test");
     let proxy = answers().start();
     proxy.signal(Signal::STOP);
+    wait_until("it is stopped", || proxy.status_line("State").starts_with('T'));
     let to = SocketAddr::from(([127, 0, 0, 1], proxy.port));
     let waiting: Vec<_> = (0..backlog + 100)
         .map(|_| {
