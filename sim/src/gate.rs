@@ -333,7 +333,8 @@ impl Kernel for Gate<'_> {
             Slot::Free => {}
             Slot::Listener(_, listener) => {
                 let waiting = self.net.listener(listener).waiting();
-                self.oracle.judge(reconfiguration::listener_closed(waiting));
+                let verdict = reconfiguration::listener_closed(&self.oracle, waiting);
+                self.oracle.judge(verdict);
                 self.net.close_listener(self.cx, listener);
             }
             Slot::Endpoint(_, ep) => {

@@ -34,9 +34,14 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     Ok(())
 }
 
-/// The proxy closes a listener in whose backlog `waiting` connections wait.
-pub fn listener_closed(waiting: usize) -> Verdict {
-    if waiting > 0 {
+/// The proxy closes a listener in whose backlog `waiting` connections wait. Once a graceful stop
+/// has waited for `drain` it may: accepting may have been held up for want of descriptors.
+pub fn listener_closed(oracle: &Oracle, waiting: usize) -> Verdict {
+    let is_over = oracle.truth.stop_at.is_some_and(|stop| {
+        let (drain, _) = oracle.truth.span(stop, oracle.now, |t| t.drain);
+        oracle.now >= stop.saturating_add(drain)
+    });
+    if waiting > 0 && !is_over {
         let message = format!("a listener was closed with {waiting} connections in its backlog");
         return breach(GROUP, "RUN-2", message);
     }

@@ -189,7 +189,9 @@ fn reconfiguration_fires_on_mixed_versions_and_dropped_backlogs() {
     breaks(verdict(&lab, 2), "reconfiguration", "RUN-1");
     lab.oracle.truth.versions[0].clusters[0].remove(0);
     breaks(verdict(&lab, 1), "reconfiguration", "RUN-1");
-    breaks(reconfiguration::listener_closed(1), "reconfiguration", "RUN-2");
+    breaks(reconfiguration::listener_closed(&lab.oracle, 1), "reconfiguration", "RUN-2");
+    lab.oracle.truth.stop_at = Some(lab.oracle.now);
+    breaks(reconfiguration::listener_closed(&lab.oracle, 1), "reconfiguration", "RUN-2");
     breaks(liveness::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
 }
 
