@@ -333,7 +333,7 @@ impl Kernel for Gate<'_> {
             Slot::Free => {}
             Slot::Listener(_, listener) => {
                 let waiting = self.net.listener(listener).waiting();
-                let verdict = reconfiguration::listener_closed(&self.oracle, waiting);
+                let verdict = reconfiguration::listener_closed(self.oracle, waiting);
                 self.oracle.judge(verdict);
                 self.net.close_listener(self.cx, listener);
             }
