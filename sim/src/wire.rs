@@ -9,6 +9,21 @@ pub fn host_name(host: u16) -> String {
     format!("h{host}.sim")
 }
 
+/// The sticky cookie that names `server` in `cluster`.
+pub fn sticky_cookie(cluster: u16, server: u16) -> String {
+    format!("{}={}", cookie_name(cluster), server_id(server))
+}
+
+/// The name of the sticky cookies of `cluster`.
+pub fn cookie_name(cluster: u16) -> String {
+    format!("tg_c{cluster}")
+}
+
+/// What the configuration calls `server`.
+pub fn server_id(server: u16) -> String {
+    format!("s{server}")
+}
+
 /// The end-to-end fields of request `id`, in order.
 pub fn request_fields(id: u32, mut each: impl FnMut(&str, &[u8])) {
     fields(mix(u64::from(id) + 0x5151), "x-e-", &mut each);

@@ -1,7 +1,9 @@
 //! What passes between the proxy and backends, as the system calls show it.
 
 use super::ledger::{Attempt, SeenRequest};
-use super::{Oracle, Verdict, balance, bytes, framing, headers, matching, retry, reuse, timers};
+use super::{
+    Oracle, Verdict, balance, bytes, framing, headers, matching, retry, reuse, sticky, timers,
+};
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 
@@ -48,6 +50,7 @@ impl Oracle {
         retry::attempt(self, net, row, is_reused)?;
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
+        sticky::request(self, back, row, head)?;
         let body = framing::request_body(row, head)?;
         let (now, read_before) = (self.now, net.ep(self.backs[back as usize].ep).read);
         let row = &mut self.rows[id as usize];

@@ -3,7 +3,8 @@
 
 use super::ledger::Row;
 use super::{Oracle, Verdict, breach};
-use tidegate_core::config::Cluster;
+use std::collections::BTreeMap;
+use tidegate_core::config::{Balance, Cluster};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
@@ -64,11 +65,38 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     Ok(())
 }
 
+/// In a run in which nothing changed and no server failed, so that all were eligible all the time,
+/// round-robin gave each as many requests as any other, or one more.
+pub fn fair(oracle: &Oracle) -> Verdict {
+    let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
+    let is_quiet = oracle.truth.connect_failures.is_empty() && !oracle.truth.has_health_changed;
+    if !is_quiet || oracle.rows.iter().any(|row| row.attempts.len() > 1) {
+        return Ok(());
+    }
+    for (index, cluster) in version.config.clusters.iter().enumerate() {
+        if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() {
+            continue;
+        }
+        let places = version.clusters[index].iter().filter(|place| !place.is_drained);
+        let mut counts: BTreeMap<u16, u64> = places.map(|place| (place.server, 0)).collect();
+        let is_ours = |row: &&Row| version.hosts[usize::from(row.ask.host)] == Some(index);
+        for attempt in oracle.rows.iter().filter(is_ours).flat_map(|row| &row.attempts) {
+            *counts.entry(oracle.backs[attempt.back as usize].server).or_default() += 1;
+        }
+        let (low, high) = (counts.values().min(), counts.values().max());
+        if high.zip(low).is_some_and(|(high, low)| high - low > 1) {
+            return breach(GROUP, "BACK-1", format!("round-robin in cluster {index}: {counts:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// The proxy told of a server's health.
 pub fn health(oracle: &mut Oracle, event: &Event) {
     match event {
         Event::ServerDown { cluster, addr, backoff } => {
             let until = oracle.now + backoff.as_nanos() as u64;
+            oracle.truth.has_health_changed = true;
             oracle.truth.down.push((cluster.clone(), addr.clone(), until));
         }
         Event::ServerUp { cluster, addr } => {

@@ -1,7 +1,7 @@
 //! What passes between the proxy and its clients, as the system calls show it.
 
 use super::ledger::{Answer, SeenResponse};
-use super::{Oracle, Verdict, answers, bytes, framing, headers, matching};
+use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, sticky};
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
@@ -72,7 +72,10 @@ impl Oracle {
         let serial = matching::origin(&self.rows[row as usize], head)?;
         let row = &self.rows[row as usize];
         match serial {
-            Some(serial) => headers::response(row, serial, head)?,
+            Some(serial) => {
+                headers::response(row, serial, head)?;
+                sticky::response(self, row, serial, head)?;
+            }
             None => {
                 headers::own_answer(head)?;
                 answers::own(self, net, row, status)?;

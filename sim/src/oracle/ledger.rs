@@ -72,6 +72,8 @@ pub struct Ask {
     pub keeps: bool,
     /// Whether hop-by-hop fields stand in its head.
     pub has_hops: bool,
+    /// The sticky cookie it carries: the cluster and the server that it names.
+    pub cookie: Option<(u16, u16)>,
     /// Why it must be refused, if it must.
     pub flaw: Option<Flaw>,
 }

@@ -21,6 +21,7 @@ pub mod reconfiguration;
 mod records;
 pub mod retry;
 pub mod reuse;
+pub mod sticky;
 #[cfg(test)]
 mod tests;
 pub mod timers;

@@ -57,6 +57,7 @@ fn ask(id: u32, method: Method) -> Ask {
         expects: false,
         keeps: true,
         has_hops: false,
+        cookie: None,
         flaw: None,
     }
 }

@@ -4,7 +4,7 @@ use super::flaws::{FLAWS, Flawed};
 use super::producer::{Framing, Producer};
 use super::scenario::{Rates, Scenario};
 use crate::body::{BodyKey, Direction};
-use crate::choice::Rate;
+use crate::choice::{Choices, Rate};
 use crate::cx::Cx;
 use crate::oracle::ledger::{Ask, Method};
 use crate::site;
@@ -45,12 +45,24 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         expects,
         keeps: !choices.chance(site!("ask/close"), slot, Rate::percent(10)),
         has_hops: choices.chance(site!("ask/hops"), slot, Rate::percent(20)),
+        cookie: cookie(choices, scenario, slot),
         flaw: None,
     }
 }
 
+/// Now and then a sticky cookie, of any cluster and server.
+fn cookie(choices: &mut Choices, scenario: &Scenario, slot: u64) -> Option<(u16, u16)> {
+    if !choices.chance(site!("ask/cookie"), slot, Rate::percent(25)) {
+        return None;
+    }
+    let cluster = choices.choose(site!("ask/cookie cluster"), slot, scenario.clusters.len() as u64);
+    let servers: usize = scenario.clusters.iter().sum();
+    let server = choices.choose(site!("ask/cookie server"), slot, servers as u64);
+    Some((cluster as u16, server as u16))
+}
+
 /// One of the corpus: what its text says.
-fn flawed(choices: &mut crate::choice::Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
+fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
     let Flawed { flaw, text } = &FLAWS[flaw];
     Ask {
         id: 0,
@@ -63,12 +75,13 @@ fn flawed(choices: &mut crate::choice::Choices, slot: u64, hosts: u64, flaw: usi
         expects: false,
         keeps: true,
         has_hops: false,
+        cookie: None,
         flaw: Some(*flaw),
     }
 }
 
 /// A body's length: none, a few bytes, or up to `max` on a logarithmic scale.
-pub(super) fn body_length(choices: &mut crate::choice::Choices, entity: u64, max: u64) -> u64 {
+pub(super) fn body_length(choices: &mut Choices, entity: u64, max: u64) -> u64 {
     match choices.choose(site!("body/kind"), entity, 8) {
         0 => 0,
         1..=4 => choices.between(site!("body/small"), entity, 1, 200),
@@ -124,6 +137,9 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
         head.extend_from_slice(wire::HOPS.as_bytes());
     }
     connection(head, ask.has_hops, ask.keeps, ask.minor);
+    if let Some((cluster, server)) = ask.cookie {
+        let _ = write!(head, "Cookie: a=1; {}; b=2\r\n", wire::sticky_cookie(cluster, server));
+    }
     if ask.expects {
         head.extend_from_slice(b"Expect: 100-continue\r\n");
     }

@@ -26,6 +26,7 @@ pub(super) struct Desired {
     /// Every timer's span.
     pub(super) timeouts: Timeouts,
     balance: Vec<Balance>,
+    sticky: Vec<bool>,
     reuse: Vec<Reuse>,
     backoff_max: Duration,
     idle_per_server: usize,
@@ -60,12 +61,16 @@ impl Desired {
         let reuse =
             (0..clusters.len() as u64).map(|c| choices.pick(site!("config/reuse"), c, &REUSES));
         let reuse = reuse.collect();
+        let sticky = (0..clusters.len() as u64)
+            .map(|c| choices.chance(site!("config/sticky"), c, Rate::percent(30)))
+            .collect();
         let backoff = choices.log_between(site!("config/backoff"), 0, 1, 60);
         Desired {
             hosts,
             listeners: vec![true; scenario.listeners],
             timeouts: scenario.timeouts,
             balance,
+            sticky,
             reuse,
             backoff_max: Duration::from_secs(backoff),
             idle_per_server: choices.pick(site!("config/idle"), 0, &[0, 1, 2, 64]),
@@ -86,11 +91,13 @@ impl Desired {
         let clusters = self.clusters.iter().enumerate().map(|(n, places)| {
             let servers = places.iter().map(|place| Server {
                 drained: place.is_drained,
+                id: Some(wire::server_id(place.server).into()),
                 ..Server::new(servers[usize::from(place.server)].clone())
             });
             let mut cluster = Cluster::new(&format!("c{n}"), servers.collect());
             cluster.balance = self.balance[n];
             cluster.reuse = self.reuse[n];
+            cluster.sticky = self.sticky[n].then(|| wire::cookie_name(n as u16).into());
             cluster.backoff_max = self.backoff_max;
             cluster.idle_per_server = self.idle_per_server;
             cluster

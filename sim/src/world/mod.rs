@@ -286,6 +286,7 @@ impl World {
         if self.violation().is_none() && self.until.is_none() {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
+        phases::mark_counters(&mut self.cx, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });

@@ -6,10 +6,11 @@ use super::scenario::Rates;
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::WireRange;
-use crate::oracle::{accounting, liveness};
+use crate::oracle::{accounting, balance, liveness};
 use crate::site;
 use crate::trace;
 use tidegate_core::event::{AccessRecord, Timer};
+use tidegate_core::stats::Counters;
 use tidegate_core::time::TICK;
 
 /// Where a run stands.
@@ -139,6 +140,7 @@ impl World {
         let is_idle = self.clients.iter().all(|client| client.left == 0 && client.ep.is_none());
         if self.phase == Phase::Healed && is_idle {
             self.phase = Phase::Drain;
+            self.oracle.judge(balance::fair(&self.oracle));
             let count = self.cx.choices.between(site!("drain/clients"), 0, 1, 12);
             for _ in 0..count {
                 self.add_client(Role::Drain, 3, 20 * MS);
@@ -169,6 +171,25 @@ impl World {
         self.end_episodes();
         self.stop_limit = u64::MAX;
         self.cx.heap.push(self.cx.now + 200 * SEC, 0, Ev::Phase);
+    }
+}
+
+/// Marks what the core counted.
+pub(super) fn mark_counters(cx: &mut Cx, counters: &Counters) {
+    let all = [
+        (counters.queue_overflow, site!("accept: queue overflow")),
+        (counters.queue_aged, site!("accept: waited too long")),
+        (counters.accept_pauses, site!("accept: paused")),
+        (counters.evicted, site!("accept: idle session evicted")),
+        (counters.connect_failures, site!("backend: connection attempt failed")),
+        (counters.resent_reused, site!("backend: sent again after a reused connection")),
+        (counters.resent_fresh, site!("backend: sent again after a fresh connection")),
+        (counters.truncated, site!("response: cut short")),
+        (counters.stale_ids, site!("socket: stale id")),
+        (counters.buffer_waits, site!("buffers: a session waited")),
+    ];
+    for (_, site) in all.into_iter().filter(|(count, _)| *count > 0) {
+        cx.mark(site);
     }
 }
 

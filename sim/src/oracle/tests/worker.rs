@@ -207,3 +207,53 @@ fn liveness_fires_on_failures_of_the_healthy() {
     lab.oracle.event(&Event::Zombie { session: 1, state: "relay" });
     lab.fires("liveness", "SES-4");
 }
+
+fn sticky_lab(cookie: Option<(u16, u16)>) -> (Lab, u32, u32) {
+    let mut lab = Lab::new();
+    lab.oracle.truth.versions[0].config.clusters[0].sticky = Some("tg_c0".into());
+    lab.later(1);
+    let front = lab.front();
+    let id = lab.asked(front, Ask { cookie, ..ask(0, Method::Get) });
+    (lab, front, id)
+}
+
+// BACK-8: a cookie leads to its server, stays with the proxy, and is renewed when it changes.
+#[test]
+fn balance_fires_on_lost_shown_and_forgotten_cookies() {
+    let (mut lab, _, id) = sticky_lab(Some((0, 0)));
+    let (back, head) = (lab.back(3), lab.head(id));
+    lab.emit_up(back, &head.replace("Via", "Cookie: a=1; b=2\r\nVia"));
+    lab.fires("balance", "BACK-8");
+
+    let (mut lab, _, id) = sticky_lab(Some((0, 0)));
+    let (back, head) = (lab.back(0), lab.head(id));
+    lab.emit_up(back, &head.replace("Via", "Cookie: a=1; tg_c0=s0; b=2\r\nVia"));
+    lab.fires("balance", "BACK-8");
+
+    for (set_cookie, is_right) in [("", false), ("Set-Cookie: tg_c0=s0; Path=/\r\n", true)] {
+        let (mut lab, front, id) = sticky_lab(None);
+        let (back, head) = (lab.back(0), lab.head(id));
+        lab.emit_up(back, &head);
+        let row = &mut lab.oracle.rows[id as usize];
+        row.plans.push(plan(0, BackFault::None));
+        row.attempts[0].plan = Some(0);
+        let framing = format!("{set_cookie}Content-Length: 0");
+        lab.emit_down(front, Lab::response(id, 0, &framing).as_bytes());
+        match is_right {
+            true => lab.clean(),
+            false => lab.fires("balance", "BACK-8"),
+        }
+    }
+}
+
+// BACK-1: round-robin is fair in a quiet run.
+#[test]
+fn balance_fires_on_unfair_turns() {
+    let mut lab = Lab::new();
+    for _ in 0..2 {
+        lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    }
+    breaks(balance::fair(&lab.oracle), "balance", "BACK-1");
+    lab.oracle.truth.has_health_changed = true;
+    assert_eq!(balance::fair(&lab.oracle), Ok(()));
+}

@@ -1,0 +1,84 @@
+//! Group *balance*, sticky sessions: a cookie leads to its server while that can be used, is renewed
+//! only when it changes, and stays between the proxy and the client (BACK-8).
+
+use super::ledger::Row;
+use super::truth::Version;
+use super::{Oracle, Verdict, breach};
+use crate::refhttp::Head;
+use crate::wire;
+
+const GROUP: &str = "balance";
+
+/// The cluster of a request, and whether its sessions stick, if that is certain.
+fn cluster(oracle: &Oracle, row: &Row) -> Option<(u16, bool)> {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let of = |version: &Version| {
+        let cluster = version.hosts[usize::from(row.ask.host)]?;
+        Some((cluster as u16, version.config.clusters[cluster].sticky.is_some()))
+    };
+    let mut all = oracle.truth.in_force(from, oracle.now).iter().map(of);
+    let first = all.next()??;
+    all.all(|other| other == Some(first)).then_some(first)
+}
+
+/// `row` is emitted to the server of `back`.
+pub fn request(oracle: &Oracle, back: u32, row: &Row, head: &Head) -> Verdict {
+    let (Some((cluster, is_sticky)), Some(cookie)) = (cluster(oracle, row), row.ask.cookie) else {
+        return Ok(());
+    };
+    let id = row.ask.id;
+    let is_own = is_sticky && cookie.0 == cluster;
+    let expected = match is_own {
+        true => "a=1; b=2".to_string(),
+        false => format!("a=1; {}; b=2", wire::sticky_cookie(cookie.0, cookie.1)),
+    };
+    if head.only("cookie") != Some(expected.as_bytes()) {
+        let got = head.all("cookie").map(String::from_utf8_lossy).collect::<Vec<_>>();
+        return breach(GROUP, "BACK-8", format!("request {id}: Cookie {got:?}, not {expected:?}"));
+    }
+    let server = oracle.backs[back as usize].server;
+    if is_own && row.attempts.is_empty() && server != cookie.1 && is_usable(oracle, row, cookie) {
+        let message = format!("request {id} sticks to server {}, and went to {server}", cookie.1);
+        return breach(GROUP, "BACK-8", message);
+    }
+    Ok(())
+}
+
+/// Whether the server that a cookie names could be used all the while.
+fn is_usable(oracle: &Oracle, row: &Row, (cluster, server): (u16, u16)) -> bool {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let is_there = |version: &Version| {
+        let places = version.clusters.get(usize::from(cluster)).map_or(&[][..], Vec::as_slice);
+        places.iter().any(|place| place.server == server && !place.is_drained)
+    };
+    let is_member = oracle.truth.in_force(from, oracle.now).iter().all(is_there);
+    let has_failed =
+        oracle.truth.connect_failures.iter().rev().any(|f| f.at >= from && f.server == server);
+    // Whatever went wrong of late may have marked it down, or tried this request there.
+    let is_quiet = oracle.truth.last_trouble_at < from && oracle.truth.down.is_empty();
+    is_member && !has_failed && is_quiet
+}
+
+/// A backend's response on its way to the client.
+pub fn response(oracle: &Oracle, row: &Row, serial: u32, head: &Head) -> Verdict {
+    let id = row.ask.id;
+    let attempt = row.attempts.iter().find(|attempt| attempt.plan == Some(serial));
+    let (Some((cluster, is_sticky)), Some(attempt)) = (cluster(oracle, row), attempt) else {
+        return Ok(());
+    };
+    let server = oracle.backs[attempt.back as usize].server;
+    let is_known = row.ask.cookie == Some((cluster, server));
+    let expected =
+        (is_sticky && !is_known).then(|| format!("{};", wire::sticky_cookie(cluster, server)));
+    let got: Vec<_> = head.all("set-cookie").map(String::from_utf8_lossy).collect();
+    let is_right = match (&expected, got.as_slice()) {
+        (None, []) => true,
+        (Some(expected), [got]) => got.starts_with(expected.as_str()),
+        _ => false,
+    };
+    if !is_right {
+        let message = format!("request {id}: Set-Cookie {got:?}, not {expected:?}");
+        return breach(GROUP, "BACK-8", message);
+    }
+    Ok(())
+}
