@@ -179,9 +179,8 @@ fn cut_short(oracle: &Oracle, net: &Net, row: &Row, serial: Option<u32>) -> Verd
     let is_timed = row.record.is_some_and(|record| record.ending.timer.is_some());
     let is_broken = row.attempts.iter().any(|a| is_broken(oracle, net, row, a));
     let plan = serial.map(|serial| &row.plans[serial as usize]);
-    let is_planned = plan.is_some_and(|plan| {
-        matches!(plan.fault, BackFault::Truncates | BackFault::Resets | BackFault::Stalls)
-    });
+    let is_planned =
+        plan.is_some_and(|plan| plan.fault.cuts_body() || plan.fault == BackFault::Stalls);
     let body = row.ask.flaw.is_some_and(|flaw| flaw.in_body);
     if is_timed || is_broken || is_planned || body {
         return Ok(());

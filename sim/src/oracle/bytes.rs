@@ -1,7 +1,7 @@
 //! Group *bytes*: a body at the far end is a prefix of what was sent, and equal when complete;
 //! nothing is invented, and nothing is shown as complete that was not (RES-2).
 
-use super::ledger::{BackFault, Row};
+use super::ledger::Row;
 use super::{Verdict, breach};
 use crate::body::{BodyKey, Direction};
 
@@ -63,8 +63,7 @@ pub fn complete(row: &Row) -> Verdict {
     if plan.is_bodyless {
         return Ok(());
     }
-    let is_cut = matches!(plan.fault, BackFault::Truncates | BackFault::Resets);
-    if is_cut || answer.body != plan.body {
+    if plan.fault.cuts_body() || answer.body != plan.body {
         let (id, got, of, fault) = (row.ask.id, answer.body, plan.body, plan.fault);
         let message = format!(
             "response {id}.{serial} shown as complete with {got} of {of} bytes (backend: {fault:?})"

@@ -133,6 +133,8 @@ pub enum BackFault {
     Vanishes,
     /// Its head is not HTTP.
     BadHead,
+    /// Its last chunk is none.
+    BadChunk,
     /// It never goes on.
     Stalls,
     /// More interim responses than anybody may send.
@@ -142,6 +144,11 @@ pub enum BackFault {
 }
 
 impl BackFault {
+    /// Whether its body never becomes complete.
+    pub fn cuts_body(self) -> bool {
+        matches!(self, BackFault::Truncates | BackFault::Resets | BackFault::BadChunk)
+    }
+
     /// Whether a client may be told 502 because of it.
     pub fn breaks_head(self) -> bool {
         matches!(self, BackFault::Vanishes | BackFault::BadHead | BackFault::InterimStorm)

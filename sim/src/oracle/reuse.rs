@@ -1,7 +1,7 @@
 //! Group *reuse*: a backend connection is used again only when its last exchange was complete both
 //! ways and nothing came after it, not one whose end was already visible (BACK-6, BACK-7).
 
-use super::ledger::{BackFault, Row};
+use super::ledger::Row;
 use super::{Oracle, Verdict, breach};
 use crate::kernel::Net;
 use tidegate_core::config::Reuse;
@@ -41,9 +41,7 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
         Some(end) if read < end => Some("the last response was not read whole"),
         Some(end) if read > end => Some("bytes came behind the last response"),
         Some(_) if plan.until_close => Some("the last response ends with the connection"),
-        Some(_) if matches!(plan.fault, BackFault::Truncates | BackFault::Resets) => {
-            Some("the last response was cut short")
-        }
+        Some(_) if plan.fault.cuts_body() => Some("the last response was cut short"),
         Some(_) => None,
     }
 }

@@ -1,5 +1,5 @@
-//! Group *balance*, sticky sessions: a cookie leads to its server while that can be used, is renewed
-//! only when it changes, and stays between the proxy and the client (BACK-8).
+//! Group *balance*, sticky sessions: a cookie leads to its server while that can be used, is
+//! renewed only when it changes, and stays between the proxy and the client (BACK-8).
 
 use super::ledger::Row;
 use super::truth::Version;

@@ -40,6 +40,7 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
         (site!("plan/vanishes"), rates.vanish, BackFault::Vanishes),
         (site!("plan/stalls"), rates.stall, BackFault::Stalls),
         (site!("plan/bad head"), rates.bad_head, BackFault::BadHead),
+        (site!("plan/bad chunk"), rates.bad_chunk, BackFault::BadChunk),
         (site!("plan/storm"), rates.storm, BackFault::InterimStorm),
         (site!("plan/garbage"), rates.garbage, BackFault::Garbage),
     ];
@@ -63,6 +64,55 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
         fault,
         until_close: until_close && !is_bodyless,
         end: None,
+    }
+}
+
+/// What a response looks like on the wire.
+struct Form {
+    is_chunked: bool,
+    minor: u8,
+    keeps: bool,
+    has_hops: bool,
+}
+
+impl Form {
+    fn draw(cx: &mut Cx, plan: &Plan, e: u64) -> Form {
+        let choices = &mut cx.choices;
+        let is_chunked = plan.body > 0 && choices.coin(site!("plan/chunked"), e);
+        let minor = u8::from(!choices.chance(site!("plan/1.0"), e, Rate::percent(5)));
+        let closes = choices.chance(site!("plan/close"), e, Rate::percent(8));
+        Form {
+            is_chunked: is_chunked && minor == 1 && !plan.until_close,
+            minor,
+            keeps: !closes && minor == 1,
+            has_hops: choices.chance(site!("plan/hops"), e, Rate::percent(15)),
+        }
+    }
+
+    fn write(&self, plan: &Plan, id: u32, serial: u32, head: &mut Vec<u8>) {
+        let (minor, status) = (self.minor, plan.status);
+        // Writing into a vector cannot fail.
+        let _ = write!(head, "HTTP/1.{minor} {status} Fine\r\nX-Sim: {id}.{serial}\r\n");
+        wire::response_fields(id, serial, |name, value| field(head, name, value));
+        if self.has_hops {
+            head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");
+        }
+        connection(head, self.has_hops, self.keeps, minor);
+        if self.is_chunked && status != 204 {
+            head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        } else if !self.is_chunked && !plan.until_close && status != 204 {
+            let _ = write!(head, "Content-Length: {}\r\n", plan.body);
+        }
+        head.extend_from_slice(b"\r\n");
+    }
+}
+
+fn interims(count: u32, head: &mut Vec<u8>) {
+    for n in 0..count {
+        head.extend_from_slice(match n % 2 {
+            0 => b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".as_slice(),
+            _ => b"HTTP/1.1 102 Processing\r\n\r\n",
+        });
     }
 }
 
@@ -96,67 +146,52 @@ impl World {
         let row = &self.oracle.rows[id as usize];
         let plan = row.plans[serial as usize].clone();
         let e = row.ask.key;
-        let key = BodyKey::new(id, Direction::Down(serial));
-        let choices = &mut self.cx.choices;
-        let is_chunked = plan.body > 0 && choices.coin(site!("plan/chunked"), e);
-        let minor = u8::from(!choices.chance(site!("plan/1.0"), e, Rate::percent(5)));
-        let is_chunked = is_chunked && minor == 1 && !plan.until_close;
-        let keeps = !choices.chance(site!("plan/close"), e, Rate::percent(8)) && minor == 1;
-        let has_hops = choices.chance(site!("plan/hops"), e, Rate::percent(15));
+        let form = Form::draw(&mut self.cx, &plan, e);
+        let told = u32::from(self.back_conns[b as usize].has_continued);
         let mut head = Vec::with_capacity(256);
-        let planned =
-            plan.interims - u32::from(self.back_conns[b as usize].has_continued).min(plan.interims);
-        for n in 0..planned {
-            head.extend_from_slice(match n % 2 {
-                0 => b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".as_slice(),
-                _ => b"HTTP/1.1 102 Processing\r\n\r\n",
-            });
+        interims(plan.interims.saturating_sub(told), &mut head);
+        form.write(&plan, id, serial, &mut head);
+        let (mut body, mut framing) = (plan.body, Framing::Plain);
+        if form.is_chunked && !plan.is_bodyless {
+            framing = Framing::Chunked(1 + e % 5000);
         }
-        // Writing into a vector cannot fail.
-        let _ = write!(head, "HTTP/1.{minor} {} Fine\r\nX-Sim: {id}.{serial}\r\n", plan.status);
-        wire::response_fields(id, serial, |name, value| field(&mut head, name, value));
-        if has_hops {
-            head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");
-        }
-        connection(&mut head, has_hops, keeps, minor);
-        let has_length = !is_chunked && !plan.until_close && plan.status != 204;
-        if is_chunked && plan.status != 204 {
-            head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-        } else if has_length {
-            let _ = write!(head, "Content-Length: {}\r\n", plan.body);
-        }
-        head.extend_from_slice(b"\r\n");
-        let sent_body = if plan.is_bodyless { 0 } else { plan.body };
-        let framing = match is_chunked && !plan.is_bodyless {
-            true => Framing::Chunked(1 + e % 5000),
-            false => Framing::Plain,
-        };
         if plan.fault == BackFault::BadHead {
-            let bad = BAD_HEADS
-                [self.cx.choose(site!("plan/which bad head"), e, BAD_HEADS.len() as u64) as usize];
             head.clear();
+            let bad = self.cx.choices.pick(site!("plan/which bad head"), e, BAD_HEADS);
             head.extend_from_slice(bad.as_bytes());
+            framing = Framing::Plain;
+        }
+        if plan.is_bodyless || plan.fault == BackFault::BadHead {
+            body = 0;
         }
         trace!(self.cx, "backend conn {b}: {:?}", String::from_utf8_lossy(&head));
         let head_bytes = head.len() as u64;
-        let body = if plan.fault == BackFault::BadHead { 0 } else { sent_body };
-        let framing = if plan.fault == BackFault::BadHead { Framing::Plain } else { framing };
+        let key = BodyKey::new(id, Direction::Down(serial));
         let mut producer = Producer::new(head, key, body, framing);
-        if is_chunked && has_hops {
+        if form.is_chunked && form.has_hops {
             producer = producer.with_extras();
         }
-        let ends = plan.until_close || !keeps;
+        let has_bad_end = plan.fault == BackFault::BadChunk && framing != Framing::Plain;
+        if has_bad_end {
+            producer = producer.with_bad_end();
+        }
+        let ends = plan.until_close || !form.keeps;
         let (limit, after) = self.back_cut(e, &plan, head_bytes, body, ends);
         if let Some(limit) = limit {
             producer = producer.cut_at(limit);
         }
         let plan = &mut self.oracle.rows[id as usize].plans[serial as usize];
+        plan.until_close = ends;
         // Without a length or chunks an early end cannot be told from the end.
-        if plan.fault == BackFault::Truncates && limit.is_none() {
+        let is_void = match plan.fault {
+            BackFault::Truncates => limit.is_none(),
+            BackFault::BadChunk => !has_bad_end,
+            _ => false,
+        };
+        if is_void {
             plan.fault = BackFault::None;
         }
-        plan.until_close = ends;
-        let is_cut = limit.is_some() || plan.fault == BackFault::BadHead;
+        let is_cut = limit.is_some() || has_bad_end || plan.fault == BackFault::BadHead;
         self.back_conns[b as usize].begin(producer, after, is_cut);
     }
 
@@ -185,7 +220,7 @@ impl World {
                 let how = if e.is_multiple_of(2) { After::Close } else { After::Reset };
                 (within(0, head - 1), how)
             }
-            BackFault::BadHead => (None, After::Stay),
+            BackFault::BadHead | BackFault::BadChunk => (None, After::Stay),
             BackFault::Garbage if !ends => (None, After::Garbage),
             BackFault::None | BackFault::InterimStorm | BackFault::Garbage => (None, after),
         }

@@ -29,6 +29,7 @@ pub(super) struct Producer {
     limit: u64,
     head_bytes: u64,
     has_extras: bool,
+    has_bad_end: bool,
 }
 
 impl Producer {
@@ -47,6 +48,7 @@ impl Producer {
             limit: u64::MAX,
             head_bytes,
             has_extras: false,
+            has_bad_end: false,
         }
     }
 
@@ -54,6 +56,13 @@ impl Producer {
     #[must_use]
     pub(super) fn with_extras(mut self) -> Producer {
         self.has_extras = true;
+        self
+    }
+
+    /// What should be the last chunk is none.
+    #[must_use]
+    pub(super) fn with_bad_end(mut self) -> Producer {
+        self.has_bad_end = true;
         self
     }
 
@@ -105,7 +114,9 @@ impl Producer {
                 self.is_ended = self.at == self.length;
             }
             Framing::Chunked(_) if left == 0 => {
-                let end: &[u8] = if self.has_extras {
+                let end: &[u8] = if self.has_bad_end {
+                    b"zz\r\n\r\n"
+                } else if self.has_extras {
                     b"0;last=1\r\nX-Trailer: dropped\r\n\r\n"
                 } else {
                     b"0\r\n\r\n"

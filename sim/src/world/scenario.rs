@@ -40,6 +40,8 @@ pub struct Rates {
     pub stall: Rate,
     /// Heads that are not HTTP.
     pub bad_head: Rate,
+    /// Last chunks that are none.
+    pub bad_chunk: Rate,
     /// Too many interim responses.
     pub storm: Rate,
     /// Bytes behind the response.
@@ -220,6 +222,7 @@ impl Draw<'_> {
             vanish: self.rate(11, 30),
             stall: self.rate(12, 15),
             bad_head: self.rate(13, 20),
+            bad_chunk: self.rate(21, 20),
             storm: self.rate(14, 20),
             garbage: self.rate(15, 30),
             close_idle: self.rate(16, 50),
