@@ -151,6 +151,16 @@ impl Gate<'_> {
         }
     }
 
+    /// Whether a backend that closes now does what its last response said.
+    fn ends_in_order(&self, back: u32) -> bool {
+        let last = self.oracle.backs[back as usize].seen.last();
+        let plan = last.and_then(|seen| {
+            let row = &self.oracle.rows[seen.row as usize];
+            row.attempts[seen.attempt].plan.map(|plan| &row.plans[plan as usize])
+        });
+        plan.is_some_and(|plan| plan.until_close && plan.end.is_some())
+    }
+
     fn connect_failed(&mut self, server: u16) {
         let at = self.cx.now;
         self.oracle.truth.last_trouble_at = at;
@@ -158,10 +168,9 @@ impl Gate<'_> {
     }
 
     fn fails(&mut self, ep: Ep, error: SocketError) {
-        if let Side::Back(back) = self.oracle.side(ep)
-            && self.net.ep(ep).written == 0
-            && self.net.ep(ep).read == 0
-        {
+        let Side::Back(back) = self.oracle.side(ep) else { return };
+        self.oracle.truth.has_lost_backs = true;
+        if self.net.ep(ep).written == 0 && self.net.ep(ep).read == 0 {
             let server = self.oracle.backs[back as usize].server;
             trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
             self.back_failed(back);
@@ -260,6 +269,9 @@ impl Kernel for Gate<'_> {
                 self.oracle.read_from_client(front, result.unwrap_or(0));
             }
             Side::Back(back) => {
+                if result == Ok(0) {
+                    self.oracle.truth.has_lost_backs |= !self.ends_in_order(back);
+                }
                 if result.is_ok_and(|n| n > 0) {
                     self.oracle.backs[back as usize].last_read_at = self.cx.now;
                 }

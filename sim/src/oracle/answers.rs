@@ -148,6 +148,10 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
             return Ok(());
         }
         let ending = row.record.map(|record| record.ending);
+        // A head that cannot be read names nobody: how it ended is not known.
+        if row.ask.flaw.is_some() && ending.is_none() && front.stalled_at.is_some() {
+            return Ok(());
+        }
         // Whether a timer was right to end it has been judged already.
         if ending.is_some_and(|ending| ending.timer.is_some()) {
             return Ok(());

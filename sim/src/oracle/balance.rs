@@ -69,7 +69,9 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
 /// round-robin gave each as many requests as any other, or one more.
 pub fn fair(oracle: &Oracle) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
-    let is_quiet = oracle.truth.connect_failures.is_empty() && !oracle.truth.has_health_changed;
+    let truth = &oracle.truth;
+    let has_failures = truth.has_lost_backs || !truth.connect_failures.is_empty();
+    let is_quiet = truth.last_health_at == 0 && !has_failures;
     if !is_quiet || oracle.rows.iter().any(|row| row.attempts.len() > 1) {
         return Ok(());
     }
@@ -93,10 +95,10 @@ pub fn fair(oracle: &Oracle) -> Verdict {
 
 /// The proxy told of a server's health.
 pub fn health(oracle: &mut Oracle, event: &Event) {
+    oracle.truth.last_health_at = oracle.now;
     match event {
         Event::ServerDown { cluster, addr, backoff } => {
             let until = oracle.now + backoff.as_nanos() as u64;
-            oracle.truth.has_health_changed = true;
             oracle.truth.down.push((cluster.clone(), addr.clone(), until));
         }
         Event::ServerUp { cluster, addr } => {

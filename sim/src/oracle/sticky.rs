@@ -55,7 +55,9 @@ fn is_usable(oracle: &Oracle, row: &Row, (cluster, server): (u16, u16)) -> bool 
     let has_failed =
         oracle.truth.connect_failures.iter().rev().any(|f| f.at >= from && f.server == server);
     // Whatever went wrong of late may have marked it down, or tried this request there.
-    let is_quiet = oracle.truth.last_trouble_at < from && oracle.truth.down.is_empty();
+    let truth = &oracle.truth;
+    let is_quiet =
+        truth.last_trouble_at < from && truth.last_health_at < from && truth.down.is_empty();
     is_member && !has_failed && is_quiet
 }
 

@@ -62,8 +62,10 @@ pub struct Truth {
     pub stop_at: Option<u64>,
     /// Longest delay between a readiness or deadline and the turn that sees it, in nanoseconds.
     pub loop_delay_max: u64,
-    /// Whether a server was ever marked down.
-    pub has_health_changed: bool,
+    /// When a server was last marked down, or up again.
+    pub last_health_at: u64,
+    /// Whether a connection to a server ever failed while it was in use.
+    pub has_lost_backs: bool,
     /// When a connection to a server last failed or was given up.
     pub last_trouble_at: u64,
     /// Back-off: (cluster, server's address, until).

@@ -203,8 +203,12 @@ impl World {
             if client.out.is_none() {
                 let (answered, closes) = self.client_answers(c, ep);
                 let client = &self.clients[c as usize];
+                // Nobody pipelines behind a request of HTTP/1.0.
+                let is_last_old =
+                    client.begun > 0 && self.oracle.rows[client.row as usize].ask.minor == 0;
+                let depth = if is_last_old { 1 } else { client.manner.depth };
                 let is_time = client.begun < client.manner.requests
-                    && client.begun - answered.min(client.begun) < client.manner.depth
+                    && client.begun - answered.min(client.begun) < depth
                     && !closes;
                 if !is_time || self.client_expects_end(c) {
                     return true;

@@ -101,6 +101,7 @@ pub struct World {
     turns: u64,
     is_wake_scheduled: bool,
     stop_limit: u64,
+    settled_at: u64,
     until: Option<u64>,
 }
 
@@ -173,6 +174,7 @@ impl World {
             turns: 0,
             is_wake_scheduled: false,
             stop_limit: u64::MAX,
+            settled_at: u64::MAX,
             until: options.until,
             scenario,
         }

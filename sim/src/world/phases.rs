@@ -74,7 +74,8 @@ impl World {
                 let verdict = liveness::stopped_in_time(self.cx.now, self.stop_limit);
                 self.oracle.judge(verdict);
             }
-            Phase::Settling => self.phase = Phase::Over,
+            Phase::Settling if self.cx.now >= self.settled_at => self.phase = Phase::Over,
+            Phase::Settling => {}
             Phase::Over => {}
         }
     }
@@ -170,7 +171,8 @@ impl World {
         self.oracle.judge(accounting::stopped(&self.proxy.gauges(), &self.net));
         self.end_episodes();
         self.stop_limit = u64::MAX;
-        self.cx.heap.push(self.cx.now + 200 * SEC, 0, Ev::Phase);
+        self.settled_at = self.cx.now + 200 * SEC;
+        self.cx.heap.push(self.settled_at, 0, Ev::Phase);
     }
 }
 

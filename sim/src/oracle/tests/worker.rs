@@ -254,6 +254,6 @@ fn balance_fires_on_unfair_turns() {
         lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
     }
     breaks(balance::fair(&lab.oracle), "balance", "BACK-1");
-    lab.oracle.truth.has_health_changed = true;
+    lab.oracle.truth.has_lost_backs = true;
     assert_eq!(balance::fair(&lab.oracle), Ok(()));
 }
