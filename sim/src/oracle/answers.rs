@@ -134,7 +134,10 @@ fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
 pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let id = row.ask.id;
     let front = &oracle.fronts[row.front as usize];
+    // A head that cannot be read names nobody: how it ended is not known.
+    let is_nameless = row.ask.flaw.is_some() && row.record.is_none();
     let is_excused = row.gave_up_at.is_some()
+        || (is_nameless && front.stalled_at.is_some())
         || row.end.is_none()
         || row.head_read_at.is_none()
         || oracle.truth.stop_at.is_some_and(|stop| front.closed.is_none_or(|(at, _)| at >= stop));
@@ -148,10 +151,6 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
             return Ok(());
         }
         let ending = row.record.map(|record| record.ending);
-        // A head that cannot be read names nobody: how it ended is not known.
-        if row.ask.flaw.is_some() && ending.is_none() && front.stalled_at.is_some() {
-            return Ok(());
-        }
         // Whether a timer was right to end it has been judged already.
         if ending.is_some_and(|ending| ending.timer.is_some()) {
             return Ok(());

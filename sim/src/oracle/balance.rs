@@ -71,7 +71,9 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
     let truth = &oracle.truth;
     let has_failures = truth.has_lost_backs || !truth.connect_failures.is_empty();
-    let is_quiet = truth.last_health_at == 0 && !has_failures;
+    // What was chosen for a head that was not sent whole is not known.
+    let has_partial = oracle.backs.iter().any(|back| back.reader.is_inside_head());
+    let is_quiet = truth.last_health_at == 0 && !has_failures && !has_partial;
     if !is_quiet || oracle.rows.iter().any(|row| row.attempts.len() > 1) {
         return Ok(());
     }
