@@ -185,7 +185,8 @@ fn cut_short(oracle: &Oracle, net: &Net, row: &Row, serial: Option<u32>) -> Verd
     let is_planned =
         plan.is_some_and(|plan| plan.fault.cuts_body() || plan.fault == BackFault::Stalls);
     let body = row.ask.flaw.is_some_and(|flaw| flaw.in_body);
-    if is_timed || is_broken || is_planned || body {
+    let is_too_long = versions(oracle, row).any(|v| v.max_body.is_some_and(|m| row.ask.body > m));
+    if is_timed || is_broken || is_planned || body || is_too_long {
         return Ok(());
     }
     let ending = row.record.map(|record| record.ending);

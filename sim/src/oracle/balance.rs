@@ -74,7 +74,11 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     // What was chosen for a head that was not sent whole is not known.
     let has_partial = oracle.backs.iter().any(|back| back.reader.is_inside_head());
     let is_quiet = truth.last_health_at == 0 && !has_failures && !has_partial;
-    if !is_quiet || oracle.rows.iter().any(|row| row.attempts.len() > 1) {
+    let is_odd = |row: &Row| match row.attempts.len() {
+        0 => row.head_read_at.is_some() && row.answer.is_none(),
+        count => count > 1,
+    };
+    if !is_quiet || oracle.rows.iter().any(is_odd) {
         return Ok(());
     }
     for (index, cluster) in version.config.clusters.iter().enumerate() {
