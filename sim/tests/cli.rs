@@ -5,7 +5,12 @@ use std::process::{Command, Output};
 
 fn sim(args: &[&str]) -> Output {
     let binary = env!("CARGO_BIN_EXE_tidegate-sim");
-    Command::new(binary).args(args).output().expect("the command runs")
+    // A failing run writes its cases where it stands.
+    Command::new(binary)
+        .args(args)
+        .current_dir(std::env::temp_dir())
+        .output()
+        .expect("the command runs")
 }
 
 fn text(bytes: &[u8]) -> String {
