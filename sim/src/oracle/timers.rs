@@ -59,11 +59,20 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         return Ok(());
     };
     // The outcome shows when the answer's first byte is emitted, else when the record is written.
-    let at = row.answer.as_ref().map_or(oracle.now, |answer| answer.begun_at);
+    // A stop cuts what may have been answered long before.
+    let answer = row.answer.as_ref().filter(|_| timer != Timer::Drain);
+    let at = answer.map_or(oracle.now, |answer| answer.begun_at);
     let bounds = match timer {
         Timer::RequestHead => {
             let Some((first, last)) = answers::head_begun(oracle, row) else { return Ok(()) };
             bounds(oracle, row, first, last, |t| t.request_head)
+        }
+        Timer::Drain => {
+            let Some(stop) = oracle.truth.stop_at else {
+                let message = format!("request {id}: drain fired without a stop");
+                return breach(GROUP, "SES-3", message);
+            };
+            bounds(oracle, row, stop, stop, |t| t.drain)
         }
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
             bounds(oracle, row, row.last_read_at, row.last_read_at, |t| t.client_idle)

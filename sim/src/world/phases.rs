@@ -11,7 +11,7 @@ use crate::site;
 use crate::trace;
 use tidegate_core::event::{AccessRecord, Timer};
 use tidegate_core::stats::Counters;
-use tidegate_core::time::TICK;
+use tidegate_core::time::{TICK, Time};
 
 /// Where a run stands.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -154,6 +154,7 @@ impl World {
     fn stop(&mut self) {
         self.phase = Phase::Stopping;
         self.oracle.truth.stop_at = Some(self.cx.now);
+        self.proxy.advance(Time(self.cx.now));
         self.proxy.stop();
         self.schedule_turn(self.cx.now + 1);
         let drain = self.oracle.truth.versions.iter().map(|version| version.timeouts.drain).max();

@@ -49,8 +49,9 @@ impl World {
         self.is_wake_scheduled = false;
         self.turns += 1;
         self.proxy.set_wall_clock(1_700_000_000_000 + (self.cx.now / MS) as i64);
-        self.tell_readiness();
         let now = Time(self.cx.now);
+        self.proxy.advance(now);
+        self.tell_readiness();
         let mut gate = Gate {
             cx: &mut self.cx,
             net: &mut self.net,
