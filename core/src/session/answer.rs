@@ -51,6 +51,7 @@ impl Proxy {
     fn answer_as(&mut self, id: SessionId, status: u16, ending: Ending, kind: Kind) {
         self.detach_back(id, Close::Normal);
         let session = self.sessions.get_mut(id).expect("a live session");
+        let state = session.state;
         session.go(Move::AnswerItself);
         session.timers.clear_front();
         session.timers.clear_back();
@@ -60,11 +61,10 @@ impl Proxy {
         x.open_response(&mut self.pool);
         x.request.drop_output(&mut self.pool);
         x.keep_alive = x.facts.persistent && x.request_read() && !closing;
+        x.charge(state, self.now);
         x.phase = ResponsePhase::Done;
         x.record.status = status;
         x.record.ending = ending;
-        x.record.wait = self.now.since(x.mark);
-        x.mark = self.now;
         let version = x.version.map(|version| &self.versions[version]);
         let listener = x.record.listener.map(usize::from);
         let replacement = version.and_then(|version| match (kind, x.record.route) {

@@ -180,7 +180,12 @@ impl Proxy {
         if again && !spent {
             self.dispatch(id);
         } else if nothing_given {
-            self.answer(id, 503, ending(Who::Backend, Phase::Connect));
+            let cause = match fault {
+                Fault::TimedOut => timed_out(Timer::Connect, Phase::Connect),
+                Fault::Socket(SocketError::Resources) => ending(Who::Proxy, Phase::Connect),
+                Fault::Socket(_) | Fault::Closed => ending(Who::Backend, Phase::Connect),
+            };
+            self.answer(id, 503, cause);
         } else {
             let phase = phase_of(x.request_sent());
             self.answer(id, 502, ending(Who::Backend, phase));

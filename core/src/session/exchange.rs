@@ -7,6 +7,7 @@ use crate::buffer::{Encoding, Pipe, Pool};
 use crate::config::CONNECT_ATTEMPTS_MAX;
 use crate::event::{AccessRecord, Phase};
 use crate::http1::{BodyReader, HeadScanner};
+use crate::session::state::State;
 use crate::time::Time;
 use crate::version::VersionId;
 
@@ -231,6 +232,19 @@ impl Exchange {
             _ if self.request_sent() => Phase::ResponseHead,
             _ => Phase::RequestBody,
         }
+    }
+
+    /// Adds the time since the last mark to the span of the leg in which the exchange stands.
+    pub(crate) fn charge(&mut self, state: State, now: Time) {
+        let may_answer = self.may_answer();
+        let span = match state {
+            State::Head => &mut self.record.head,
+            State::Connect | State::Pause => &mut self.record.connect,
+            State::Relay if may_answer => &mut self.record.wait,
+            _ => &mut self.record.transfer,
+        };
+        *span += now.since(self.mark);
+        self.mark = now;
     }
 
     /// Whether the request was wholly read.

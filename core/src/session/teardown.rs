@@ -143,14 +143,14 @@ impl Proxy {
         self.counters.requests += 1;
         let now = self.now;
         let session = &mut self.sessions[id];
-        let in_head = session.state == State::Head;
+        let state = session.state;
         let x = session.x();
-        if x.request_read() && !in_head {
+        if x.request_read() && state != State::Head {
             // What lies behind a whole request is none of its bytes, however reads were cut.
             x.record.received -= x.request.input_len() as u64;
         }
         x.record.ending = ending;
-        x.record.transfer = now.since(x.mark);
+        x.charge(state, now);
         if self.settings.access_records {
             let record = std::mem::take(&mut self.sessions[id].x().record);
             self.events.push_back(Event::Access(record));

@@ -100,6 +100,8 @@ pub(crate) struct Worker<F> {
     versions: Versions,
     version: u64,
     stopping: bool,
+    /// Connections closed because the accept queue was full, or because they waited too long.
+    shed: (u64, u64),
     /// The supervisor waits for the answer to an `Apply`.
     applying: bool,
     /// Look for messages whether or not the waker says so: a panic loses its event.
@@ -149,6 +151,7 @@ impl<F: Turn> Worker<F> {
             versions: Versions::default(),
             version: 0,
             stopping: false,
+            shed: (0, 0),
             applying: false,
             look: true,
             turn,
@@ -276,6 +279,7 @@ impl<F: Turn> Worker<F> {
                 self.tell(&event);
             }
         }
+        self.tell_shed(proxy);
         if let Some(cut) = stopped {
             return Err(Ended::Stopped { cut });
         }
@@ -314,6 +318,23 @@ impl<F: Turn> Worker<F> {
         self.applying = false;
         self.add_version();
         self.report(Report::Applied);
+    }
+
+    /// Connections that were closed without a session have no access record: says how many.
+    fn tell_shed(&mut self, proxy: &Proxy) {
+        let counters = proxy.counters();
+        let shed = (counters.queue_overflow, counters.queue_aged);
+        // A proxy that was made anew after a panic counts from nothing.
+        if shed.0 > self.shed.0 || shed.1 > self.shed.1 {
+            let text = format_args!(
+                "worker {}: so far {} connections were closed unserved because the accept queue \
+                 was full, and {} because they waited longer than accept_queue.max_wait; raise \
+                 max_connections or accept_queue.capacity",
+                self.index, shed.0, shed.1
+            );
+            self.log.say(Level::Warn, Topic::Shed, text);
+        }
+        self.shed = shed;
     }
 
     fn tell(&mut self, event: &Event) {

@@ -40,12 +40,12 @@ pub(crate) struct Encoder {
     format: LogFormat,
     /// The last second that was written, since the Unix epoch, and how.
     second: i64,
-    date: [u8; SECOND_BYTES],
+    date: Vec<u8>,
 }
 
 impl Encoder {
     pub(crate) fn new(format: LogFormat) -> Encoder {
-        let mut encoder = Encoder { format, second: 0, date: [0; SECOND_BYTES] };
+        let mut encoder = Encoder { format, second: 0, date: Vec::with_capacity(SECOND_BYTES) };
         encoder.render_second();
         encoder
     }
@@ -84,9 +84,8 @@ impl Encoder {
     }
 
     fn render_second(&mut self) {
-        let mut bytes = Vec::with_capacity(SECOND_BYTES);
-        Line::new(&mut bytes).second(self.second);
-        self.date.copy_from_slice(&bytes);
+        self.date.clear();
+        Line::new(&mut self.date).second(self.second);
     }
 }
 
