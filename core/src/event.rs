@@ -172,7 +172,8 @@ pub struct AccessRecord {
     pub path: Text<160>,
     /// HTTP minor version of the request.
     pub minor: u8,
-    /// Final status; 0 when the client got none.
+    /// The final status that was decided on; 0 when it did not come to that. A client that left
+    /// early may not have seen it: `sent` tells.
     pub status: u16,
     /// Bytes read from the client for this request, head included.
     pub received: u64,
