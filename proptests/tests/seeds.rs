@@ -1,0 +1,88 @@
+//! Bugs that the simulator found once, each as the shortest story that shows it without a seed.
+
+mod support;
+
+use std::time::Duration;
+use support::{rig_of, simple_config};
+use tidegate_core::config::Settings;
+use tidegate_core::event::{Timer, Who};
+use tidegate_proptests::memory::Rig;
+
+fn pass(rig: &mut Rig, span: Duration) {
+    rig.advance_to(rig.now.after(span));
+}
+
+fn written(rig: &Rig, id: tidegate_core::id::SocketId) -> String {
+    String::from_utf8_lossy(rig.written(id)).into_owned()
+}
+
+// SES-3, REQ-7: a client that waits for 100 was taken for idle, because the server did not yet take
+// the head that it would answer.
+#[test]
+fn a_client_that_waits_for_100_is_not_idle_while_the_server_does_not_read() {
+    let mut config = simple_config();
+    config.timeouts.client_idle = Duration::from_secs(5);
+    let mut rig = rig_of(Settings::default(), config);
+    rig.kernel.server.room = 10;
+    let client = rig.connect();
+    rig.feed(
+        client,
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
+    );
+    pass(&mut rig, Duration::from_secs(6));
+    assert_eq!(written(&rig, client), "");
+    assert!(rig.kernel.is_open(client));
+    assert_eq!(rig.proxy.check_invariants(), Ok(()));
+}
+
+// SES-3, RUN-1: the first head of a connection was timed by the configuration of the connection's
+// start, not by that of the request's.
+#[test]
+fn a_first_head_is_timed_by_the_version_that_its_request_sees() {
+    let mut config = simple_config();
+    config.timeouts.request_head = Duration::from_secs(10);
+    let mut rig = rig_of(Settings::default(), config.clone());
+    let client = rig.connect();
+    config.timeouts.request_head = Duration::from_secs(3);
+    rig.proxy.apply(config).expect("a good configuration");
+    pass(&mut rig, Duration::from_secs(1));
+    rig.feed(client, b"GET / HT");
+    pass(&mut rig, Duration::from_millis(1_900));
+    assert_eq!(written(&rig, client), "");
+    pass(&mut rig, Duration::from_millis(200));
+    assert!(written(&rig, client).starts_with("HTTP/1.1 408 "));
+}
+
+// SES-3, BACK-2: the record of a request whose attempts all timed out blamed the server's end, and
+// charged the time to no attempt.
+#[test]
+fn attempts_that_time_out_are_named_and_charged() {
+    let mut config = simple_config();
+    config.timeouts.connect = Duration::from_secs(1);
+    let mut rig = rig_of(Settings::default(), config);
+    rig.kernel.server.connecting = true;
+    let client = rig.connect();
+    rig.feed(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    pass(&mut rig, Duration::from_secs(4));
+    assert!(written(&rig, client).starts_with("HTTP/1.1 503 "));
+    let records = rig.records();
+    let record = records.last().expect("a record");
+    assert_eq!(record.attempts, 3);
+    assert_eq!((record.ending.who, record.ending.timer), (Who::Timeout, Some(Timer::Connect)));
+    assert!(record.connect >= Duration::from_secs(3), "{record:?}");
+    assert_eq!((record.wait, record.transfer), (Duration::ZERO, Duration::ZERO));
+}
+
+// RUN-2: a graceful stop never ended while accepting was held up for want of descriptors.
+#[test]
+fn a_stop_ends_by_the_drain_deadline_though_nothing_can_be_accepted() {
+    let mut config = simple_config();
+    config.timeouts.drain = Duration::from_secs(2);
+    let mut rig = rig_of(Settings::default(), config);
+    rig.kernel.accept_error = Some(tidegate_core::input::AcceptError::Resources);
+    rig.proxy.stop();
+    pass(&mut rig, Duration::from_secs(1));
+    assert!(!rig.proxy.is_stopped());
+    pass(&mut rig, Duration::from_secs(2));
+    assert!(rig.proxy.is_stopped());
+}
