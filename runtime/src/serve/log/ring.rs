@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 
-/// Bytes of each of the buffers; there are two a worker, and one of the log thread.
-pub(crate) const RING_BYTES: usize = 256 * 1024;
+/// Bytes of each of the buffers; there are two a worker, and one of the log thread. Enough for the
+/// records of one turn, so that a burst of pipelined requests cannot hide the last of them: a turn
+/// has 4,096 steps at most, and a request takes two. Memory that is never filled is never touched.
+pub(crate) const RING_BYTES: usize = 2 * 1024 * 1024;
 
 /// How a worker wakes the log thread.
 #[derive(Default)]
