@@ -10,8 +10,8 @@ use proptest::sample::select;
 use support::{rig_of, run_of, simple_config};
 use tidegate_core::config::{Limits, Settings};
 use tidegate_core::http1::{
-    BodyReader, CHUNK_END, CHUNK_HEADER_MAX, Framing, HeadScanner, LAST_CHUNK, Scan, chunk_header,
-    field_space, parse_request, parse_response,
+    Asked, BodyReader, CHUNK_END, CHUNK_HEADER_MAX, Framing, HeadScanner, LAST_CHUNK, Scan,
+    chunk_header, field_space, parse_request, parse_response,
 };
 use tidegate_core::id::SocketId;
 use tidegate_proptests::memory::Rig;
@@ -151,7 +151,8 @@ proptest! {
         let head = format!("HTTP/1.{minor} {status} X\r\n{lines}\r\n");
         let limits = Limits::default();
         let mut space = field_space();
-        let parsed = parse_response(head.as_bytes(), &mut space, &limits, to_head);
+        let asked = Asked { head_only: to_head, upgrade: false };
+        let parsed = parse_response(head.as_bytes(), &mut space, &limits, asked);
         let parsed = parsed.map(|it| it.framing).map_err(drop);
         let bare = to_head || status < 200 || status == 204 || status == 304;
         let expected = reference(&lines, minor).map_err(drop).map(|(framing, _)| match framing {

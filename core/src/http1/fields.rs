@@ -86,10 +86,13 @@ pub(super) enum Known {
     ForwardedPort,
     ForwardedProto,
     Host,
-    /// Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade: they end here (RFC 9110 7.6.1).
+    /// Keep-Alive, Proxy-Connection, TE, Trailer: they end here (RFC 9110 7.6.1). So does
+    /// HTTP2-Settings, which no client may send without naming it in Connection.
     Hop,
     RequestId,
     TransferEncoding,
+    /// It ends here too; of an upgrade that is passed on, the writers write it anew.
+    Upgrade,
 }
 
 /// A known field's name: `plain` unless it was written with underscores for hyphens, as some
@@ -111,13 +114,14 @@ pub(super) fn recognise(name: &[u8]) -> Option<Recognised> {
         (6, b'c') if is(b"cookie") => Known::Cookie,
         (6, b'e') if is(b"expect") => Known::Expect,
         (7, b't') if is(b"trailer") => Known::Hop,
-        (7, b'u') if is(b"upgrade") => Known::Hop,
+        (7, b'u') if is(b"upgrade") => Known::Upgrade,
         (9, b'f') if is(b"forwarded") => Known::Forwarded,
         (10, b'c') if is(b"connection") => Known::Connection,
         (10, b'k') if is(b"keep-alive") => Known::Hop,
         (12, b'x') if is(b"x-request-id") => Known::RequestId,
         (13, b'a') if is(b"authorization") => Known::Authorization,
         (14, b'c') if is(b"content-length") => Known::ContentLength,
+        (14, b'h') if is(b"http2-settings") => Known::Hop,
         (15, b'x') if is(b"x-forwarded-for") => Known::ForwardedFor,
         (16, b'p') if is(b"proxy-connection") => Known::Hop,
         (16, b'x') if is(b"x-forwarded-host") => Known::ForwardedHost,
@@ -171,6 +175,7 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(super) struct Connection {
     pub(super) close: bool,
     pub(super) keep_alive: bool,
+    pub(super) upgrade: bool,
     options: usize,
 }
 
@@ -193,6 +198,8 @@ impl Connection {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.upgrade = true;
             } else if !option.is_empty() {
                 name_dropped(option, fields, dropped)?;
             }
@@ -228,6 +235,27 @@ fn name_dropped(
         }
     }
     Ok(())
+}
+
+/// The protocols that the Upgrade fields of a head name (RFC 9110 7.8).
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Protocols {
+    /// WebSocket, without a version (RFC 6455 4.1).
+    pub(super) websocket: bool,
+    pub(super) others: bool,
+}
+
+impl Protocols {
+    /// Reads one Upgrade; several make one list.
+    pub(super) fn read(&mut self, value: &[u8]) {
+        for protocol in list(value).filter(|it| !it.is_empty()) {
+            if protocol.eq_ignore_ascii_case(b"websocket") {
+                self.websocket = true;
+            } else {
+                self.others = true;
+            }
+        }
+    }
 }
 
 /// The length and coding fields of a head, gathered one by one (RFC 9112 6).
@@ -328,7 +356,11 @@ pub fn is_reserved(name: &[u8]) -> bool {
     recognise(name).is_some_and(|found| {
         matches!(
             found.known,
-            Known::Connection | Known::ContentLength | Known::Hop | Known::TransferEncoding
+            Known::Connection
+                | Known::ContentLength
+                | Known::Hop
+                | Known::TransferEncoding
+                | Known::Upgrade
         )
     })
 }

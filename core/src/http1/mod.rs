@@ -27,6 +27,7 @@ mod request;
 mod response;
 mod rewrite;
 mod scan;
+mod sniff;
 mod write;
 
 pub use answers::{Answer, reason, write_answer, write_location};
@@ -41,12 +42,13 @@ pub use host::{AUTHORITY_BYTES_MAX, HOST_BYTES_MAX, canonical_host};
 pub use httparse::Header;
 pub use refusal::Refusal;
 pub use request::{Framing, Request, is_idempotent, parse_request};
-pub use response::{BodyOut, Response, Returning, parse_response, write_response};
+pub use response::{Asked, BodyOut, Response, Returning, parse_response, write_response};
 pub use rewrite::{
     ADDED_BYTES_MAX, Forwarding, Scheme, parse_request_id, trusted_request_id, write_request,
     write_request_id,
 };
 pub use scan::{HeadScanner, Scan};
+pub use sniff::plaintext_on_tls;
 
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ pub enum Refusal {
     TrailersTooLarge,
     /// A body longer than `max_body`; the session's own finding (REQ-3).
     BodyTooLarge,
-    /// A 101 that nobody asked for (REQ-7).
+    /// A 101 that nobody asked for, or that switches to something else (REQ-7).
     UnaskedUpgrade,
 }
 

@@ -1,7 +1,8 @@
-//! A request's head: its parts, its framing, and whether it may be served (REQ-2, REQ-4, REQ-10).
+//! A request's head: its parts, its framing, and whether it may be served (REQ-2, REQ-4, REQ-10,
+//! TUN-3).
 
 use super::bytes::trim;
-use super::fields::{Codings, Connection, FieldSet, Fields, Known, recognise, unparsed};
+use super::fields::{Codings, Connection, FieldSet, Fields, Known, Protocols, recognise, unparsed};
 use super::host;
 use super::json::prefers_json;
 use super::refusal::Refusal;
@@ -42,6 +43,11 @@ pub struct Request<'a, 'f> {
     pub persistent: bool,
     /// Whether an HTTP/1.1 client waits for 100 before it sends the body (REQ-7).
     pub expects_continue: bool,
+    /// Whether the client asks for WebSocket: a GET of HTTP/1.1 without a body whose Connection
+    /// has the option `upgrade` and whose Upgrade names `websocket` (RFC 9110 7.8, RFC 6455 4.1).
+    /// [`write_request`](super::write_request) then asks the backend for it, and the response is
+    /// to be read with [`Asked::upgrade`](super::Asked). Other upgrades are never passed on.
+    pub upgrade: bool,
     /// Whether the client would rather read JSON than HTML (RES-7).
     pub accepts_json: bool,
     /// All fields, as sent.
@@ -118,6 +124,7 @@ pub fn parse_request<'a, 'f>(
         framing: Framing::None,
         persistent: false,
         expects_continue: false,
+        upgrade: false,
         accepts_json: false,
         fields,
         head,
@@ -151,6 +158,7 @@ impl<'a> Request<'a, '_> {
     fn read_fields(&mut self) -> Result<(), Refusal> {
         let mut codings = Codings::default();
         let mut connection = Connection::default();
+        let mut protocols = Protocols::default();
         let mut host = None;
         let mut expect = None;
         for (index, field) in self.fields.iter().enumerate() {
@@ -179,6 +187,7 @@ impl<'a> Request<'a, '_> {
                     continue;
                 }
                 Known::Authorization => continue,
+                Known::Upgrade => protocols.read(field.value),
                 Known::Hop => {}
                 Known::Cookie
                 | Known::Forwarded
@@ -199,6 +208,7 @@ impl<'a> Request<'a, '_> {
             (false, None) => Framing::None,
         };
         self.persistent = connection.persists(self.minor);
+        self.upgrade = connection.upgrade && protocols.websocket && self.may_upgrade();
         // An Expect that Connection names ends here: nobody will answer it.
         self.expects_continue = expect.is_some_and(|index| !self.dropped.contains(index));
         match host {
@@ -208,6 +218,13 @@ impl<'a> Request<'a, '_> {
             None => {}
         }
         Ok(())
+    }
+
+    /// Whether an upgrade that this request asks for may be passed on. Behind a body, two servers
+    /// could see the tunnel begin in two places.
+    fn may_upgrade(&self) -> bool {
+        let has_body = !matches!(self.framing, Framing::None | Framing::Length(0));
+        self.method == b"GET" && self.minor >= 1 && !has_body
     }
 
     /// Judges the target's form (RFC 9112 3.2).

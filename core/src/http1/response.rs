@@ -1,7 +1,9 @@
-//! A response's head: what it says, and the head that is sent on (RES-1, RES-4, REQ-5, REQ-7).
+//! A response's head: what it says, and the head that is sent on (RES-1, RES-4, REQ-5, REQ-7,
+//! TUN-3).
 
+use super::answers;
 use super::bytes::trim;
-use super::fields::{Codings, Connection, FieldSet, Fields, Known, recognise, unparsed};
+use super::fields::{Codings, Connection, FieldSet, Fields, Known, Protocols, recognise, unparsed};
 use super::refusal::Refusal;
 use super::request::Framing;
 use super::write;
@@ -9,10 +11,19 @@ use crate::config::Limits;
 use httparse::Header;
 use std::mem::MaybeUninit;
 
+/// What of a request its response's head depends on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// Whether it was HEAD, whose responses have no body.
+    pub head_only: bool,
+    /// Whether it asked for WebSocket: [`Request::upgrade`](super::Request::upgrade).
+    pub upgrade: bool,
+}
+
 /// A response whose head is in order.
 #[derive(Debug)]
 pub struct Response<'a, 'f> {
-    /// 100 to 999, never 101.
+    /// 100 to 999; 101 only when `upgraded`.
     pub status: u16,
     /// The reason phrase, as sent; may be empty.
     pub reason: &'a [u8],
@@ -24,6 +35,9 @@ pub struct Response<'a, 'f> {
     pub length: Option<u64>,
     /// Whether the backend keeps its connection open (REQ-10, BACK-7).
     pub persistent: bool,
+    /// Whether the backend switched to WebSocket: the 101 that was asked for (REQ-7). It is final,
+    /// and all bytes behind its head are the tunnel's (TUN-3).
+    pub upgraded: bool,
     /// All fields, as sent.
     pub fields: Fields<'a, 'f>,
     head: &'a [u8],
@@ -31,22 +45,23 @@ pub struct Response<'a, 'f> {
 }
 
 impl Response<'_, '_> {
-    /// Whether another head follows: 1xx.
+    /// Whether another head follows: 1xx but 101.
     pub fn is_interim(&self) -> bool {
-        self.status < 200
+        self.status < 200 && !self.upgraded
     }
 }
 
 /// Parses `head`, exactly the bytes that [`super::HeadScanner`] found complete, as the response
-/// to a request that was HEAD or not.
+/// to a request that asked for what `asked` tells.
 ///
 /// # Errors
-/// What RES-1 and REQ-7 refuse.
+/// What RES-1 and REQ-7 refuse; also a 101 that was not asked for, or that does not switch to
+/// WebSocket and to nothing else.
 pub fn parse_response<'a, 'f>(
     head: &'a [u8],
     fields: &'f mut [MaybeUninit<Header<'a>>],
     limits: &Limits,
-    head_request: bool,
+    asked: Asked,
 ) -> Result<Response<'a, 'f>, Refusal> {
     let mut line = httparse::Response::new(&mut []);
     let space = fields.len().min(limits.fields_max);
@@ -68,9 +83,6 @@ pub fn parse_response<'a, 'f>(
         return Err(Refusal::StartLine);
     };
     let status = status.iter().fold(0, |n, byte| n * 10 + u16::from(byte.wrapping_sub(b'0') % 10));
-    if status == 101 {
-        return Err(Refusal::UnaskedUpgrade);
-    }
     let mut response = Response {
         status,
         reason: reason.strip_prefix(b" ").unwrap_or(reason),
@@ -78,11 +90,12 @@ pub fn parse_response<'a, 'f>(
         framing: Framing::None,
         length: None,
         persistent: false,
+        upgraded: false,
         fields,
         head,
         dropped: FieldSet::default(),
     };
-    response.read_fields(head_request)?;
+    response.read_fields(asked)?;
     Ok(response)
 }
 
@@ -92,9 +105,10 @@ fn trim_cr(line: &[u8]) -> &[u8] {
 
 impl Response<'_, '_> {
     /// Judges every field once.
-    fn read_fields(&mut self, head_request: bool) -> Result<(), Refusal> {
+    fn read_fields(&mut self, asked: Asked) -> Result<(), Refusal> {
         let mut codings = Codings::default();
         let mut connection = Connection::default();
+        let mut protocols = Protocols::default();
         for (index, field) in self.fields.iter().enumerate() {
             let Some(found) = recognise(field.name.as_bytes()) else { continue };
             match found.known {
@@ -105,21 +119,31 @@ impl Response<'_, '_> {
                 Known::Connection => {
                     connection.read(field.value, &self.fields, &mut self.dropped)?;
                 }
+                Known::Upgrade => protocols.read(field.value),
                 Known::Hop => {}
                 _ => continue,
             }
             self.dropped.insert(index);
         }
+        if self.status == 101 {
+            // Nothing else was offered, so nothing else may be switched to (RFC 9110 7.8).
+            let switched = connection.upgrade && protocols.websocket && !protocols.others;
+            if !asked.upgrade || !switched || self.minor == 0 {
+                return Err(Refusal::UnaskedUpgrade);
+            }
+            self.upgraded = true;
+        }
         let chunked = codings.chunked(self.minor)?;
         let never_has_one = self.status < 200 || self.status == 204;
         self.length = if never_has_one { None } else { codings.length };
         self.framing = match self.length {
-            _ if never_has_one || head_request || self.status == 304 => Framing::None,
+            _ if never_has_one || asked.head_only || self.status == 304 => Framing::None,
             _ if chunked => Framing::Chunked,
             Some(length) => Framing::Length(length),
             None => Framing::UntilClose,
         };
-        self.persistent = connection.persists(self.minor) && self.framing != Framing::UntilClose;
+        let ends_here = self.framing == Framing::UntilClose || self.upgraded;
+        self.persistent = connection.persists(self.minor) && !ends_here;
         Ok(())
     }
 }
@@ -153,12 +177,17 @@ pub struct Returning<'a> {
 }
 
 /// Appends the head that is sent to the client. An interim response (1xx) gets neither framing,
-/// Connection nor cookie.
+/// Connection nor cookie. One that [upgraded](Response::upgraded) has no framing either, and its
+/// Connection and Upgrade say so, whatever `returning` says of the connection and the body.
 pub fn write_response(out: &mut Vec<u8>, response: &Response<'_, '_>, returning: &Returning<'_>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(response.status).as_bytes());
     out.push(b' ');
-    out.extend_from_slice(response.reason);
+    let reason = match response.upgraded {
+        true => answers::reason(response.status).as_bytes(),
+        false => response.reason,
+    };
+    out.extend_from_slice(reason);
     out.extend_from_slice(b"\r\n");
     write::kept_lines(out, response.head, &response.fields, |index, field| {
         !response.dropped.contains(index)
@@ -166,21 +195,31 @@ pub fn write_response(out: &mut Vec<u8>, response: &Response<'_, '_>, returning:
     });
     write::via(out, response.minor);
     if !response.is_interim() {
-        let length = match returning.body {
-            BodyOut::None => response.length,
-            BodyOut::Length(length) => Some(length),
-            BodyOut::Chunked | BodyOut::UntilClose => None,
-        };
-        if let Some(length) = length {
-            write::number_field(out, "Content-Length", length);
-        }
-        if returning.body == BodyOut::Chunked {
-            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        if !response.upgraded {
+            write_framing(out, response, returning.body);
         }
         if let Some(cookie) = returning.set_cookie {
             write::field(out, "Set-Cookie", cookie.as_bytes());
         }
-        write::connection(out, returning.keep_alive, returning.client_minor);
+        if response.upgraded {
+            write::upgrade(out);
+        } else {
+            write::connection(out, returning.keep_alive, returning.client_minor);
+        }
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn write_framing(out: &mut Vec<u8>, response: &Response<'_, '_>, body: BodyOut) {
+    let length = match body {
+        BodyOut::None => response.length,
+        BodyOut::Length(length) => Some(length),
+        BodyOut::Chunked | BodyOut::UntilClose => None,
+    };
+    if let Some(length) = length {
+        write::number_field(out, "Content-Length", length);
+    }
+    if body == BodyOut::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
 }

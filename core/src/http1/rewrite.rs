@@ -1,4 +1,5 @@
-//! The request head that is sent to a backend (REQ-5, REQ-6, REQ-7, REQ-10, BACK-8).
+//! The request head that is sent to a backend (REQ-5, REQ-6, REQ-7, REQ-10, BACK-8,
+//! TUN-3).
 
 use super::bytes::{is_token, trim};
 use super::fields::{Known, is_reserved, recognise};
@@ -61,7 +62,8 @@ impl Forwarding<'_> {
     }
 }
 
-/// Appends the head that is sent to a backend, always as HTTP/1.1 and without Connection.
+/// Appends the head that is sent to a backend, always as HTTP/1.1, and without Connection but for
+/// an [upgrade](Request::upgrade), of which WebSocket is then the only protocol on offer.
 ///
 /// Copies of the X- fields are believed, kept or extended only when `trusted`; so is
 /// `Forwarded`, which otherwise a client could use to the same end.
@@ -92,6 +94,9 @@ pub fn write_request(out: &mut Vec<u8>, request: &Request<'_, '_>, forwarding: &
         Framing::Length(length) => write::number_field(out, "Content-Length", length),
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::None | Framing::UntilClose => {}
+    }
+    if request.upgrade {
+        write::upgrade(out);
     }
     out.extend_from_slice(b"\r\n");
 }

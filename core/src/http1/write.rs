@@ -99,6 +99,11 @@ pub(super) fn kept_lines(
     }
 }
 
+/// Appends the lines that ask for an upgrade to WebSocket, or agree to it (RFC 6455 4.1, 4.2.2).
+pub(super) fn upgrade(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: websocket\r\n");
+}
+
 /// Appends the Connection line that a client of this minor version needs, if any (REQ-10).
 pub(super) fn connection(out: &mut Vec<u8>, keep_alive: bool, client_minor: u8) {
     if !keep_alive {

@@ -55,7 +55,8 @@ pub(crate) fn plan(
 ) -> Result<Plan, Refusal> {
     let version = context.version;
     let mut fields = field_space();
-    let request = http1::parse_request(head, &mut fields, &version.config.limits)?;
+    let mut request = http1::parse_request(head, &mut fields, &version.config.limits)?;
+    request.upgrade = false;
     let mut host = [0; 256];
     let host = http1::canonical_host(request.authority, &mut host);
     record.method.set(request.method);

@@ -7,7 +7,7 @@ use crate::config::Reuse;
 use crate::effect::Close;
 use crate::event::{Ending, Phase, Who};
 use crate::http1::{
-    self, BodyOut, BodyReader, Framing, HeadScanner, Response, Returning, Scan, field_space,
+    self, Asked, BodyOut, BodyReader, Framing, HeadScanner, Response, Returning, Scan, field_space,
 };
 use crate::proxy::Proxy;
 
@@ -85,7 +85,8 @@ impl Proxy {
         let limits = &version.config.limits;
         let mut fields = field_space();
         let bytes = &x.response.head_input()[..end];
-        let response = http1::parse_response(bytes, &mut fields, limits, x.facts.head_only)?;
+        let asked = Asked { head_only: x.facts.head_only, upgrade: false };
+        let response = http1::parse_response(bytes, &mut fields, limits, asked)?;
         let final_head = response.status >= 200;
         if final_head {
             let closing = self.stopping || self.listens[session.listener].closing;

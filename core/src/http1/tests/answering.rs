@@ -12,7 +12,7 @@ fn write(answer: &Answer<'_>) -> (String, String) {
     let out = out.strip_prefix("before").unwrap();
     let (head, body) = out.split_once("\r\n\r\n").unwrap();
     let head = format!("{head}\r\n\r\n");
-    assert_eq!(response_verdict(head.as_bytes(), false), Ok(()), "{head}");
+    assert_eq!(response_verdict(head.as_bytes(), GET), Ok(()), "{head}");
     (head, body.to_owned())
 }
 
@@ -63,6 +63,24 @@ fn default_bodies() {
     assert_eq!(body, "{\"status\":404,\"error\":\"Not Found\"}\n");
     let (_, body) = write(&Answer::new(404, NOON));
     assert_eq!(body, "<!doctype html>\n<title>404 Not Found</title>\n<p>404 Not Found</p>\n");
+}
+
+#[test]
+fn misdirected_and_too_many() {
+    // RES-7, ACC-9
+    for (status, phrase) in [(421, "Misdirected Request"), (429, "Too Many Requests")] {
+        for retry_after in [None, Some(0), Some(u32::MAX)] {
+            let answer = Answer { retry_after, json: true, ..Answer::new(status, NOON) };
+            let (head, body) = write(&answer);
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} {phrase}\r\n")), "{head}");
+            assert_eq!(body, format!("{{\"status\":{status},\"error\":\"{phrase}\"}}\n"));
+            let (of_html, body) = write(&Answer { json: false, ..answer });
+            assert!(body.contains(&format!("<p>{status} {phrase}</p>")), "{body}");
+            let written: Vec<String> = retry_after.iter().map(u32::to_string).collect();
+            assert_eq!(values(&head, "retry-after"), written);
+            assert_eq!(values(&of_html, "retry-after"), written);
+        }
+    }
 }
 
 #[test]
@@ -176,5 +194,28 @@ fn redirects() {
         let (head, _) = write(&answer);
         assert_eq!(values(&head, "location"), [location]);
         assert!(values(&head, "cache-control").is_empty());
+    }
+}
+
+#[test]
+fn redirects_of_tls_clients() {
+    // ROUTE-1: what the redirect leaves open stays as the client came, by TLS.
+    let redirect = |scheme: Option<&str>, host: Option<&str>| Redirect {
+        status: 308,
+        scheme: scheme.map(Into::into),
+        host: host.map(Into::into),
+        path: None,
+    };
+    for (to, authority, path, location) in [
+        (redirect(None, None), "Ex:8443", "/p?q", "https://Ex:8443/p?q"),
+        (redirect(Some("https"), None), "Ex:8443", "/p?q", "https://Ex:8443/p?q"),
+        (redirect(Some("http"), None), "Ex:8443", "/p?q", "http://Ex/p?q"),
+        (redirect(Some("http"), None), "[::1]:443", "/", "http://[::1]/"),
+        (redirect(None, Some("other:1")), "ex", "/p", "https://other:1/p"),
+        (redirect(None, None), "", "/p", "/p"),
+    ] {
+        let mut out = Vec::new();
+        write_location(&mut out, &to, Scheme::Https, authority.as_bytes(), path.as_bytes());
+        assert_eq!(show(&out), location);
     }
 }

@@ -7,9 +7,15 @@ mod requests;
 mod responses;
 mod rewriting;
 mod scanning;
+mod sniffing;
+mod upgrades;
 
 use super::*;
 use crate::config::Limits;
+
+/// A request that asked for nothing special, and one that was HEAD.
+const GET: Asked = Asked { head_only: false, upgrade: false };
+const HEAD: Asked = Asked { head_only: true, upgrade: false };
 
 /// Bytes as a failing test shows them.
 fn show(bytes: &[u8]) -> String {
@@ -65,28 +71,24 @@ fn with_request<T>(head: &[u8], check: impl FnOnce(&Request<'_, '_>) -> T) -> T 
 }
 
 /// The verdict on a response's head: scanned in every way, then parsed.
-fn response_verdict(head: &[u8], head_request: bool) -> Result<(), Refusal> {
+fn response_verdict(head: &[u8], asked: Asked) -> Result<(), Refusal> {
     let limits = Limits::default();
     match scan_all_ways(HeadScanner::response(), head, &limits) {
         Scan::More => panic!("incomplete: {}", show(head)),
         Scan::Refused(refusal) => Err(refusal),
         Scan::Complete { start, end } => {
-            parse_response(&head[start..end], &mut field_space(), &limits, head_request).map(drop)
+            parse_response(&head[start..end], &mut field_space(), &limits, asked).map(drop)
         }
     }
 }
 
 /// Gives `check` the parsed response; the head must be in order.
-fn with_response<T>(
-    head: &[u8],
-    head_request: bool,
-    check: impl FnOnce(&Response<'_, '_>) -> T,
-) -> T {
+fn with_response<T>(head: &[u8], asked: Asked, check: impl FnOnce(&Response<'_, '_>) -> T) -> T {
     let limits = Limits::default();
     let scan = scan_all_ways(HeadScanner::response(), head, &limits);
     assert_eq!(scan, Scan::Complete { start: 0, end: head.len() }, "{}", show(head));
     let mut space = field_space();
-    match parse_response(head, &mut space, &limits, head_request) {
+    match parse_response(head, &mut space, &limits, asked) {
         Ok(response) => check(&response),
         Err(refusal) => panic!("{}: {refusal:?}", show(head)),
     }

@@ -273,7 +273,7 @@ fn bytes_that_no_scanner_saw_do_not_panic() {
     for start in 0..head.len() {
         for end in start..=head.len() {
             let _ = parse_request(&head[start..end], &mut field_space(), &limits);
-            let _ = parse_response(&head[start..end], &mut field_space(), &limits, false);
+            let _ = parse_response(&head[start..end], &mut field_space(), &limits, GET);
         }
     }
 }

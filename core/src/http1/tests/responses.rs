@@ -10,20 +10,20 @@ const PLAIN: Returning<'_> = Returning {
     remove: &[],
 };
 
-fn framing(head: &str, head_request: bool) -> (Framing, Option<u64>, bool) {
-    with_response(head.as_bytes(), head_request, |response| {
+fn framing(head: &str, asked: Asked) -> (Framing, Option<u64>, bool) {
+    with_response(head.as_bytes(), asked, |response| {
         (response.framing, response.length, response.persistent)
     })
 }
 
 fn give_back(head: &str, returning: &Returning<'_>) -> String {
     let mut out = b"before".to_vec();
-    with_response(head.as_bytes(), false, |response| {
+    with_response(head.as_bytes(), GET, |response| {
         write_response(&mut out, response, returning);
     });
     let out = String::from_utf8(out).unwrap();
     let out = out.strip_prefix("before").unwrap().to_owned();
-    assert_eq!(response_verdict(out.as_bytes(), true), Ok(()), "{out}");
+    assert_eq!(response_verdict(out.as_bytes(), HEAD), Ok(()), "{out}");
     out
 }
 
@@ -58,13 +58,13 @@ fn framings() {
         ("HTTP/1.1 100 C\r\nContent-Length: 5\r\n\r\n", Framing::None, None, true),
         ("HTTP/1.1 103 H\r\nLink: x\r\n\r\n", Framing::None, None, true),
     ] {
-        assert_eq!(framing(head, false), (body, length, persistent), "{head:?}");
-        assert_eq!(framing(head, true), (Framing::None, length, persistent), "{head:?}");
+        assert_eq!(framing(head, GET), (body, length, persistent), "{head:?}");
+        assert_eq!(framing(head, HEAD), (Framing::None, length, persistent), "{head:?}");
     }
     // What only the close can end costs the connection; a HEAD does not.
     let endless = "HTTP/1.1 200 OK\r\n\r\n";
-    assert_eq!(framing(endless, false), (until_close, None, false));
-    assert_eq!(framing(endless, true), (Framing::None, None, true));
+    assert_eq!(framing(endless, GET), (until_close, None, false));
+    assert_eq!(framing(endless, HEAD), (Framing::None, None, true));
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn strictness() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n", CodingMalformed),
         ("HTTP/1.1 200 OK\r\nConnection: content-length\r\n\r\n", ConnectionOption),
     ] {
-        for head_request in [false, true] {
-            assert_eq!(response_verdict(head.as_bytes(), head_request), Err(refusal), "{head:?}");
+        for asked in [GET, HEAD] {
+            assert_eq!(response_verdict(head.as_bytes(), asked), Err(refusal), "{head:?}");
         }
     }
 }
@@ -137,9 +137,9 @@ fn interim_responses() {
     let head = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nConnection: close\r\n\r\n";
     let out = give_back(head, &returning);
     assert_eq!(out, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nVia: 1.1 tidegate\r\n\r\n");
-    with_response(head.as_bytes(), false, |response| assert!(response.is_interim()));
+    with_response(head.as_bytes(), GET, |response| assert!(response.is_interim()));
     let last = b"HTTP/1.1 200 OK\r\n\r\n";
-    with_response(last, false, |response| assert!(!response.is_interim()));
+    with_response(last, GET, |response| assert!(!response.is_interim()));
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn cookies_and_removals() {
 #[test]
 fn reasons_are_kept_as_sent() {
     let head = b"HTTP/1.1 200 \xc3\xa4 \r\n\r\n";
-    with_response(head, false, |response| assert_eq!(response.reason, b"\xc3\xa4 "));
-    with_response(b"HTTP/1.9 404\r\nA: b\r\n\r\n", false, |response| {
+    with_response(head, GET, |response| assert_eq!(response.reason, b"\xc3\xa4 "));
+    with_response(b"HTTP/1.9 404\r\nA: b\r\n\r\n", GET, |response| {
         assert_eq!((response.status, response.reason, response.minor), (404, &b""[..], 9));
         assert_eq!(response.fields.len(), 1);
     });

@@ -204,6 +204,23 @@ fn forwarded() {
 }
 
 #[test]
+fn tls_clients() {
+    // REQ-6: a stranger cannot deny that it came by TLS; a trusted proxy knows better.
+    let tls = Forwarding { scheme: Scheme::Https, port: 8443, ..forwarding() };
+    let claims = "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\n";
+    for (forwarding, lines, proto, port) in [
+        (tls, "", "https", "8443"),
+        (tls, claims, "https", "8443"),
+        (Forwarding { trusted: true, ..tls }, "", "https", "8443"),
+        (Forwarding { trusted: true, ..tls }, claims, "http", "80"),
+    ] {
+        let out = get(lines, &forwarding);
+        assert_eq!(values(&out, "x-forwarded-proto"), [proto], "{lines}");
+        assert_eq!(values(&out, "x-forwarded-port"), [port], "{lines}");
+    }
+}
+
+#[test]
 fn request_ids() {
     // REQ-6
     let sent = |id: &str| {
@@ -300,6 +317,10 @@ fn a_head_grows_by_a_bounded_amount() {
             "a;".repeat(2000)
         ),
         format!("GET / HTTP/1.1\r\nHost:a\r\n{}\r\n", "Cookie:tg=;a\r\n".repeat(99)),
+        format!(
+            "GET http://{host}?q HTTP/1.1\r\nHost:a\r\nConnection:upgrade\r\n\
+             Upgrade:websocket\r\nContent-Length:0\r\n\r\n"
+        ),
     ];
     for head in heads {
         let with = Forwarding {
@@ -320,7 +341,9 @@ fn a_head_grows_by_a_bounded_amount() {
 
 #[test]
 fn reserved_names() {
-    for name in ["connection", "TE", "Content-Length", "transfer_encoding", "Upgrade"] {
+    for name in
+        ["connection", "TE", "Content-Length", "transfer_encoding", "Upgrade", "HTTP2-Settings"]
+    {
         assert!(is_reserved(name.as_bytes()), "{name}");
     }
     for name in ["Host", "Cookie", "X-Env", ""] {
