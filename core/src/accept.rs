@@ -20,6 +20,8 @@ pub struct Waiting {
     pub listener: crate::listen::ListenId,
     /// The client, absent on Unix sockets.
     pub peer: Option<SocketAddr>,
+    /// The address that it connected to, where that was asked for.
+    pub local: Option<SocketAddr>,
     /// When it was accepted.
     pub since: Time,
 }

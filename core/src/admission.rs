@@ -9,7 +9,7 @@ use crate::listen::ListenId;
 use crate::proxy::{Proxy, Wakes};
 use crate::rng::{Child, Draw};
 use crate::session::state::State;
-use crate::session::{BufferWait, Moved, Session, SessionId, Timers};
+use crate::session::{BufferWait, Carries, Moved, Session, SessionId, Timers};
 use crate::sockets::{Ops, Owner};
 use std::net::SocketAddr;
 
@@ -22,8 +22,14 @@ impl Proxy {
     /// A connection was accepted from `listener`, to be known by
     /// [`next_socket_id`](Proxy::next_socket_id). It waits in the accept queue until
     /// [`accept_done`](Proxy::accept_done), or is closed at once if that is full (ACC-6).
-    pub fn accepted(&mut self, listener: SocketId, peer: Option<SocketAddr>) {
-        let socket = self.sockets.insert(Owner::Queued, true);
+    /// `local` is its own address, if [`tells_local_address`](Proxy::tells_local_address) asked.
+    pub fn accepted(
+        &mut self,
+        listener: SocketId,
+        peer: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+    ) {
+        let socket = self.sockets.insert(Owner::Queued, true, None);
         self.counters.accepted += 1;
         let Some(Owner::Listener(listener)) = self.sockets.get(listener).map(|s| s.owner) else {
             self.counters.stale_ids += 1;
@@ -37,8 +43,17 @@ impl Proxy {
             return self.close_socket(socket, Close::Normal);
         }
         self.listens[listener].users += 1;
-        self.queue.push(Waiting { socket, listener, peer, since: self.now });
+        self.queue.push(Waiting { socket, listener, peer, local, since: self.now });
         self.vacancy = true;
+    }
+
+    /// Whether the local address of connections to `listener` is wanted with them: servers are
+    /// told of it, and the listener's own does not say it.
+    pub fn tells_local_address(&self, listener: SocketId) -> bool {
+        let Some(Owner::Listener(id)) = self.sockets.get(listener).map(|s| s.owner) else {
+            return false;
+        };
+        self.versions[self.current].announces && self.listens[id].addr().is_none()
     }
 
     /// Accepting from `listener` came to an end for now: for want of connections, for an error,
@@ -97,10 +112,15 @@ impl Proxy {
             serial: self.session_serial,
             child,
             peer: waiting.peer,
-            state: State::Idle,
+            local: waiting.local,
+            tlvs: None,
+            carries: Carries::Http,
+            state: State::Open,
+            opening: None,
             exchange: None,
             requests: 0,
             created: self.now,
+            serving_since: self.now,
             deadline,
             timers: Timers::NONE,
             buffers: BufferWait::None,
@@ -108,11 +128,14 @@ impl Proxy {
             idle_next: None,
             is_idle_listed: false,
             linger_left: 0,
+            counted: None,
+            over_limit: false,
             broken: false,
         });
         if self.stopping {
             self.arm_drain(id);
         }
+        self.open(id);
         self.settle(id, Moved::Nobody);
     }
 

@@ -6,7 +6,7 @@ use crate::id::SocketId;
 use crate::input::{AcceptError, Address, SocketError};
 use crate::proxy::{Proxy, SLICES_MAX};
 use crate::session::Moved;
-use crate::sockets::{Ops, Owner, Step};
+use crate::sockets::{Owner, Step};
 use crate::time::Time;
 use std::net::SocketAddr;
 
@@ -39,8 +39,17 @@ pub trait Kernel {
     /// Reads into `into`, in order. `Ok(0)` is the end of the stream; `into` is never empty.
     fn recv(&mut self, id: SocketId, into: &mut [&mut [u8]]) -> Result<usize, SocketError>;
 
-    /// Writes from `from`, in order, as much as fits. `from` holds at least one byte.
+    /// Writes from `from`, in order, as much as fits. An empty `from` asks whether a connection
+    /// that was begun stands: `Ok(0)` if so, `WouldBlock` while it does not (on Linux a `send` of
+    /// no bytes does just that).
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError>;
+
+    /// The local address of an accepted socket, which a PROXY header for a server tells; absent
+    /// for Unix sockets. Asked right after `accept`, for listeners on all addresses alone.
+    fn local_addr(&mut self, id: SocketId) -> Option<SocketAddr>;
+
+    /// Turns SO_KEEPALIVE on (RUN-7).
+    fn keep_alive(&mut self, id: SocketId);
 
     /// Finishes writing: sends FIN after what was written.
     fn shutdown_write(&mut self, id: SocketId);
@@ -64,8 +73,9 @@ pub fn turn<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, now: Time) -> bool {
         carry_out(proxy, kernel);
         let Some(step) = proxy.next_step() else { break };
         match step {
-            Step::Send(id) => send(proxy, kernel, id),
+            Step::Send(id) => proxy.transmit(id, |slices| kernel.send(id, slices)),
             Step::Receive(id) => receive(proxy, kernel, id),
+            Step::Deliver(id) => proxy.deliver(id),
             Step::Accept(id) => accept(proxy, kernel, id, &mut has_shed),
             Step::Resume(id) => proxy.resume_input(id),
         }
@@ -86,28 +96,14 @@ fn carry_out<K: Kernel>(proxy: &mut Proxy, kernel: &mut K) {
                     proxy.failed(id, error, false);
                 }
             }
+            Effect::LastWords { id, bytes } => {
+                // What the kernel does not take now is not worth waiting for.
+                let _taken_or_not = kernel.send(id, &[&bytes]);
+            }
+            Effect::KeepAlive(id) => kernel.keep_alive(id),
             Effect::ShutdownWrite(id) => kernel.shutdown_write(id),
             Effect::Close(id, how) => kernel.close(id, how),
         }
-    }
-}
-
-fn send<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
-    let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
-    let count = proxy.send_slices(id, &mut slices);
-    let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-    if offered == 0 {
-        return proxy.reconsider(id);
-    }
-    match kernel.send(id, &slices[..count]) {
-        Ok(n) => {
-            if n < offered {
-                proxy.write_is_full(id);
-            }
-            proxy.sent(id, n);
-        }
-        Err(SocketError::WouldBlock) => proxy.blocked(id, true),
-        Err(error) => proxy.failed(id, error, true),
     }
 }
 
@@ -116,7 +112,7 @@ fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
     let count = proxy.recv_space(id, &mut space);
     let offered: usize = space[..count].iter().map(|slice| slice.len()).sum();
     if offered == 0 {
-        return proxy.reconsider(id);
+        return proxy.settle_owner(id, Moved::Nobody);
     }
     match kernel.recv(id, &mut space[..count]) {
         Ok(n) => {
@@ -133,10 +129,13 @@ fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
 
 fn accept<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, listener: SocketId, has_shed: &mut bool) {
     let mut ended = None;
+    let is_told = proxy.tells_local_address(listener);
     for _ in 0..ACCEPT_BUDGET {
-        match kernel.accept(listener, proxy.next_socket_id()) {
+        let id = proxy.next_socket_id();
+        match kernel.accept(listener, id) {
             Ok(peer) => {
-                proxy.accepted(listener, peer);
+                let local = if is_told { kernel.local_addr(id) } else { None };
+                proxy.accepted(listener, peer, local);
                 // An id is free again once its close is carried out.
                 carry_out(proxy, kernel);
             }
@@ -159,6 +158,9 @@ impl Proxy {
         if self.vacancy {
             self.admit();
         }
+        if self.relieved {
+            self.serve_queues();
+        }
         if self.pool.contended {
             self.serve_waiters();
         }
@@ -167,31 +169,20 @@ impl Proxy {
 
     /// What can still make progress goes to the end of its queue (LOOP-5).
     fn requeue(&mut self, step: Step) {
-        let (Step::Send(id) | Step::Receive(id) | Step::Accept(id) | Step::Resume(id)) = step;
+        let (Step::Send(id)
+        | Step::Receive(id)
+        | Step::Deliver(id)
+        | Step::Accept(id)
+        | Step::Resume(id)) = step;
         self.sockets.requeue(id);
     }
 
     fn has_steps(&self) -> bool {
-        self.vacancy || self.sockets.has_steps()
-    }
-
-    /// A write took less than it was offered: the socket's buffer is full.
-    fn write_is_full(&mut self, id: SocketId) {
-        self.sockets.exhausted(id, Ops::WRITE);
+        self.vacancy || self.relieved || self.sockets.has_steps()
     }
 
     fn read_was_short(&mut self, id: SocketId) {
         self.sockets.short_read(id);
-    }
-
-    /// There was nothing to read into or to write: interest is computed anew.
-    fn reconsider(&mut self, id: SocketId) {
-        let session = match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => session,
-            Some(Owner::Back(back)) if !self.backs[back].idle => self.backs[back].session,
-            _ => return,
-        };
-        self.settle(session, Moved::Nobody);
     }
 
     fn resume_input(&mut self, id: SocketId) {

@@ -31,6 +31,16 @@ pub enum Effect {
         /// Where to.
         to: Address,
     },
+    /// Write these bytes if the kernel takes them at once, and forget the rest: a TLS alert, the
+    /// last that is said on the socket. What becomes of them is not reported.
+    LastWords {
+        /// The socket.
+        id: SocketId,
+        /// The bytes.
+        bytes: Box<[u8]>,
+    },
+    /// Have the kernel look now and then whether the peer is still there (SO_KEEPALIVE, RUN-7).
+    KeepAlive(SocketId),
     /// Send FIN after what was written.
     ShutdownWrite(SocketId),
     /// Close and forget the socket: its id is stale from here on.

@@ -2,6 +2,7 @@
 
 use crate::input::Address;
 use crate::time::Time;
+use crate::tls::{TlsFacts, TlsFailure};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub enum Phase {
     ResponseHead,
     /// Inside the response body.
     ResponseBody,
+    /// While bytes passed both ways as they are.
+    Tunnel,
     /// After the response's last byte was produced.
     Complete,
 }
@@ -42,6 +45,10 @@ pub enum Phase {
 /// The timers of SES-3, by name.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Timer {
+    /// A connection's start until its PROXY header is complete.
+    ProxyHeader,
+    /// Until the TLS handshake, or a ClientHello that is passed through, is complete.
+    TlsHandshake,
     /// Deadline of a whole request head.
     RequestHead,
     /// Idle between requests.
@@ -52,12 +59,16 @@ pub enum Timer {
     Connect,
     /// The pause before the address that has just failed is tried again (BACK-2).
     RetryPause,
+    /// Waiting for a free connection of a limited server.
+    BackendQueue,
     /// Request sent until the complete final response head.
     BackendResponse,
     /// The backend neither sent its body nor read.
     BackendIdle,
     /// Idle pooled backend connection.
     BackendKeepAlive,
+    /// No byte in either direction of a tunnel.
+    TunnelIdle,
     /// RES-8.
     Linger,
     /// Graceful stop begun until the session ends.
@@ -68,14 +79,18 @@ impl Timer {
     /// The name as the configuration and the logs spell it.
     pub fn name(self) -> &'static str {
         match self {
+            Timer::ProxyHeader => "proxy_header",
+            Timer::TlsHandshake => "tls_handshake",
             Timer::RequestHead => "request_head",
             Timer::KeepAlive => "keep_alive",
             Timer::ClientIdle => "client_idle",
             Timer::Connect => "connect",
             Timer::RetryPause => "retry_pause",
+            Timer::BackendQueue => "backend_queue",
             Timer::BackendResponse => "backend_response",
             Timer::BackendIdle => "backend_idle",
             Timer::BackendKeepAlive => "backend_keep_alive",
+            Timer::TunnelIdle => "tunnel_idle",
             Timer::Linger => "linger",
             Timer::Drain => "drain",
         }
@@ -164,9 +179,14 @@ pub struct AccessRecord {
     pub reused: bool,
     /// The client, absent on Unix sockets.
     pub client: Option<SocketAddr>,
+    /// There was no request: this is a TCP session, from its start to its end.
+    pub tcp: bool,
+    /// The client's TLS.
+    pub tls: Option<TlsFacts>,
     /// The method as sent.
     pub method: Text<16>,
-    /// The authority without port, in lower case.
+    /// The authority without port, in lower case; of a TCP session, the name in its ClientHello,
+    /// where that was looked at.
     pub host: Text<64>,
     /// The target as sent.
     pub path: Text<160>,
@@ -208,6 +228,8 @@ impl Default for AccessRecord {
             attempts: 0,
             reused: false,
             client: None,
+            tcp: false,
+            tls: None,
             method: Text::EMPTY,
             host: Text::EMPTY,
             path: Text::EMPTY,
@@ -250,6 +272,17 @@ pub enum Event {
     },
     /// Accepting pauses: the machine is short of descriptors or memory (ACC-8).
     AcceptPaused,
+    /// A client's TLS handshake came to nothing (TLS-2).
+    HandshakeFailed {
+        /// Serial number of the session.
+        session: u64,
+        /// The listener's name.
+        listener: Box<str>,
+        /// The client, absent on Unix sockets.
+        client: Option<SocketAddr>,
+        /// Why.
+        failure: TlsFailure,
+    },
     /// The zombie checker ended a session: a bug of ours, with the session's state (SES-4).
     Zombie {
         /// Serial number of the session.

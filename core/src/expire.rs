@@ -55,11 +55,14 @@ impl Proxy {
     fn fire(&mut self, id: SessionId) {
         let timer = self.sessions[id].timers.next().expect("a deadline has a timer");
         match timer {
+            Timer::ProxyHeader | Timer::TlsHandshake => self.opening_timed_out(id, timer),
             Timer::RequestHead => self.head_timed_out(id),
             Timer::KeepAlive | Timer::Linger => self.close_session(id, Close::Normal),
             Timer::ClientIdle => self.client_idled(id),
             Timer::Connect => self.connect_timed_out(id),
             Timer::RetryPause => self.pause_over(id),
+            Timer::BackendQueue => self.queue_timed_out(id),
+            Timer::TunnelIdle => self.end_tunnel(id, timed_out(timer, Phase::Tunnel)),
             Timer::BackendResponse => {
                 self.blame(id);
                 self.answer(id, 504, timed_out(timer, Phase::ResponseHead));
@@ -83,6 +86,15 @@ impl Proxy {
         } else {
             self.close_session(id, Close::Normal);
         }
+    }
+
+    /// No server had room in time (BACK-9), or no buffers for a TCP session.
+    fn queue_timed_out(&mut self, id: SessionId) {
+        if self.sessions[id].state == State::Ready {
+            return self.close_session(id, Close::Normal);
+        }
+        self.leave_queue(id);
+        self.fail(id, 503, timed_out(Timer::BackendQueue, Phase::Connect));
     }
 
     fn client_idled(&mut self, id: SessionId) {
@@ -116,9 +128,16 @@ impl Proxy {
     pub(crate) fn end_session(&mut self, id: SessionId, ending: Ending) {
         let session = &mut self.sessions[id];
         match session.state {
-            State::Idle | State::Linger => self.close_session(id, Close::Normal),
+            State::Idle
+            | State::Linger
+            | State::Open
+            | State::ExpectProxy
+            | State::Handshake
+            | State::Hello
+            | State::Ready => self.close_session(id, Close::Normal),
+            State::Tunnel => self.end_tunnel(id, Ending { phase: Phase::Tunnel, ..ending }),
             State::Head => self.abort(id, Ending { phase: Phase::RequestHead, ..ending }),
-            State::Connect | State::Pause => {
+            State::Queue | State::Connect | State::Pause => {
                 self.abort(id, Ending { phase: Phase::Connect, ..ending });
             }
             State::Relay | State::Answer | State::Closed => {

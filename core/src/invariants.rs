@@ -91,12 +91,26 @@ impl Proxy {
         let mut idle = 0;
         for (id, session) in self.sessions.iter() {
             let has_exchange = session.exchange.is_some();
-            let needs = !matches!(session.state, State::Idle | State::Linger);
+            let may_have = !matches!(
+                session.state,
+                State::Open | State::Handshake | State::Idle | State::Linger
+            );
+            let may_lack = !may_have
+                || matches!(session.state, State::ExpectProxy | State::Hello | State::Ready);
             require!(
-                has_exchange == needs,
+                if has_exchange { may_have } else { may_lack },
                 "{id:?} in {:?}: exchange {has_exchange}",
                 session.state
             );
+            let opens = session.opening.is_some();
+            let must_open = matches!(
+                session.state,
+                State::ExpectProxy | State::Handshake | State::Hello | State::Ready
+            );
+            require!(opens == must_open, "{id:?} in {:?}: opening {opens}", session.state);
+            let lines = self.queues.values().flatten().filter(|&&waiter| waiter == id).count();
+            let waits = usize::from(session.state == State::Queue);
+            require!(lines == waits, "{id:?} stands in {lines} lines of {waits}");
             idle += usize::from(session.is_idle_listed);
             let due = self.deadlines.get(session.deadline);
             require!(due == session.timers.earliest(), "{id:?}: its deadline is another one");
@@ -131,6 +145,7 @@ impl Proxy {
             let idle = self.backs.iter().filter(|(_, b)| b.server == id && b.idle).count();
             require!(idle == server.idle.len(), "server {id:?}: {idle} idle connections");
             let backs = self.backs.iter().filter(|(_, b)| b.server == id).count();
+            require!(backs == server.open as usize, "server {id:?}: {} open", server.open);
             let views = self.versions.iter().flat_map(|(_, v)| &v.clusters);
             let views = views.flat_map(|view| &view.servers).filter(|&&s| s == id).count();
             require!(backs + views == server.users, "server {id:?}: {} users", server.users);
@@ -138,6 +153,8 @@ impl Proxy {
         for (id, version) in self.versions.iter() {
             let exchanges = self.sessions.iter().filter_map(|(_, s)| s.exchange.as_ref());
             let viewers = exchanges.filter(|x| x.version == Some(id)).count();
+            let openings = self.sessions.iter().filter_map(|(_, s)| s.opening);
+            let viewers = viewers + openings.filter(|opening| opening.version == id).count();
             let users = viewers + usize::from(id == self.current);
             require!(users == version.users, "version {id:?}: {users} users");
         }
@@ -145,6 +162,9 @@ impl Proxy {
     }
 
     fn check_listeners(&self) -> Result<(), String> {
+        let counted = self.sessions.iter().filter(|(_, s)| s.counted.is_some()).count();
+        let per_address: u32 = self.per_address.values().sum();
+        require!(counted == per_address as usize, "{counted} of {per_address} addresses counted");
         for (id, listen) in self.listens.iter() {
             let sessions = self.sessions.iter().filter(|(_, s)| s.listener == id).count();
             let waiting = self.queue.iter().filter(|w| w.listener == id).count();

@@ -45,6 +45,7 @@
 //! | [`accept`] | the accept queue |
 //! | [`session`] | sessions and exchanges; `LIFECYCLE.md` has the transition table |
 //! | [`http1`] | heads, framing, rewriting, answers: pure functions |
+//! | [`tls`], [`proxy_protocol`] | TLS as a layer below a session; the PROXY header |
 //! | [`backend`] | balancing, passive health, stickiness, the idle pool |
 //! | [`route`], [`config`] | the compiled routes; the configuration as data, and its validation |
 //! | [`buffer`], [`deadline`], [`id`], [`time`], [`rng`], [`stats`] | what their names say |
@@ -65,6 +66,7 @@ pub mod input;
 mod invariants;
 pub mod listen;
 pub mod proxy;
+pub mod proxy_protocol;
 mod reconfigure;
 pub mod rng;
 pub mod route;
@@ -72,6 +74,9 @@ pub mod session;
 mod sockets;
 pub mod stats;
 pub mod time;
+pub mod tls;
+mod transfer;
+mod transport;
 mod version;
 
 pub use proxy::Proxy;

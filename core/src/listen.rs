@@ -2,6 +2,7 @@
 
 use crate::id::{Id, SocketId};
 use crate::input::Address;
+use std::net::SocketAddr;
 
 /// One bound address of a listener.
 #[derive(Debug)]
@@ -22,6 +23,14 @@ pub struct Listen {
 pub type ListenId = Id<Listen>;
 
 impl Listen {
+    /// The address that its clients connect to, if it is one alone.
+    pub(crate) fn addr(&self) -> Option<SocketAddr> {
+        match &self.at {
+            Address::Ip(addr) if !addr.ip().is_unspecified() => Some(*addr),
+            _ => None,
+        }
+    }
+
     /// The local port, 0 for a Unix socket.
     pub(crate) fn port(&self) -> u16 {
         match &self.at {

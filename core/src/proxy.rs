@@ -12,12 +12,13 @@ use crate::id::{Slots, SocketId};
 use crate::input::{Readiness, SocketError};
 use crate::listen::Listen;
 use crate::rng::{Purpose, Seeds, Stream};
-use crate::session::{Exchange, Moved, ResponsePhase, Session, SessionId, dial::Fault};
+use crate::session::{Exchange, Moved, Session, SessionId, dial::Fault};
 use crate::sockets::{Ops, Owner, Sockets};
 use crate::stats::{Counters, Gauges};
 use crate::time::Time;
 use crate::version::{Version, VersionId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 /// Slices of space or output that one read or write covers at most.
 pub const SLICES_MAX: usize = crate::buffer::CHAIN_MAX + 1;
@@ -38,12 +39,11 @@ pub(crate) enum Wakes {
 /// Four kinds of methods:
 ///
 /// - *inputs* tell what happened: [`advance`](Proxy::advance), [`ready`](Proxy::ready),
-///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`sent`](Proxy::sent),
-///   [`failed`](Proxy::failed), [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
+///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`failed`](Proxy::failed), [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
 ///   [`stop`](Proxy::stop), [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only
 ///   [`apply`](Proxy::apply) returns a `Result`: a configuration is refused whole;
 /// - *loans* lend the core's own bytes: [`recv_space`](Proxy::recv_space) and
-///   [`send_slices`](Proxy::send_slices);
+///   [`transmit`](Proxy::transmit);
 /// - *outputs* are drained: [`poll_effect`](Proxy::poll_effect) in order, and
 ///   [`poll_event`](Proxy::poll_event);
 /// - *questions* change nothing that shows: [`next_deadline`](Proxy::next_deadline),
@@ -98,6 +98,14 @@ pub struct Proxy {
     pub(crate) answer_scratch: Vec<u8>,
     pub(crate) path_scratch: Vec<u8>,
     pub(crate) discard: Box<[u8]>,
+    /// Where sockets with TLS read into.
+    pub(crate) cipher: Box<[u8]>,
+    /// Sessions that wait for a connection to a limited server, by cluster, longest first (BACK-9).
+    pub(crate) queues: BTreeMap<Box<str>, VecDeque<SessionId>>,
+    /// A limited server has room again: the queues are to be looked at in this turn.
+    pub(crate) relieved: bool,
+    /// Live sessions of each client address, of listeners that limit them (ACC-9).
+    pub(crate) per_address: BTreeMap<IpAddr, u32>,
 }
 
 impl Proxy {
@@ -160,6 +168,10 @@ impl Proxy {
             answer_scratch: Vec::with_capacity(settings.buffer_bytes),
             path_scratch: Vec::with_capacity(settings.buffer_bytes),
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
+            cipher: vec![0; crate::tls::RECV_BYTES].into_boxed_slice(),
+            queues: BTreeMap::new(),
+            relieved: false,
+            per_address: BTreeMap::new(),
             settings,
         };
         proxy.install(compiled);
@@ -200,201 +212,6 @@ impl Proxy {
         }
     }
 
-    /// The space that the next read of `id` may fill, in order. Returns how many slices of
-    /// `space` are set; none when the session must wait for buffers, or wants no bytes.
-    /// Follow it up by [`received`](Proxy::received), [`blocked`](Proxy::blocked) or
-    /// [`failed`](Proxy::failed) before anything else.
-    pub fn recv_space<'a>(&'a mut self, id: SocketId, space: &mut [&'a mut [u8]]) -> usize {
-        match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => {
-                if !self.front_may_read(session) {
-                    return 0;
-                }
-                let session = &mut self.sessions[session];
-                let Some(x) = session.exchange.as_deref_mut() else {
-                    space[0] = &mut self.discard;
-                    return 1;
-                };
-                if x.back.is_none() {
-                    x.request.lend_head(&mut self.pool, false, space)
-                } else {
-                    x.request.lend_body(&mut self.pool, space)
-                }
-            }
-            Some(Owner::Back(back)) => {
-                let back = &self.backs[back];
-                if back.idle {
-                    space[0] = &mut self.discard[..1];
-                    return 1;
-                }
-                let session = self.sessions.get_mut(back.session).expect("a busy connection");
-                let x = session.exchange.as_deref_mut().expect("a busy connection");
-                if !x.response.is_open() {
-                    x.open_response(&mut self.pool);
-                    x.response.expect(usize::from(self.servers[back.server].read_window));
-                }
-                if x.phase == ResponsePhase::Head {
-                    x.response.lend_head(&mut self.pool, true, space)
-                } else {
-                    x.response.lend_body(&mut self.pool, space)
-                }
-            }
-            _ => 0,
-        }
-    }
-
-    /// Whether the client's socket may be read; an idle session gets its buffers first.
-    fn front_may_read(&mut self, id: SessionId) -> bool {
-        use crate::session::state::State;
-        match self.sessions[id].state {
-            State::Idle => {
-                let ready = self.begin_read(id);
-                if !ready {
-                    self.settle(id, Moved::Nobody);
-                }
-                ready
-            }
-            State::Head | State::Linger => true,
-            State::Relay => self.sessions[id].x().request.has_body_space(&self.pool),
-            _ => false,
-        }
-    }
-
-    /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
-    pub fn received(&mut self, id: SocketId, n: usize) {
-        if n == 0 {
-            self.take_back_loan(id);
-        }
-        match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => {
-                self.front_received(session, n);
-                self.settle(session, Moved::Front);
-            }
-            Some(Owner::Back(back)) if self.backs[back].idle => self.idle_disturbed(back),
-            Some(Owner::Back(back)) => {
-                let session = self.backs[back].session;
-                self.back_received(session, n);
-                self.settle(session, Moved::Back);
-            }
-            _ => self.counters.stale_ids += 1,
-        }
-    }
-
-    /// A read gave nothing: the buffers that were lent for it alone go back.
-    fn take_back_loan(&mut self, id: SocketId) {
-        let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
-        let (session, front) = match owner {
-            Owner::Front(session) => (session, true),
-            Owner::Back(back) if !self.backs[back].idle => (self.backs[back].session, false),
-            _ => return,
-        };
-        if let Some(x) = self.sessions[session].exchange.as_deref_mut() {
-            let pipe = if front { &mut x.request } else { &mut x.response };
-            pipe.take_back(&mut self.pool);
-        }
-    }
-
-    /// The output that is to be sent next on `id`, in order. Returns how many slices are set.
-    /// Follow it up by [`sent`](Proxy::sent), [`blocked`](Proxy::blocked) or
-    /// [`failed`](Proxy::failed) before anything else.
-    pub fn send_slices<'a>(&'a self, id: SocketId, slices: &mut [&'a [u8]]) -> usize {
-        match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => match self.sessions[session].exchange.as_deref() {
-                Some(x) => x.response.output(slices),
-                None => 0,
-            },
-            Some(Owner::Back(back)) if !self.backs[back].idle => {
-                let session = &self.sessions[self.backs[back].session];
-                session.exchange.as_deref().expect("a busy connection").request.output(slices)
-            }
-            _ => 0,
-        }
-    }
-
-    /// A write on `id` took the first `n` bytes of the slices lent last.
-    pub fn sent(&mut self, id: SocketId, n: usize) {
-        match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => {
-                self.front_sent(session, n);
-                self.settle(session, Moved::Front);
-            }
-            Some(Owner::Back(back)) => {
-                let session = self.backs[back].session;
-                self.back_connected(session);
-                let x = self.sessions[session].exchange.as_deref_mut().expect("a busy connection");
-                x.request.sent(&mut self.pool, n);
-                x.given += n as u64;
-                self.settle(session, Moved::Back);
-            }
-            _ => self.counters.stale_ids += 1,
-        }
-    }
-
-    fn front_sent(&mut self, id: SessionId, n: usize) {
-        let x = self.sessions[id].exchange.as_deref_mut().expect("something was sent");
-        x.response.sent(&mut self.pool, n);
-        x.record.sent += n as u64;
-        if x.response.unsent() > 0 {
-            return;
-        }
-        match x.phase {
-            ResponsePhase::Done => self.finish_if_flushed(id),
-            ResponsePhase::Interim => {
-                x.phase = ResponsePhase::Head;
-                if x.response.input_len() > 0 {
-                    x.response.gather_head(&mut self.pool);
-                    self.scan_response(id);
-                }
-            }
-            ResponsePhase::Head | ResponsePhase::Body => {}
-        }
-    }
-
-    /// A read (or, with `writing`, a write) of `id` would block: it waits for the next edge.
-    pub fn blocked(&mut self, id: SocketId, writing: bool) {
-        if !writing {
-            self.take_back_loan(id);
-        }
-        self.sockets.exhausted(id, if writing { Ops::WRITE } else { Ops::READ });
-        match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => {
-                if !writing && self.idle_at_stop(session) {
-                    return;
-                }
-                self.settle(session, Moved::Nobody);
-            }
-            Some(Owner::Back(back)) if !self.backs[back].idle => {
-                self.settle(self.backs[back].session, Moved::Nobody);
-            }
-            _ => {}
-        }
-    }
-
-    /// A socket failed: while connecting, reading, or, with `writing`, while writing.
-    pub fn failed(&mut self, id: SocketId, error: SocketError, writing: bool) {
-        if !writing {
-            self.take_back_loan(id);
-        }
-        let Some(socket) = self.sockets.get_mut(id) else {
-            self.counters.stale_ids += 1;
-            return;
-        };
-        socket.reset = true;
-        match socket.owner {
-            Owner::Front(session) => {
-                self.front_failed(session, error);
-                self.settle(session, Moved::Nobody);
-            }
-            Owner::Back(back) if self.backs[back].idle => self.idle_disturbed(back),
-            Owner::Back(back) => {
-                let session = self.backs[back].session;
-                self.back_failed(session, error, writing);
-                self.settle(session, Moved::Nobody);
-            }
-            Owner::Listener(_) | Owner::Queued | Owner::Closing => {}
-        }
-    }
-
     /// The `connect` timer of the session fired.
     pub(crate) fn connect_timed_out(&mut self, session: SessionId) {
         self.back_lost(session, Fault::TimedOut);
@@ -414,11 +231,16 @@ impl Proxy {
         self.events.pop_front()
     }
 
-    /// Tells the driver to close the socket; its id is stale once that order is taken.
+    /// Tells the driver to close the socket; its id is stale once that order is taken. TLS says
+    /// goodbye, unless the peer must not take what it has for complete (TLS-3).
     pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
+        if how == Close::Normal {
+            self.say_last_words(id);
+        }
         let socket = self.sockets.get_mut(id).expect("a socket is closed once");
         debug_assert_ne!(socket.owner, Owner::Closing);
         socket.owner = Owner::Closing;
+        socket.transport = None;
         self.sockets.want(id, Ops::NONE);
         self.effects.push_back(Effect::Close(id, how));
     }

@@ -1,8 +1,11 @@
 //! Configurations come and go while traffic flows (RUN-1), and the graceful stop (RUN-2).
 
 use crate::backend::sticky::{cookie_value, set_cookie};
-use crate::backend::{ServerId, ServerState, health::Health};
-use crate::config::{Cluster, Compiled, Config, ConfigError, Timeouts};
+use crate::backend::{ServerId, ServerState, Speech, health::Health};
+use crate::config::{
+    Cluster, Compiled, Config, ConfigError, HostPattern, Listener, Protocol, Server, Timeouts,
+    share,
+};
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::input::Address;
@@ -12,8 +15,9 @@ use crate::route::Router;
 use crate::session::SessionId;
 use crate::session::state::State;
 use crate::sockets::{Ops, Owner};
-use crate::version::{ClusterView, StickyView, Version, VersionId};
+use crate::version::{ClusterView, ForwardView, StickyView, Version, VersionId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Proxy {
     /// Replaces the configuration whole, or, when it is refused, not at all. Requests that were
@@ -51,34 +55,52 @@ impl Proxy {
         let of_listener =
             |listener: &crate::config::Listener| config.timeouts.with(&listener.timeouts);
         let listeners = config.listeners.iter().map(of_listener).collect();
+        let forwards = config.listeners.iter().map(|it| view_forward(it, &indices)).collect();
+        let announces = config.clusters.iter().any(|cluster| cluster.send_proxy.is_some());
         self.version_serial += 1;
         let serial = self.version_serial;
-        let version =
-            Version { serial, router, clusters, clusters_of_routes, listeners, users: 1, config };
+        let version = Version {
+            serial,
+            router,
+            clusters,
+            clusters_of_routes,
+            listeners,
+            forwards,
+            announces,
+            users: 1,
+            config: Arc::clone(&config),
+        };
         let new = self.versions.insert(version);
         let old = std::mem::replace(&mut self.current, new);
         self.put_servers_in_service();
         self.unview(old);
         self.relisten();
+        self.relieved |= !self.queues.is_empty();
         self.counters.applied += 1;
     }
 
     /// The servers of each cluster: known ones keep what the worker knows of them.
     fn view_clusters(&mut self, config: &Config) -> Vec<ClusterView> {
-        let mut known: BTreeMap<(Box<str>, Address), ServerId> = BTreeMap::new();
+        let mut known: BTreeMap<(Box<str>, Address), Vec<ServerId>> = BTreeMap::new();
         for (id, server) in self.servers.iter() {
-            known.insert((server.cluster.clone(), server.addr.clone()), id);
+            known.entry((server.cluster.clone(), server.addr.clone())).or_default().push(id);
         }
+        let (worker, workers) = self.settings.worker;
         let mut view = |cluster: &Cluster| {
             let mut servers = Vec::with_capacity(cluster.servers.len());
             for server in &cluster.servers {
                 let key = (cluster.name.clone(), server.addr.clone());
-                let id = known.get(&key).copied().unwrap_or_else(|| {
+                let speech = speech(cluster, server);
+                let same = |id: &&ServerId| self.servers[**id].speech == speech;
+                let id = known.get(&key).and_then(|ids| ids.iter().find(same)).copied();
+                let id = id.unwrap_or_else(|| {
                     self.servers.insert(ServerState {
                         cluster: cluster.name.clone(),
                         addr: server.addr.clone(),
                         health: Health::new(),
+                        speech,
                         active: 0,
+                        open: 0,
                         read_window: 1,
                         current: 0,
                         idle: Vec::with_capacity(cluster.idle_per_server + 1),
@@ -90,7 +112,18 @@ impl Proxy {
                 servers.push(id);
             }
             let timeouts = config.timeouts.with(&cluster.timeouts);
-            ClusterView { servers, timeouts, sticky: view_sticky(cluster, config) }
+            let limit = |server: &Server| match server.max_connections {
+                // At least one, or the server could not be used from here at all (ACC-11).
+                Some(max) => share(max as usize, worker, workers).max(1) as u32,
+                None => u32::MAX,
+            };
+            ClusterView {
+                servers,
+                timeouts,
+                limits: cluster.servers.iter().map(limit).collect(),
+                queue_max: share(cluster.queue_capacity, worker, workers),
+                sticky: view_sticky(cluster, config),
+            }
         };
         config.clusters.iter().map(&mut view).collect()
     }
@@ -172,7 +205,7 @@ impl Proxy {
 
     fn open_listener(&mut self, index: u16, name: Box<str>, at: Address) {
         let id = self.listens.next_id();
-        let socket = self.sockets.insert(Owner::Listener(id), true);
+        let socket = self.sockets.insert(Owner::Listener(id), true, None);
         self.effects.push_back(Effect::Listen { id: socket, name: name.clone(), at: at.clone() });
         self.listens.insert(Listen {
             name,
@@ -310,6 +343,27 @@ impl Proxy {
     }
 }
 
+/// How the servers of a cluster are spoken to.
+fn speech(cluster: &Cluster, server: &Server) -> Speech {
+    let tls = cluster.tls.clone().zip(server.tls_name.clone());
+    Speech { tls, proxy: cluster.send_proxy }
+}
+
+/// Where the connections of a listener go, if it is one for TCP.
+fn view_forward(listener: &Listener, indices: &BTreeMap<&str, u32>) -> ForwardView {
+    let Protocol::Tcp(forward) = &listener.protocol else { return ForwardView::default() };
+    let index = |name: &str| indices[name];
+    let names = forward.sni.iter().filter_map(|(pattern, cluster)| {
+        let name = match pattern {
+            HostPattern::Exact(name) => name.clone(),
+            HostPattern::Wildcard(suffix) => format!("*.{suffix}").into(),
+            HostPattern::Any => return None,
+        };
+        Some((name, index(cluster)))
+    });
+    ForwardView { to: forward.to.as_deref().map(index), names: names.collect() }
+}
+
 /// The cookies of a cluster whose sessions stick (BACK-8); empty for others.
 fn view_sticky(cluster: &Cluster, config: &Config) -> Vec<StickyView> {
     let Some(name) = &cluster.sticky else { return Vec::new() };
@@ -320,8 +374,9 @@ fn view_sticky(cluster: &Cluster, config: &Config) -> Vec<StickyView> {
         .map(|server| {
             let value = cookie_value(server, &cluster.name, secret)
                 .expect("validated: each server has an id, or there is a secret");
-            let set_cookie = set_cookie(name, &value, false).into();
-            StickyView { value, set_cookie }
+            let line = |secure| set_cookie(name, &value, secure).into();
+            let (set_cookie, set_secure) = (line(false), line(true));
+            StickyView { value, set_cookie, set_secure }
         })
         .collect()
 }

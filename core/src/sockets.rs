@@ -8,6 +8,8 @@ use crate::id::{Slots, SocketId, SocketTag};
 use crate::input::Readiness;
 use crate::listen::ListenId;
 use crate::session::SessionId;
+use crate::tls::Tls;
+use crate::transport::Transport;
 use std::collections::VecDeque;
 
 /// What a socket's owner would do, or what the kernel lets it do, as a set of bits.
@@ -56,9 +58,10 @@ pub(crate) enum Owner {
 }
 
 /// One socket.
-#[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) owner: Owner,
+    /// What lies between it and its owner's bytes, if anything.
+    pub(crate) transport: Option<Box<Transport>>,
     interest: Ops,
     ready: Ops,
     queued: Ops,
@@ -81,7 +84,38 @@ impl Socket {
     }
 
     pub(crate) fn is_ready(&self, op: Ops) -> bool {
-        self.ready.has(op)
+        self.ready().has(op)
+    }
+
+    /// Whether its owner would do `op`.
+    pub(crate) fn wants(&self, op: Ops) -> bool {
+        self.interest.has(op)
+    }
+
+    /// Its TLS, if it has any.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.transport.as_ref()?.tls.as_ref()
+    }
+
+    /// Its TLS, if it has any.
+    pub(crate) fn tls_mut(&mut self) -> Option<&mut Tls> {
+        self.transport.as_mut()?.tls.as_mut()
+    }
+
+    /// Whether its transport has bytes of its own to send.
+    pub(crate) fn owes(&self) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.owes())
+    }
+
+    /// What the kernel lets it do, or its transport: that has input of which no edge will tell.
+    fn ready(&self) -> Ops {
+        let holds = self.transport.as_ref().is_some_and(|transport| transport.has_input());
+        self.ready.with(Ops::READ, holds)
+    }
+
+    /// What can be done now: what is wanted, and what its transport wants on its own.
+    fn can(&self) -> Ops {
+        self.interest.with(Ops::WRITE, self.owes()).and(self.ready())
     }
 }
 
@@ -90,6 +124,8 @@ impl Socket {
 pub(crate) enum Step {
     Send(SocketId),
     Receive(SocketId),
+    /// Input is here already, in its transport.
+    Deliver(SocketId),
     Accept(SocketId),
     Resume(SocketId),
 }
@@ -117,12 +153,18 @@ impl Sockets {
         self.slots.next_id()
     }
 
-    /// A new socket. It is taken for writable, and for readable if `readable`, until the kernel
-    /// says otherwise.
-    pub(crate) fn insert(&mut self, owner: Owner, readable: bool) -> SocketId {
+    /// A new socket, under `transport` if there is any. It is taken for writable, and for readable
+    /// if `readable`, until the kernel says otherwise.
+    pub(crate) fn insert(
+        &mut self,
+        owner: Owner,
+        readable: bool,
+        transport: Option<Box<Transport>>,
+    ) -> SocketId {
         let ready = Ops::WRITE.with(Ops::RESUME, true).with(Ops::READ, readable);
         self.slots.insert(Socket {
             owner,
+            transport,
             interest: Ops::NONE,
             ready,
             queued: Ops::NONE,
@@ -159,7 +201,7 @@ impl Sockets {
     pub(crate) fn want(&mut self, id: SocketId, interest: Ops) {
         if let Some(socket) = self.slots.get_mut(id) {
             socket.interest = interest;
-            if interest != Ops::NONE {
+            if interest != Ops::NONE || socket.transport.is_some() {
                 self.queue(id);
             }
         }
@@ -205,7 +247,7 @@ impl Sockets {
     #[inline]
     fn queue(&mut self, id: SocketId) {
         let socket = &mut self.slots[id];
-        let can = socket.interest.and(socket.ready);
+        let can = socket.can();
         if can.has(Ops::WRITE) && !socket.queued.has(Ops::WRITE) {
             socket.queued = socket.queued.with(Ops::WRITE, true);
             self.sends.push_back(id);
@@ -222,20 +264,21 @@ impl Sockets {
         while let Some(id) = self.sends.pop_front() {
             let Some(socket) = self.slots.get_mut(id) else { continue };
             socket.queued = socket.queued.without(Ops::WRITE);
-            if socket.interest.and(socket.ready).has(Ops::WRITE) {
+            if socket.can().has(Ops::WRITE) {
                 return Some(Step::Send(id));
             }
         }
         while let Some(id) = self.steps.pop_front() {
             let Some(socket) = self.slots.get_mut(id) else { continue };
             socket.queued = socket.queued.without(Ops::READ);
-            let can = socket.interest.and(socket.ready);
+            let can = socket.can();
             if can.has(Ops::RESUME) {
                 return Some(Step::Resume(id));
             }
             if can.has(Ops::READ) {
-                return Some(match socket.owner {
-                    Owner::Listener(_) => Step::Accept(id),
+                return Some(match &socket.transport {
+                    Some(transport) if transport.has_input() => Step::Deliver(id),
+                    _ if matches!(socket.owner, Owner::Listener(_)) => Step::Accept(id),
                     _ => Step::Receive(id),
                 });
             }
@@ -257,7 +300,7 @@ impl Sockets {
 
     /// Interest and readiness meet, and yet no step is owed: must not exist (contract 6).
     pub(crate) fn is_forgotten(socket: &Socket) -> bool {
-        let can = socket.interest.and(socket.ready);
+        let can = socket.can();
         let owed = socket.queued;
         (can.has(Ops::WRITE) && !owed.has(Ops::WRITE))
             || (can.without(Ops::WRITE) != Ops::NONE && !owed.has(Ops::READ))

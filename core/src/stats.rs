@@ -1,5 +1,7 @@
 //! Counters, each changed at one site, and gauges taken from their owners when asked.
 
+use crate::tls::TlsFailure;
+
 /// What happened since the worker's start. Counters only grow.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -43,6 +45,32 @@ pub struct Counters {
     pub buffer_waits: u64,
     /// Configurations applied.
     pub applied: u64,
+    /// Clients' TLS handshakes completed.
+    pub handshakes: u64,
+    /// Those of them that resumed an earlier session.
+    pub handshakes_resumed: u64,
+    /// TLS with clients that came to nothing, in the order of [`TlsFailure::ALL`].
+    pub tls_failures: [u64; TlsFailure::ALL.len()],
+    /// Connections closed because their peer may not announce a client (PP-1).
+    pub proxy_refused: u64,
+    /// Connections closed for a bad PROXY header, or none.
+    pub proxy_malformed: u64,
+    /// Connections closed because their PROXY header did not come in time.
+    pub proxy_timed_out: u64,
+    /// Sessions over `max_connections_per_ip` (ACC-9).
+    pub over_address_limit: u64,
+    /// Tunnels begun.
+    pub tunnels: u64,
+    /// Requests and TCP sessions that waited for a server with room (BACK-9).
+    pub backend_queued: u64,
+    /// Those that found the line full.
+    pub backend_queue_full: u64,
+}
+
+impl Counters {
+    pub(crate) fn count_tls_failure(&mut self, failure: TlsFailure) {
+        self.tls_failures[failure as usize] += 1;
+    }
 }
 
 /// What is live now.

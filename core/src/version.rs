@@ -4,6 +4,7 @@ use crate::backend::ServerId;
 use crate::config::{AnswerBody, Config, Timeouts};
 use crate::id::Id;
 use crate::route::Router;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Names a version while somebody uses it.
@@ -19,8 +20,12 @@ pub(crate) struct Version {
     pub(crate) clusters: Vec<ClusterView>,
     /// For each route of the configuration the index of its cluster, 0 where it leads elsewhere.
     pub(crate) clusters_of_routes: Vec<u32>,
-    /// For each listener of the configuration.
+    /// For each listener of the configuration its timeouts.
     pub(crate) listeners: Vec<Timeouts>,
+    /// For each listener of the configuration where its TCP connections go.
+    pub(crate) forwards: Vec<ForwardView>,
+    /// Whether a cluster announces clients to its servers.
+    pub(crate) announces: bool,
     /// Exchanges that see this version, and one for being the current one.
     pub(crate) users: usize,
 }
@@ -30,6 +35,10 @@ pub(crate) struct ClusterView {
     /// Its servers, in the configuration's order.
     pub(crate) servers: Vec<ServerId>,
     pub(crate) timeouts: Timeouts,
+    /// Connections that each of its servers may have on this worker (BACK-9).
+    pub(crate) limits: Vec<u32>,
+    /// Sessions that may wait in line for them.
+    pub(crate) queue_max: usize,
     /// Cookie values and Set-Cookie lines of its servers, when sessions stick.
     pub(crate) sticky: Vec<StickyView>,
 }
@@ -38,6 +47,29 @@ pub(crate) struct ClusterView {
 pub(crate) struct StickyView {
     pub(crate) value: Box<str>,
     pub(crate) set_cookie: Box<str>,
+    /// The same for clients that came by TLS.
+    pub(crate) set_secure: Box<str>,
+}
+
+/// Where the connections of a TCP listener go: indices of clusters.
+#[derive(Debug, Default)]
+pub(crate) struct ForwardView {
+    pub(crate) to: Option<u32>,
+    /// By the name in the ClientHello, `*.suffix` included.
+    pub(crate) names: BTreeMap<Box<str>, u32>,
+}
+
+impl ForwardView {
+    /// The cluster of a connection whose ClientHello asks for `name`, in lower case; empty if it
+    /// asks for none.
+    pub(crate) fn by_name(&self, name: &[u8]) -> Option<u32> {
+        let name = str::from_utf8(name).unwrap_or_default();
+        let wildcard = || {
+            let (_, suffix) = name.split_once('.')?;
+            self.names.get(&*format!("*.{suffix}"))
+        };
+        self.names.get(name).or_else(wildcard).copied().or(self.to)
+    }
 }
 
 impl Version {
@@ -50,6 +82,8 @@ impl Version {
             clusters: Vec::new(),
             clusters_of_routes: Vec::new(),
             listeners: Vec::new(),
+            forwards: Vec::new(),
+            announces: false,
             users: 1,
         }
     }

@@ -9,5 +9,6 @@ mod servers;
 pub mod sticky;
 
 pub use connection::{Back, BackId};
-pub(crate) use pick::Pick;
+pub(crate) use pick::{Choice, Pick};
+pub(crate) use servers::Speech;
 pub use servers::{ServerId, ServerState};

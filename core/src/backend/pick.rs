@@ -14,6 +14,17 @@ pub(crate) struct Pick {
     pub(crate) index: u16,
 }
 
+/// What there is to choose.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Choice {
+    /// This one.
+    Server(Pick),
+    /// Those that could be used have all the connections that they may have (BACK-9).
+    Full,
+    /// The cluster has none that is not drained.
+    Nobody,
+}
+
 /// How good a choice a server is: only the best that there are take part in balancing.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
@@ -44,9 +55,8 @@ impl Tier {
 }
 
 impl Proxy {
-    /// Chooses a server for the session's request, or `None` if its cluster has none that is not
-    /// drained (BACK-2).
-    pub(crate) fn pick_server(&mut self, id: SessionId) -> Option<Pick> {
+    /// Chooses a server for the session's request (BACK-2).
+    pub(crate) fn pick_server(&mut self, id: SessionId) -> Choice {
         let session = &mut self.sessions[id];
         let x = session.exchange.as_deref().expect("a request is being served");
         let version = &self.versions[x.version.expect("a request sees a version")];
@@ -54,30 +64,34 @@ impl Proxy {
         let view = &version.clusters[cluster];
         let config = &version.config.clusters[cluster];
         let (servers, now) = (&self.servers, self.now);
+        let has_room = |index: usize| servers[view.servers[index]].active < view.limits[index];
         let usable = |server: ServerId| servers[server].health.usable(now);
         if let Some(index) = stuck(x, &config.servers)
             && usable(view.servers[index])
             && !x.tried.has(view.servers[index])
         {
-            return Some(Pick { server: view.servers[index], index: index as u16 });
+            let pick = Pick { server: view.servers[index], index: index as u16 };
+            return if has_room(index) { Choice::Server(pick) } else { Choice::Full };
         }
         let members = || view.servers.iter().zip(&config.servers);
         let tier = |(server, config): (&ServerId, &Server)| {
             Tier::of(config, usable(*server), x.tried.has(*server))
         };
-        let best = members().filter_map(tier).min()?;
+        let Some(best) = members().filter_map(tier).min() else { return Choice::Nobody };
         self.loads.clear();
-        self.loads.extend(members().map(|(server, config)| ServerLoad {
+        self.loads.extend(members().enumerate().map(|(index, (server, config))| ServerLoad {
             weight: config.weight,
             active: servers[*server].active,
             current: servers[*server].current,
-            eligible: tier((server, config)) == Some(best),
+            eligible: tier((server, config)) == Some(best) && has_room(index),
         }));
-        let index = choose(config.balance, &mut self.loads, &mut session.child)?;
+        let Some(index) = choose(config.balance, &mut self.loads, &mut session.child) else {
+            return Choice::Full;
+        };
         for (server, load) in view.servers.iter().zip(&self.loads) {
             self.servers[*server].current = load.current;
         }
-        Some(Pick { server: view.servers[index], index: index as u16 })
+        Choice::Server(Pick { server: view.servers[index], index: index as u16 })
     }
 }
 

@@ -61,6 +61,7 @@ impl Proxy {
         }
         self.deadlines.remove(back.deadline);
         self.close_socket(back.socket, how);
+        self.servers[back.server].open -= 1;
         self.release_server(back.server);
     }
 

@@ -2,12 +2,23 @@
 
 use super::connection::BackId;
 use super::health::Health;
+use crate::config::TlsClient;
 use crate::id::Id;
 use crate::input::Address;
+use crate::proxy_protocol::Version;
 use crate::session::SessionId;
+use rustls::pki_types::ServerName;
 
 /// Names a server across versions of the configuration.
 pub type ServerId = Id<ServerState>;
+
+/// What a connection to a server begins with, as far as it is the same for all clients.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Speech {
+    /// TLS under these settings, and the name that is asked for.
+    pub(crate) tls: Option<(TlsClient, ServerName<'static>)>,
+    pub(crate) proxy: Option<Version>,
+}
 
 /// One server of one cluster. It lives as long as a version of the configuration knows it, or a
 /// connection to it stands.
@@ -15,8 +26,12 @@ pub struct ServerState {
     pub(crate) cluster: Box<str>,
     pub(crate) addr: Address,
     pub(crate) health: Health,
-    /// Requests in flight.
+    /// How it is spoken to; another way makes it another server.
+    pub(crate) speech: Speech,
+    /// Requests and tunnels in flight.
     pub(crate) active: u32,
+    /// Connections to it, idle ones included.
+    pub(crate) open: u32,
     /// Buffers that a read of its last response needed: what the next one is given at once.
     pub(crate) read_window: u8,
     /// Running value of smooth weighted round-robin.

@@ -92,6 +92,12 @@ impl Pool {
         true
     }
 
+    /// A buffer was given back against a new promise: it is there, whoever waits.
+    pub(crate) fn promise_again(&mut self) {
+        assert!(self.available() > 0, "a buffer was just given back");
+        self.promised += 1;
+    }
+
     /// Takes back `n` promises that were not used.
     pub(crate) fn unpromise(&mut self, n: usize) {
         assert!(n <= self.promised, "a promise is given back once");

@@ -5,12 +5,18 @@
 //! [`validate()`] owns meaning, so that every driver refuses the same configurations.
 
 mod compiled;
+mod timeouts;
+mod tls;
 pub mod validate;
 
 pub use compiled::Compiled;
+pub use timeouts::{TimeoutOverrides, Timeouts};
+pub use tls::{TlsClient, TlsServer};
 pub use validate::{ConfigError, Place, Problem, validate};
 
 use crate::input::Address;
+use crate::proxy_protocol::Version;
+use rustls::pki_types::ServerName;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -40,6 +46,14 @@ pub struct Settings {
     pub max_session_age: Option<Duration>,
     /// Whether an access record is emitted for each request.
     pub access_records: bool,
+    /// Which of how many workers this is: limits of the configuration are divided by it (ACC-11).
+    pub worker: (usize, usize),
+}
+
+/// The share of `total` that worker `index` of `count` gets: the remainder goes to the first ones
+/// (ACC-11).
+pub fn share(total: usize, index: usize, count: usize) -> usize {
+    total / count + usize::from(index < total % count)
 }
 
 impl Default for Settings {
@@ -54,6 +68,7 @@ impl Default for Settings {
             zombie_check_interval: Duration::from_secs(60),
             max_session_age: None,
             access_records: true,
+            worker: (0, 1),
         }
     }
 }
@@ -86,6 +101,16 @@ pub struct Listener {
     pub name: Box<str>,
     /// Addresses to bind; at least one.
     pub binds: Vec<Address>,
+    /// What is spoken on it, behind the PROXY header and inside TLS where these are set.
+    pub protocol: Protocol,
+    /// TLS is terminated with these certificates.
+    pub tls: Option<TlsServer>,
+    /// Each connection begins with a PROXY header (PP-1).
+    pub expect_proxy: bool,
+    /// Peers whose PROXY header is believed; others are refused. All when empty.
+    pub proxy_from: Vec<Network>,
+    /// Live sessions of one client address at most, over all such listeners of a worker (ACC-9).
+    pub max_connections_per_ip: Option<u32>,
     /// Overrides of the global timeouts.
     pub timeouts: TimeoutOverrides,
     /// Request bodies above this many bytes are refused with 413 (REQ-3).
@@ -99,11 +124,21 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether it looks into ClientHellos for a name (TLS-5).
+    pub(crate) fn sniffs(&self) -> bool {
+        matches!(&self.protocol, Protocol::Tcp(forward) if !forward.sni.is_empty())
+    }
+
     /// A listener with every default.
     pub fn new(name: &str, binds: Vec<Address>) -> Listener {
         Listener {
             name: name.into(),
             binds,
+            protocol: Protocol::Http,
+            tls: None,
+            expect_proxy: false,
+            proxy_from: Vec::new(),
+            max_connections_per_ip: None,
             timeouts: TimeoutOverrides::default(),
             max_body: None,
             abort_on_close: false,
@@ -111,6 +146,25 @@ impl Listener {
             answers: Answers::default(),
         }
     }
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, routed.
+    Http,
+    /// Bytes, passed on as they are (TUN-1).
+    Tcp(Forward),
+}
+
+/// Where a TCP listener's connections go: to one cluster, or, by the name that their ClientHello
+/// asks for, to one of several; TLS is passed through then (TLS-5).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Forward {
+    /// The cluster of every connection that no pattern matches; absent: such a one is closed.
+    pub to: Option<Box<str>>,
+    /// Clusters by name: exact before wildcard. Empty: the ClientHello is not looked at.
+    pub sni: Vec<(HostPattern, Box<str>)>,
 }
 
 /// One named group of interchangeable servers.
@@ -128,6 +182,13 @@ pub struct Cluster {
     pub reuse: Reuse,
     /// Idle connections kept per server and worker (BACK-6).
     pub idle_per_server: usize,
+    /// Requests and connections that wait for a server with `max_connections`, on one worker, at
+    /// most (BACK-9).
+    pub queue_capacity: usize,
+    /// The PROXY header that each connection to a server begins with (PP-1).
+    pub send_proxy: Option<Version>,
+    /// TLS to the servers (TLS-4).
+    pub tls: Option<TlsClient>,
     /// Failures in a row that mark a server down (BACK-4).
     pub fall: u32,
     /// First back-off of a server that is down (BACK-4).
@@ -150,6 +211,9 @@ impl Cluster {
             sticky: None,
             reuse: Reuse::Safe,
             idle_per_server: 64,
+            queue_capacity: 100,
+            send_proxy: None,
+            tls: None,
             fall: 3,
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
@@ -172,12 +236,25 @@ pub struct Server {
     pub backup: bool,
     /// Administratively drained: gets no new request.
     pub drained: bool,
+    /// Connections to it on one worker at most (BACK-9).
+    pub max_connections: Option<u32>,
+    /// The name that its certificate must have, and that is asked for (SNI), when the cluster
+    /// speaks TLS; validation demands it there.
+    pub tls_name: Option<ServerName<'static>>,
 }
 
 impl Server {
     /// A server with every default.
     pub fn new(addr: Address) -> Server {
-        Server { addr, id: None, weight: 1, backup: false, drained: false }
+        Server {
+            addr,
+            id: None,
+            weight: 1,
+            backup: false,
+            drained: false,
+            max_connections: None,
+            tls_name: None,
+        }
     }
 }
 
@@ -355,104 +432,4 @@ impl Default for Limits {
     fn default() -> Self {
         Limits { head_bytes: 16 * 1024, fields_max: 100, target_bytes: 8 * 1024 }
     }
-}
-
-macro_rules! timeouts {
-    ($($(#[$doc:meta])* $name:ident = $millis:expr,)*) => {
-        /// Every timer's span (SES-3).
-        #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-        pub struct Timeouts {
-            $($(#[$doc])* pub $name: Duration,)*
-        }
-
-        impl Default for Timeouts {
-            fn default() -> Self {
-                Timeouts { $($name: Duration::from_millis($millis),)* }
-            }
-        }
-
-        /// Timeouts that a listener or a cluster sets for itself.
-        #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
-        pub struct TimeoutOverrides {
-            $($(#[$doc])* pub $name: Option<Duration>,)*
-        }
-
-        impl Timeouts {
-            /// The names of all timeouts, as the configuration spells them.
-            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
-
-            /// These, with what `overrides` sets replaced.
-            #[must_use]
-            pub fn with(mut self, overrides: &TimeoutOverrides) -> Timeouts {
-                $(if let Some(span) = overrides.$name { self.$name = span; })*
-                self
-            }
-
-            /// The timeout called `name`.
-            pub fn get(&self, name: &str) -> Option<Duration> {
-                match name {
-                    $(stringify!($name) => Some(self.$name),)*
-                    _ => None,
-                }
-            }
-
-            /// Sets the timeout called `name`; false for an unknown name.
-            pub fn set(&mut self, name: &str, span: Duration) -> bool {
-                match name {
-                    $(stringify!($name) => self.$name = span,)*
-                    _ => return false,
-                }
-                true
-            }
-        }
-
-        impl TimeoutOverrides {
-            /// Sets the timeout called `name`; false for an unknown name.
-            pub fn set(&mut self, name: &str, span: Duration) -> bool {
-                match name {
-                    $(stringify!($name) => self.$name = Some(span),)*
-                    _ => return false,
-                }
-                true
-            }
-
-            /// The timeout called `name`, if it is set.
-            pub fn get(&self, name: &str) -> Option<Duration> {
-                match name {
-                    $(stringify!($name) => self.$name,)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-timeouts! {
-    /// Deadline of a whole request head, from its first byte.
-    request_head = 10_000,
-    /// Idle between requests.
-    keep_alive = 60_000,
-    /// No progress while waiting for the client's body, or for it to read.
-    client_idle = 60_000,
-    /// Each connection attempt.
-    connect = 3_000,
-    /// Request sent (or waiting for 100) until the complete final response head.
-    backend_response = 30_000,
-    /// No progress while waiting for the backend's body, or for it to read.
-    backend_idle = 30_000,
-    /// Idle pooled backend connection.
-    backend_keep_alive = 30_000,
-    /// Reading and discarding after a final answer to an unfinished request (RES-8).
-    linger = 2_000,
-    /// Graceful stop begun until the session ends.
-    drain = 30_000,
-}
-
-impl Timeouts {
-    /// Those that a listener may override.
-    pub const OF_LISTENER: &'static [&'static str] =
-        &["request_head", "keep_alive", "client_idle", "linger", "drain"];
-    /// Those that a cluster may override.
-    pub const OF_CLUSTER: &'static [&'static str] =
-        &["connect", "backend_response", "backend_idle", "backend_keep_alive"];
 }

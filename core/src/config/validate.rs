@@ -1,14 +1,14 @@
 //! What makes a configuration meaningful: every error at once, each with its place.
 
 mod cluster;
+mod listener;
 mod problem;
 mod route;
 mod text;
 
 pub use problem::{ConfigError, Place, Problem};
 
-use super::{AnswerBody, Config, Listener, Settings, TimeoutOverrides, Timeouts};
-use crate::input::Address;
+use super::{AnswerBody, Config, Network, Settings, TimeoutOverrides, Timeouts};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub fn validate(config: &Config, settings: &Settings) -> Vec<ConfigError> {
     limits_of_worker(settings, &mut errors);
     top(config, settings, &mut errors);
     let body_max = ANSWER_BYTES_MAX.min(settings.buffer_bytes / 2);
-    listeners(&config.listeners, body_max, &mut errors);
+    listener::listeners(config, body_max, &mut errors);
     cluster::clusters(config, body_max, &mut errors);
     route::routes(config, body_max, &mut errors);
     errors.found
@@ -104,48 +104,20 @@ fn top(config: &Config, settings: &Settings, errors: &mut Errors) {
         let span = config.timeouts.get(name);
         errors.span(Place::Top(name), span.expect("NAMES are those of `get`"));
     }
-    for network in &config.trusted_proxies {
-        let bits = if network.addr.is_ipv4() { 32 } else { 128 };
-        // A mapped address would be compared as IPv4, with a prefix that counts 128 bits.
-        let mapped = network.addr.to_canonical() != network.addr;
-        errors.check(network.prefix <= bits && !mapped, Place::Top("trusted_proxies"), || {
-            Problem::BadNetwork { network: *network }
-        });
-    }
+    networks(&config.trusted_proxies, Place::Top("trusted_proxies"), errors);
     if let Some(secret) = &config.sticky_secret {
         errors.check(!secret.is_empty(), Place::Top("sticky_secret"), || Problem::EmptySecret);
     }
 }
 
-fn listeners(listeners: &[Listener], body_max: usize, errors: &mut Errors) {
-    if listeners.len() > LISTENERS_MAX {
-        errors.push(Place::Listener(LISTENERS_MAX, ""), Problem::TooMany { max: LISTENERS_MAX });
-    }
-    let mut names = BTreeMap::new();
-    let mut binds = BTreeMap::new();
-    for (index, listener) in listeners.iter().enumerate() {
-        let at = |key| Place::Listener(index, key);
-        unique_name(&listener.name, index, &mut names, at(""), errors);
-        errors.check(!listener.binds.is_empty(), at("bind"), || Problem::NoBind);
-        for bind in &listener.binds {
-            if let Some(why) = text::bad_address(bind) {
-                errors.push(at("bind"), Problem::BadAddress { address: bind.clone(), why });
-            }
-            // Port 0 is another free port each time.
-            let is_fixed = !matches!(bind, Address::Ip(addr) if addr.port() == 0);
-            if let Some(first) = binds.get(bind).copied()
-                && is_fixed
-            {
-                let address = bind.clone();
-                errors.push(at("bind"), Problem::DuplicateBind { address, first });
-            }
-            binds.entry(bind).or_insert(index);
-        }
-        errors.range(at("backlog"), listener.backlog as usize, 1, i32::MAX as usize);
-        overrides(&listener.timeouts, Timeouts::OF_LISTENER, at, errors);
-        for (&status, body) in &listener.answers {
-            answer(status, body, body_max, at("answers"), errors);
-        }
+fn networks(networks: &[Network], place: Place, errors: &mut Errors) {
+    for network in networks {
+        let bits = if network.addr.is_ipv4() { 32 } else { 128 };
+        // A mapped address would be compared as IPv4, with a prefix that counts 128 bits.
+        let mapped = network.addr.to_canonical() != network.addr;
+        errors.check(network.prefix <= bits && !mapped, place.clone(), || Problem::BadNetwork {
+            network: *network,
+        });
     }
 }
 

@@ -9,6 +9,9 @@ use crate::event::{Ending, Phase, Who};
 use crate::http1::{Answer, write_answer};
 use crate::proxy::Proxy;
 
+/// Seconds after which a client with too many connections may come again (ACC-9).
+const RETRY_AFTER_SECONDS: u32 = 1;
+
 /// What an answer has besides its status.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Kind {
@@ -24,6 +27,15 @@ impl Proxy {
     /// Answers with `status` in place of a server; never in the middle of a response.
     pub(crate) fn answer(&mut self, id: SessionId, status: u16, ending: Ending) {
         self.answer_as(id, status, ending, Kind::Default);
+    }
+
+    /// Ends what is being served without a server: HTTP by an answer, TCP by the end.
+    pub(crate) fn fail(&mut self, id: SessionId, status: u16, ending: Ending) {
+        if self.sessions[id].x().tcp {
+            self.give_up(id, ending);
+        } else {
+            self.answer(id, status, ending);
+        }
     }
 
     /// Answers with the redirect of the request's route.
@@ -83,7 +95,7 @@ impl Proxy {
             keep_alive: x.keep_alive,
             client_minor: if x.version.is_some() { x.facts.minor } else { 1 },
             replacement,
-            retry_after: None,
+            retry_after: (status == 429).then_some(RETRY_AFTER_SECONDS),
             location: (kind == Kind::Redirect).then_some(&self.head_scratch),
             unix_millis: self.wall_millis,
         };

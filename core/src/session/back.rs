@@ -1,6 +1,7 @@
 //! What the server sends: bytes, its end, its failure.
 
 use super::dial::{Fault, ending, phase_of};
+use super::state::State;
 use super::{ResponsePhase, SessionId};
 use crate::event::{Phase, Who};
 use crate::input::SocketError;
@@ -9,8 +10,11 @@ use crate::proxy::Proxy;
 impl Proxy {
     /// The server's socket gave `n` bytes; none means that it has finished writing.
     pub(crate) fn back_received(&mut self, id: SessionId, n: usize) {
-        if n == 0 {
+        if n == 0 && self.sessions[id].state != State::Tunnel {
             return self.back_ended(id);
+        }
+        if self.sessions[id].state == State::Tunnel {
+            return self.tunnel_received(id, false, n);
         }
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         if x.given == 0 {
@@ -37,13 +41,24 @@ impl Proxy {
         let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
         let back = &self.backs[x.back.expect("it was just read")];
         let reset = self.sockets.get(back.socket).is_some_and(|socket| socket.reset);
-        let fault = if reset { Fault::Socket(SocketError::Reset) } else { Fault::Closed };
+        let fault = if reset || self.is_truncated(back.socket) {
+            Fault::Socket(SocketError::Reset)
+        } else {
+            Fault::Closed
+        };
         self.back_lost(id, fault);
     }
 
     /// The server's connection is of no more use.
     pub(crate) fn back_lost(&mut self, id: SessionId, fault: Fault) {
+        let state = self.sessions[id].state;
+        if state == State::Tunnel {
+            return self.break_tunnel(id, Who::Backend);
+        }
         let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        if state == State::Connect {
+            return self.attempt_failed(id, fault);
+        }
         let back = x.back.expect("a connection was lost");
         let reused = self.backs[back].reused;
         match x.phase {
@@ -68,8 +83,9 @@ impl Proxy {
 
     /// A read or a write on the server's socket failed.
     pub(crate) fn back_failed(&mut self, id: SessionId, error: SocketError, writing: bool) {
+        let connecting = self.sessions[id].state == State::Connect;
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
-        if !writing || x.given == 0 {
+        if !writing || (x.given == 0 && !x.tcp) || connecting {
             return self.back_lost(id, Fault::Socket(error));
         }
         // What the server sent before it stopped reading may be an answer: read on to the end.

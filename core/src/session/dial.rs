@@ -2,14 +2,17 @@
 
 use super::SessionId;
 use super::state::{Move, State};
-use crate::backend::{Back, Pick};
+use crate::backend::{Back, Choice, Pick};
 use crate::config::{CONNECT_ATTEMPTS_MAX, RETRY_PAUSE, Reuse};
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Phase, Timer, Who};
 use crate::http1::HeadScanner;
 use crate::input::SocketError;
 use crate::proxy::Proxy;
+use crate::proxy_protocol;
 use crate::sockets::Owner;
+use crate::tls::Tls;
+use crate::transport::Transport;
 
 /// Why an attempt came to nothing.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -20,6 +23,8 @@ pub(crate) enum Fault {
     TimedOut,
     /// The server closed before its response.
     Closed,
+    /// TLS with the server failed.
+    Tls,
 }
 
 impl Fault {
@@ -32,15 +37,23 @@ impl Fault {
 impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
-        let Some(pick) = self.pick_server(id) else {
-            return self.answer(id, 503, ending(Who::Proxy, Phase::Connect));
-        };
+        match self.pick_server(id) {
+            Choice::Server(pick) => self.dispatch_to(id, pick),
+            Choice::Full => self.enqueue(id),
+            Choice::Nobody => self.fail(id, 503, ending(Who::Proxy, Phase::Connect)),
+        }
+    }
+
+    /// Gives the session's request to a connection of the server that was chosen.
+    pub(crate) fn dispatch_to(&mut self, id: SessionId, pick: Pick) {
         let session = &mut self.sessions[id];
         let x = session.x();
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
         let version = x.version.expect("a request sees a version");
-        let reuse = self.versions[version].config.clusters[cluster].reuse;
-        let others = reuse == Reuse::Safe && x.facts.idempotent;
+        let config = &self.versions[version].config.clusters[cluster];
+        let reuse = if x.tcp { Reuse::Never } else { config.reuse };
+        // A connection that announced one client must not carry another's requests.
+        let others = reuse == Reuse::Safe && x.facts.idempotent && config.send_proxy.is_none();
         if reuse != Reuse::Never
             && !x.fresh_only
             && let Some(back) = self.take_idle(pick.server, id, others)
@@ -74,10 +87,13 @@ impl Proxy {
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
         self.counters.connects += 1;
+        self.make_room(id, pick);
         self.assign(id, pick);
         self.servers[pick.server].users += 1;
+        self.servers[pick.server].open += 1;
         let back = self.backs.next_id();
-        let socket = self.sockets.insert(Owner::Back(back), false);
+        let transport = self.transport_to(id, pick);
+        let socket = self.sockets.insert(Owner::Back(back), false, transport);
         let deadline = self.back_deadline(back);
         let (server, session) = (pick.server, id);
         let back = self.backs.insert(Back {
@@ -98,6 +114,41 @@ impl Proxy {
         x.record.attempts += 1;
         let span = self.cluster_timeouts(id).connect;
         self.sessions[id].timers.set_back(Timer::Connect, self.now.deadline(span));
+    }
+
+    /// A limited server whose connections are all open has an idle one closed for a new one.
+    fn make_room(&mut self, id: SessionId, pick: Pick) {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let limit = version.clusters[cluster].limits[usize::from(pick.index)];
+        let server = &self.servers[pick.server];
+        if server.open >= limit
+            && let Some(&oldest) = server.idle.first()
+        {
+            self.close_back(oldest, Close::Normal);
+        }
+    }
+
+    /// What lies between a new connection to the server and the session's bytes: the PROXY header
+    /// that announces its client (PP-1), and TLS (TLS-4).
+    fn transport_to(&self, id: SessionId, pick: Pick) -> Option<Box<Transport>> {
+        let session = &self.sessions[id];
+        let x = session.exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let config = &version.config.clusters[cluster];
+        let mut preface = Vec::new();
+        if let Some(proxy) = config.send_proxy {
+            let local = session.local.or(self.listens[session.listener].addr());
+            let addresses = session.peer.zip(local);
+            let tlvs = session.tlvs.as_deref().unwrap_or_default();
+            proxy_protocol::write(&mut preface, proxy, addresses, tlvs);
+        }
+        let server = &config.servers[usize::from(pick.index)];
+        let tls = config.tls.as_ref().zip(server.tls_name.as_ref());
+        let tls = tls.and_then(|(settings, name)| Tls::client(settings, name.clone()));
+        Transport::new(preface, tls)
     }
 
     /// Counts the request at the server, and forgets what an earlier attempt left.
@@ -127,6 +178,9 @@ impl Proxy {
     pub(crate) fn back_connected(&mut self, id: SessionId) {
         if self.sessions[id].state != State::Connect {
             return;
+        }
+        if self.sessions[id].x().tcp {
+            return self.join(id);
         }
         let session = &mut self.sessions[id];
         session.go(Move::Connected);
@@ -183,9 +237,11 @@ impl Proxy {
             let cause = match fault {
                 Fault::TimedOut => timed_out(Timer::Connect, Phase::Connect),
                 Fault::Socket(SocketError::Resources) => ending(Who::Proxy, Phase::Connect),
-                Fault::Socket(_) | Fault::Closed => ending(Who::Backend, Phase::Connect),
+                Fault::Socket(_) | Fault::Closed | Fault::Tls => {
+                    ending(Who::Backend, Phase::Connect)
+                }
             };
-            self.answer(id, 503, cause);
+            self.fail(id, 503, cause);
         } else {
             let phase = phase_of(x.request_sent());
             self.answer(id, 502, ending(Who::Backend, phase));

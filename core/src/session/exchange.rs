@@ -8,6 +8,7 @@ use crate::config::CONNECT_ATTEMPTS_MAX;
 use crate::event::{AccessRecord, Phase};
 use crate::http1::{BodyReader, HeadScanner};
 use crate::session::state::State;
+use crate::session::tunnel::Flow;
 use crate::time::Time;
 use crate::version::VersionId;
 
@@ -36,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) minor: u8,
     /// The client wants to keep its connection.
     pub(crate) persistent: bool,
+    /// An upgrade to WebSocket was asked for, and the asking is sent on.
+    pub(crate) upgrade: bool,
     /// `Expect: 100-continue` was sent on.
     pub(crate) expects_continue: bool,
     /// The client prefers JSON.
@@ -70,6 +73,11 @@ pub(crate) struct Exchange {
     /// The end of the response is told by closing: a cut one must be told by a reset.
     pub(crate) until_close: bool,
     pub(crate) facts: Facts,
+    /// There is no request: these are the bytes of a TCP session.
+    pub(crate) tcp: bool,
+    /// A tunnel's direction from the client, and the one to it.
+    pub(crate) to_back: Flow,
+    pub(crate) to_front: Flow,
     /// The configuration that the request sees; counted there.
     pub(crate) version: Option<VersionId>,
     /// Server that the sticky cookie names, as an index into the cluster.
@@ -144,6 +152,9 @@ impl Exchange {
             cut: false,
             until_close: false,
             facts: Facts::default(),
+            tcp: false,
+            to_back: Flow::Open,
+            to_front: Flow::Open,
             version: None,
             stuck_to: None,
             server: None,
@@ -183,6 +194,8 @@ impl Exchange {
         self.cut = false;
         self.until_close = false;
         self.facts = Facts::default();
+        self.tcp = false;
+        (self.to_back, self.to_front) = (Flow::Open, Flow::Open);
         self.stuck_to = None;
         self.tried = Tried::default();
         self.last_failed = None;
@@ -208,6 +221,26 @@ impl Exchange {
         }
     }
 
+    /// The same for the request's, which a quiet tunnel has given back.
+    pub(crate) fn open_request(&mut self, pool: &mut Pool) {
+        if !self.request.is_open() {
+            assert!(self.promises > 0, "a buffer was promised for the request");
+            self.promises -= 1;
+            self.request.open(pool);
+        }
+    }
+
+    /// Gives the buffers of pipes without bytes back, against promises: a quiet tunnel holds none.
+    pub(crate) fn park(&mut self, pool: &mut Pool) {
+        for pipe in [&mut self.request, &mut self.response] {
+            if pipe.is_open() && pipe.unsent() == 0 && pipe.input_len() == 0 {
+                pipe.close(pool);
+                pool.promise_again();
+                self.promises += 1;
+            }
+        }
+    }
+
     /// Gives every buffer and promise back.
     pub(crate) fn release_buffers(&mut self, pool: &mut Pool) {
         self.request.close(pool);
@@ -225,6 +258,14 @@ impl Exchange {
         matches!(self.phase, ResponsePhase::Head | ResponsePhase::Interim)
     }
 
+    /// Whether the last byte of this connection is out: nothing follows, and nothing is missing.
+    pub(crate) fn is_last_said(&self) -> bool {
+        self.phase == ResponsePhase::Done
+            && self.response.unsent() == 0
+            && !self.cut
+            && !(self.keep_alive && self.request_read())
+    }
+
     /// The phase that an ending now would be named after.
     pub(crate) fn present_phase(&self) -> Phase {
         match self.phase {
@@ -239,6 +280,7 @@ impl Exchange {
         let may_answer = self.may_answer();
         let span = match state {
             State::Head => &mut self.record.head,
+            State::Ready | State::Queue => &mut self.record.queue,
             State::Connect | State::Pause => &mut self.record.connect,
             State::Relay if may_answer => &mut self.record.wait,
             _ => &mut self.record.transfer,

@@ -55,6 +55,15 @@ impl Proxy {
             return self.front_ended(id);
         }
         match session.state {
+            State::ExpectProxy => {
+                self.fill_request(id, n);
+                self.scan_proxy_header(id);
+            }
+            State::Hello => {
+                self.fill_request(id, n);
+                self.scan_hello(id);
+            }
+            State::Tunnel => self.tunnel_received(id, true, n),
             State::Idle => {
                 self.unlist_idle(id);
                 self.begin_exchange(id, Move::FirstByte);
@@ -95,12 +104,14 @@ impl Proxy {
         session.requests += 1;
         // The first head counts from the session's start, by the timeouts of the request's.
         let due = match first {
-            true => session.created.deadline(span).max(now.deadline(NEXT_TICK)),
+            true => session.serving_since.deadline(span).max(now.deadline(NEXT_TICK)),
             false => now.deadline(span),
         };
         session.timers.set_front(Timer::RequestHead, due);
         let (serial, request, client) = (session.serial, session.requests, session.peer);
         let listener = self.listens[session.listener].index;
+        let tls = self.sockets.get(session.front).and_then(|socket| socket.tls());
+        let tls = tls.map(|tls| tls.facts());
         let version = &mut self.versions[self.current];
         version.users += 1;
         let x = session.x();
@@ -113,6 +124,7 @@ impl Proxy {
         x.record.session = serial;
         x.record.request = request;
         x.record.client = client;
+        x.record.tls = tls;
     }
 
     /// Goes on with a head whose bytes are here.
@@ -144,6 +156,7 @@ impl Proxy {
             listener: x.record.listener.map(usize::from),
             port: self.listens[session.listener].port(),
             client: session.peer,
+            tls: self.sockets.get(session.front).and_then(|socket| socket.tls()),
             request_id: x.record.request_id,
             path: &mut self.path_scratch,
         };
@@ -164,6 +177,10 @@ impl Proxy {
             && self.over_limit(id, length)
         {
             return self.answer(id, 413, ending(Who::Client, Phase::RequestHead));
+        }
+        if self.sessions[id].over_limit {
+            self.sessions[id].x().facts.persistent = false;
+            return self.answer(id, 429, ending(Who::Client, Phase::RequestHead));
         }
         self.proceed(id, plan.destination);
     }
@@ -189,6 +206,9 @@ impl Proxy {
             }
             Destination::Redirect => self.answer_redirect(id),
             Destination::Fixed => self.answer_fixed(id),
+            Destination::Misdirected => {
+                self.answer(id, 421, ending(Who::Client, Phase::RequestHead));
+            }
             Destination::Nowhere => self.answer(id, 404, ending(Who::Proxy, Phase::RequestHead)),
         }
     }
@@ -250,6 +270,8 @@ impl Proxy {
         let session = &mut self.sessions[id];
         match session.state {
             State::Idle | State::Linger => self.close_session(id, Close::Normal),
+            State::ExpectProxy | State::Handshake | State::Hello => self.opening_ended(id),
+            State::Tunnel => self.tunnel_received(id, true, 0),
             State::Head => {
                 let begun = session.x().scanner.has_begun();
                 if begun {
@@ -267,8 +289,15 @@ impl Proxy {
         let session = &mut self.sessions[id];
         let phase = match session.state {
             State::Idle | State::Linger => return self.close_session(id, Close::Normal),
+            State::Open | State::ExpectProxy | State::Handshake | State::Hello => {
+                return self.opening_ended(id);
+            }
+            State::Ready if session.exchange.is_none() => {
+                return self.close_session(id, Close::Normal);
+            }
+            State::Tunnel => return self.break_tunnel(id, Who::Client),
             State::Head => Phase::RequestHead,
-            State::Connect | State::Pause => Phase::Connect,
+            State::Ready | State::Queue | State::Connect | State::Pause => Phase::Connect,
             State::Relay | State::Answer | State::Closed => session.x().present_phase(),
         };
         self.abort(id, ending(Who::Client, phase));
@@ -278,10 +307,14 @@ impl Proxy {
     /// takes it for one (`abort_on_close`, RES-6).
     pub(crate) fn front_read_closed(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        if !matches!(session.state, State::Connect | State::Pause | State::Relay) {
+        let state = session.state;
+        if !matches!(state, State::Queue | State::Connect | State::Pause | State::Relay) {
             return;
         }
         let x = session.x();
+        if x.tcp {
+            return;
+        }
         let (Some(version), Some(listener)) = (x.version, x.record.listener) else { return };
         let phase = x.present_phase();
         let config = &self.versions[version].config.listeners[usize::from(listener)];

@@ -9,14 +9,18 @@ mod back;
 pub(crate) mod dial;
 mod exchange;
 pub(crate) mod front;
+mod open;
 mod plan;
+mod queue;
 mod relay;
 mod settle;
 pub mod state;
 mod teardown;
 mod timers;
+mod tunnel;
 
 pub(crate) use exchange::{Exchange, Facts, ResponsePhase};
+pub(crate) use open::Opening;
 pub(crate) use settle::Moved;
 pub(crate) use timers::Timers;
 
@@ -26,7 +30,7 @@ use crate::listen::ListenId;
 use crate::rng::Child;
 use crate::time::Time;
 use state::{Move, State};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Names a session.
 pub type SessionId = Id<Session>;
@@ -39,13 +43,23 @@ pub struct Session {
     pub(crate) serial: u64,
     /// The session's own randomness.
     pub(crate) child: Child,
+    /// The client's address, by the PROXY header if there was one.
     pub(crate) peer: Option<SocketAddr>,
+    /// The address that the client connected to, where it is known.
+    pub(crate) local: Option<SocketAddr>,
+    /// TLVs of the client's PROXY header, for the server's.
+    pub(crate) tlvs: Option<Box<[u8]>>,
+    pub(crate) carries: Carries,
     pub(crate) state: State,
-    /// Present in every state but `Idle` (and while an idle session tries to read).
+    /// The settings of the steps before service, until they are done.
+    pub(crate) opening: Option<Opening>,
+    /// Present from `Head` and `Ready` on (and while a session in a state before tries to read).
     pub(crate) exchange: Option<Box<Exchange>>,
     /// Requests begun.
     pub(crate) requests: u32,
     pub(crate) created: Time,
+    /// When the steps before service were done.
+    pub(crate) serving_since: Time,
     pub(crate) deadline: DeadlineId,
     pub(crate) timers: Timers,
     /// Whether it stands in the line for buffers, and what it was promised there.
@@ -57,8 +71,22 @@ pub struct Session {
     pub(crate) is_idle_listed: bool,
     /// Bytes that a lingering session still discards (RES-8).
     pub(crate) linger_left: u32,
+    /// The address that it is counted for (ACC-9).
+    pub(crate) counted: Option<IpAddr>,
+    /// Its client has more sessions than it may: to be told so (ACC-9).
+    pub(crate) over_limit: bool,
     /// An illegal move was tried: to be closed.
     pub(crate) broken: bool,
+}
+
+/// What a session is there for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Carries {
+    /// Requests.
+    #[default]
+    Http,
+    /// Bytes.
+    Tcp,
 }
 
 /// A session's standing with the buffer pool (SES-5).

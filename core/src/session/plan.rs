@@ -7,6 +7,7 @@ use crate::event::AccessRecord;
 use crate::http1::{
     self, Forwarding, Framing, Refusal, Request, Scheme, field_space, is_idempotent,
 };
+use crate::tls::Tls;
 use crate::version::Version;
 use std::net::SocketAddr;
 
@@ -19,6 +20,8 @@ pub(crate) enum Destination {
     Redirect,
     /// The fixed answer of this route.
     Fixed,
+    /// The certificate that the client was shown is not valid for this host (ROUTE-5).
+    Misdirected,
     /// No route (ROUTE-4).
     Nowhere,
 }
@@ -40,6 +43,8 @@ pub(crate) struct Context<'a> {
     pub(crate) listener: Option<usize>,
     pub(crate) port: u16,
     pub(crate) client: Option<SocketAddr>,
+    /// The client's TLS, if there is any.
+    pub(crate) tls: Option<&'a Tls>,
     pub(crate) request_id: u128,
     /// Reused for a path that had to be normalised.
     pub(crate) path: &'a mut Vec<u8>,
@@ -55,8 +60,7 @@ pub(crate) fn plan(
 ) -> Result<Plan, Refusal> {
     let version = context.version;
     let mut fields = field_space();
-    let mut request = http1::parse_request(head, &mut fields, &version.config.limits)?;
-    request.upgrade = false;
+    let request = http1::parse_request(head, &mut fields, &version.config.limits)?;
     let mut host = [0; 256];
     let host = http1::canonical_host(request.authority, &mut host);
     record.method.set(request.method);
@@ -68,14 +72,19 @@ pub(crate) fn plan(
         idempotent: is_idempotent(request.method),
         minor: request.minor.min(1),
         persistent: request.persistent,
+        upgrade: request.upgrade,
         expects_continue: request.expects_continue,
         accepts_json: request.accepts_json,
     };
+    let mut plan =
+        Plan { facts, framing: request.framing, destination: Destination::Nowhere, stuck_to: None };
+    if !host.is_empty() && context.tls.is_some_and(|tls| !tls.covers(host)) {
+        plan.destination = Destination::Misdirected;
+        return Ok(plan);
+    }
     // A listener that is gone matches no route that is bound to one.
     let listener = context.listener.map_or(u16::MAX, |index| index as u16);
     let found = version.router.lookup(listener, host, request.path(), request.method, context.path);
-    let mut plan =
-        Plan { facts, framing: request.framing, destination: Destination::Nowhere, stuck_to: None };
     record.route = found.map(|index| index as u32);
     let Some(route) = found.map(|index| &version.config.routes[index]) else { return Ok(plan) };
     out.clear();
@@ -94,7 +103,7 @@ pub(crate) fn plan(
             http1::write_request(out, &request, &forwarding);
         }
         Target::Redirect(redirect) => {
-            write_location(out, redirect, &request);
+            write_location(out, redirect, &request, context.scheme());
             plan.destination = Destination::Redirect;
         }
         Target::Answer(_) => plan.destination = Destination::Fixed,
@@ -102,8 +111,19 @@ pub(crate) fn plan(
     Ok(plan)
 }
 
-fn write_location(out: &mut Vec<u8>, redirect: &Redirect, request: &Request<'_, '_>) {
-    http1::write_location(out, redirect, Scheme::Http, request.authority, request.path_and_query);
+impl Context<'_> {
+    fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+}
+
+fn write_location(
+    out: &mut Vec<u8>,
+    redirect: &Redirect,
+    request: &Request<'_, '_>,
+    scheme: Scheme,
+) {
+    http1::write_location(out, redirect, scheme, request.authority, request.path_and_query);
 }
 
 /// The index of the server that the request's sticky cookie names, if there is one (BACK-8).
@@ -126,7 +146,7 @@ fn forwarding<'a>(
         client,
         trusted: client
             .is_some_and(|ip| config.trusted_proxies.iter().any(|network| network.contains(ip))),
-        scheme: Scheme::Http,
+        scheme: context.scheme(),
         port: context.port,
         request_id: context.request_id,
         add_forwarded: config.forwarded,

@@ -19,6 +19,7 @@ struct Head {
     status: u16,
     framing: Framing,
     persistent: bool,
+    upgraded: bool,
 }
 
 impl Proxy {
@@ -52,7 +53,7 @@ impl Proxy {
         };
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         x.response.consume_head(end);
-        if head.status >= 200 {
+        if head.status >= 200 || head.upgraded {
             self.begin_response(id, &head);
             return false;
         }
@@ -80,14 +81,15 @@ impl Proxy {
     /// be forwarded.
     fn write_head(&mut self, id: SessionId, end: usize) -> Result<Head, http1::Refusal> {
         let session = self.sessions.get_mut(id).expect("a live session");
+        let secure = self.sockets.get(session.front).is_some_and(|s| s.tls().is_some());
         let x = session.exchange.as_deref_mut().expect("a request is being served");
         let version = &self.versions[x.version.expect("a request sees a version")];
         let limits = &version.config.limits;
         let mut fields = field_space();
         let bytes = &x.response.head_input()[..end];
-        let asked = Asked { head_only: x.facts.head_only, upgrade: false };
+        let asked = Asked { head_only: x.facts.head_only, upgrade: x.facts.upgrade };
         let response = http1::parse_response(bytes, &mut fields, limits, asked)?;
-        let final_head = response.status >= 200;
+        let final_head = !response.is_interim();
         if final_head {
             let closing = self.stopping || self.listens[session.listener].closing;
             x.keep_alive = x.facts.persistent
@@ -102,7 +104,9 @@ impl Proxy {
         let view = &version.clusters[cluster];
         let set_cookie = match x.record.server {
             Some(index) if final_head && version.config.clusters[cluster].sticky.is_some() => {
-                (x.stuck_to != Some(index)).then(|| &*view.sticky[usize::from(index)].set_cookie)
+                let cookies = &view.sticky[usize::from(index)];
+                let cookie = if secure { &cookies.set_secure } else { &cookies.set_cookie };
+                (x.stuck_to != Some(index)).then_some(&**cookie)
             }
             _ => None,
         };
@@ -121,8 +125,8 @@ impl Proxy {
                 _ => Encoding::Raw,
             };
         }
-        let Response { status, framing, persistent, .. } = response;
-        Ok(Head { status, framing, persistent })
+        let Response { status, framing, persistent, upgraded, .. } = response;
+        Ok(Head { status, framing, persistent, upgraded })
     }
 
     /// The final head is here, and its rewritten form in the scratch.
@@ -135,7 +139,10 @@ impl Proxy {
         x.record.wait = now.since(x.mark);
         x.mark = now;
         x.back_persistent = head.persistent;
-        x.response_body = BodyReader::new(head.framing);
+        x.response_body = match head.upgraded {
+            true => BodyReader::UntilClose,
+            false => BodyReader::new(head.framing),
+        };
         let taken = x.response.take_body(&mut x.response_body, x.response_encoding);
         // Headroom is left for the head: a body that fails at once shows after it.
         let fits = x.response.prepend(&self.head_scratch);
@@ -147,6 +154,7 @@ impl Proxy {
                 self.bad_response(id);
             }
             Ok(taken) if taken.done => self.response_complete(id),
+            Ok(_) if head.upgraded => self.begin_upgrade(id),
             Ok(_) => {}
             Err(_) => self.cut_response(id, ending(Who::Backend, Phase::ResponseBody)),
         }

@@ -23,17 +23,18 @@ pub(crate) struct Wants {
     pub(crate) back: Ops,
 }
 
-/// What `session` wants of its sockets: a function of its state.
-pub(crate) fn wants(session: &Session, pool: &Pool) -> Wants {
+/// What `session` wants of its sockets: a function of its state. `tls_to_back`: there is TLS to
+/// its server.
+pub(crate) fn wants(session: &Session, pool: &Pool, tls_to_back: bool) -> Wants {
     let none = Wants { front: Ops::NONE, back: Ops::NONE };
     let read = Wants { front: Ops::READ, ..none };
     match session.state {
-        State::Idle => {
+        State::Idle | State::ExpectProxy | State::Hello => {
             let can_read = session.buffers != BufferWait::Waiting;
             Wants { front: Ops::NONE.with(Ops::READ, can_read), ..none }
         }
-        State::Linger => read,
-        State::Pause | State::Closed => none,
+        State::Linger | State::Handshake => read,
+        State::Open | State::Ready | State::Queue | State::Pause | State::Closed => none,
         _ => {
             let x = session.exchange.as_deref().expect("an exchange outside Idle");
             let flush = Ops::NONE.with(Ops::WRITE, x.response.unsent() > 0);
@@ -41,7 +42,10 @@ pub(crate) fn wants(session: &Session, pool: &Pool) -> Wants {
                 State::Head if x.is_resuming => Wants { front: Ops::RESUME, ..none },
                 State::Head => read,
                 State::Answer => Wants { front: flush, ..none },
+                // TLS writes on its own account, and stands when it has read enough.
+                State::Connect if tls_to_back => Wants { back: Ops::READ, ..none },
                 State::Connect => Wants { back: Ops::WRITE, ..none },
+                State::Tunnel => wants_of_tunnel(x, flush, pool),
                 _ => wants_of_relay(x, flush, pool),
             }
         }
@@ -65,6 +69,17 @@ fn wants_of_relay(x: &Exchange, flush: Ops, pool: &Pool) -> Wants {
     }
 }
 
+fn wants_of_tunnel(x: &Exchange, flush: Ops, pool: &Pool) -> Wants {
+    let (from_front, from_back) = x.flows();
+    let up = from_front && !x.back_write_failed && x.request.has_body_space(pool);
+    let down = from_back && x.response.has_body_space(pool);
+    let request = x.request.unsent() > 0 && !x.back_write_failed;
+    Wants {
+        front: flush.with(Ops::READ, up),
+        back: Ops::NONE.with(Ops::READ, down).with(Ops::WRITE, request),
+    }
+}
+
 impl Proxy {
     /// Brings interest and timers in line with the session's state.
     pub(crate) fn settle(&mut self, id: SessionId, moved: Moved) {
@@ -75,15 +90,17 @@ impl Proxy {
         if self.sockets.get(session.front).is_some_and(|socket| socket.read_closed) {
             self.front_read_closed(id);
         }
-        let Some(session) = self.sessions.get(id) else { return };
-        if session.state == State::Idle && session.exchange.is_some() {
-            self.release_exchange(id);
+        if !self.settle_buffers(id) {
+            return;
         }
         let session = &self.sessions[id];
-        let wants = wants(session, &self.pool);
+        let back = session.exchange.as_deref().and_then(|x| x.back);
+        let back = back.map(|back| self.backs[back].socket);
+        let back_socket = back.and_then(|back| self.sockets.get(back));
+        let wants = wants(session, &self.pool, back_socket.is_some_and(|s| s.tls().is_some()));
         self.sockets.want(session.front, wants.front);
-        if let Some(back) = session.exchange.as_deref().and_then(|x| x.back) {
-            self.sockets.want(self.backs[back].socket, wants.back);
+        if let Some(back) = back {
+            self.sockets.want(back, wants.back);
         }
         self.settle_front_timer(id, wants, moved);
         self.settle_back_timer(id, wants, moved);
@@ -92,17 +109,40 @@ impl Proxy {
         self.deadlines.set(deadline, earliest);
     }
 
-    /// `client_idle` runs while the proxy waits for the client to send its body, or to read.
+    /// Buffers that are not needed for now go back, and a session that waited for some goes on.
+    /// False if it is gone.
+    fn settle_buffers(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get_mut(id) else { return false };
+        match (session.state, session.exchange.as_deref_mut()) {
+            (State::Idle, Some(_)) => self.release_exchange(id),
+            (State::ExpectProxy | State::Hello, Some(x)) if x.request.input_len() == 0 => {
+                self.release_exchange(id);
+            }
+            (State::Ready, _) if session.buffers == BufferWait::Promised => self.ready_tcp(id),
+            (State::Tunnel, Some(x)) => x.park(&mut self.pool),
+            _ => {}
+        }
+        self.sessions.get(id).is_some()
+    }
+
+    /// `tunnel_idle` runs anew from each byte; `client_idle` runs while the proxy waits for the client to send its body, or to read.
     fn settle_front_timer(&mut self, id: SessionId, wants: Wants, moved: Moved) {
         let session = &self.sessions[id];
         match session.state {
             State::Idle if session.timers.front().is_none() => {
                 return self.start_idle_timer(id);
             }
-            State::Idle | State::Head | State::Linger | State::Closed => return,
-            _ => {}
+            State::Tunnel => {
+                if moved != Moved::Nobody || session.timers.front() != Some(Timer::TunnelIdle) {
+                    let due = self.now.deadline(self.cluster_timeouts(id).tunnel_idle);
+                    self.sessions[id].timers.set_front(Timer::TunnelIdle, due);
+                }
+                return;
+            }
+            State::Queue | State::Connect | State::Pause | State::Relay | State::Answer => {}
+            _ => return,
         }
-        let unread = wants.front.has(Ops::WRITE) && !self.front_writable(id);
+        let unread = self.has_unread(id, wants);
         let x = session.exchange.as_deref().expect("an exchange outside Idle");
         if !unread && (!wants.front.has(Ops::READ) || x.awaits_continue()) {
             self.sessions[id].timers.clear_front();
@@ -110,6 +150,13 @@ impl Proxy {
             let due = self.now.deadline(self.front_timeouts(id).client_idle);
             self.sessions[id].timers.set_front(Timer::ClientIdle, due);
         }
+    }
+
+    /// Whether the client has yet to read before more can be sent to it.
+    fn has_unread(&self, id: SessionId, wants: Wants) -> bool {
+        let socket = self.sockets.get(self.sessions[id].front);
+        let owes = socket.is_some_and(|socket| socket.owes());
+        (wants.front.has(Ops::WRITE) || owes) && !self.front_writable(id)
     }
 
     fn front_writable(&self, id: SessionId) -> bool {
@@ -123,7 +170,7 @@ impl Proxy {
         let session = &self.sessions[id];
         match session.state {
             State::Relay => {}
-            State::Connect | State::Pause => return,
+            State::Queue | State::Connect | State::Pause => return,
             _ => return self.sessions[id].timers.clear_back(),
         }
         let x = session.exchange.as_deref().expect("an exchange is relayed");
@@ -136,9 +183,7 @@ impl Proxy {
         let timer = match x.phase {
             // Not while the server's answer waits behind an interim one that the client does not
             // read: that is not the server's fault.
-            ResponsePhase::Interim if wants.front.has(Ops::WRITE) && !self.front_writable(id) => {
-                None
-            }
+            ResponsePhase::Interim if self.has_unread(id, wants) => None,
             ResponsePhase::Head | ResponsePhase::Interim if sent => Some(Timer::BackendResponse),
             ResponsePhase::Body if wants.back.has(Ops::READ) => Some(Timer::BackendIdle),
             ResponsePhase::Done => None,

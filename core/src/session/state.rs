@@ -3,16 +3,30 @@
 /// Where a session stands. See `LIFECYCLE.md` beside this file.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum State {
+    /// Just created: its listener says what comes first.
+    Open,
+    /// Reads the PROXY header.
+    ExpectProxy,
+    /// The TLS handshake is under way.
+    Handshake,
+    /// Reads the ClientHello of a connection whose TLS is passed through.
+    Hello,
+    /// A TCP connection that waits for its buffers.
+    Ready,
     /// Between requests, or before the first: holds no buffer.
     Idle,
     /// Part of a request head is here.
     Head,
+    /// Every server that could be used has all the connections it may have (BACK-9).
+    Queue,
     /// A connection attempt is under way.
     Connect,
     /// Waits before it tries the address again that has just failed.
     Pause,
     /// A backend connection carries the exchange.
     Relay,
+    /// Bytes pass both ways as they are.
+    Tunnel,
     /// The proxy's own answer is on its way out.
     Answer,
     /// The final answer is out, the request was not wholly read: discards (RES-8).
@@ -24,16 +38,32 @@ pub enum State {
 /// Why a session moves.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Move {
+    /// The listener expects a PROXY header.
+    Announce,
+    /// TLS is terminated here.
+    Secure,
+    /// TLS is passed through by name.
+    Sniff,
+    /// Everything below HTTP is done.
+    Serve,
+    /// Everything below TCP is done.
+    Carry,
     /// The first byte of a request came.
     FirstByte,
     /// A request was begun and needs a new backend connection.
     Dial,
     /// A request was begun and an idle backend connection took it.
     Reuse,
+    /// No server has room.
+    Enqueue,
     /// The only address left has just failed.
     HoldBack,
     /// The backend connection stands.
     Connected,
+    /// The backend connection of a TCP session stands.
+    Join,
+    /// The backend agreed to switch protocols.
+    Upgrade,
     /// The proxy answers by itself.
     AnswerItself,
     /// The exchange is complete and the connection is kept.
@@ -48,12 +78,19 @@ pub enum Move {
 
 impl State {
     /// All states, in order.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 15] = [
+        State::Open,
+        State::ExpectProxy,
+        State::Handshake,
+        State::Hello,
+        State::Ready,
         State::Idle,
         State::Head,
+        State::Queue,
         State::Connect,
         State::Pause,
         State::Relay,
+        State::Tunnel,
         State::Answer,
         State::Linger,
         State::Closed,
@@ -66,15 +103,22 @@ impl State {
         Some(match (self, by) {
             (Closed, _) => return None,
             (_, Close) => Closed,
-            (Idle, FirstByte) => Head,
-            (Head | Connect | Pause | Relay, Dial) => Connect,
-            (Head | Pause | Connect | Relay, Reuse) => Relay,
-            (Connect | Relay, HoldBack) => Pause,
+            (Open, Announce) => ExpectProxy,
+            (Open | ExpectProxy, Secure) => Handshake,
+            (Open | ExpectProxy, Sniff) => Hello,
+            (Open | ExpectProxy | Handshake, Serve) => Idle,
+            (Open | ExpectProxy | Handshake | Hello, Carry) => Ready,
+            (Idle | Handshake, FirstByte) => Head,
+            (Ready | Head | Queue | Connect | Pause | Relay, Dial) => Connect,
+            (Head | Queue | Pause | Connect | Relay, Reuse) => Relay,
+            (Ready | Head | Connect | Pause | Relay, Enqueue) => Queue,
+            (Queue | Connect | Relay, HoldBack) => Pause,
             (Connect, Connected) => Relay,
-            (Head | Connect | Pause | Relay, AnswerItself) => Answer,
+            (Connect, Join) | (Relay, Upgrade) => Tunnel,
+            (Head | Queue | Connect | Pause | Relay, AnswerItself) => Answer,
             (Relay | Answer, Keep) => Idle,
             (Relay | Answer, Pipelined) => Head,
-            (Relay | Answer, Discard) => Linger,
+            (Handshake | Relay | Answer, Discard) => Linger,
             _ => return None,
         })
     }
@@ -82,11 +126,18 @@ impl State {
     /// The name that logs use.
     pub fn name(self) -> &'static str {
         match self {
+            State::Open => "open",
+            State::ExpectProxy => "expect_proxy",
+            State::Handshake => "handshake",
+            State::Hello => "hello",
+            State::Ready => "ready",
             State::Idle => "idle",
             State::Head => "head",
+            State::Queue => "queue",
             State::Connect => "connect",
             State::Pause => "pause",
             State::Relay => "relay",
+            State::Tunnel => "tunnel",
             State::Answer => "answer",
             State::Linger => "linger",
             State::Closed => "closed",
@@ -96,12 +147,20 @@ impl State {
 
 impl Move {
     /// All moves, in order.
-    pub const ALL: [Move; 10] = [
+    pub const ALL: [Move; 18] = [
+        Move::Announce,
+        Move::Secure,
+        Move::Sniff,
+        Move::Serve,
+        Move::Carry,
         Move::FirstByte,
         Move::Dial,
         Move::Reuse,
+        Move::Enqueue,
         Move::HoldBack,
         Move::Connected,
+        Move::Join,
+        Move::Upgrade,
         Move::AnswerItself,
         Move::Keep,
         Move::Pipelined,

@@ -12,10 +12,20 @@ impl Proxy {
     /// Ends the exchange if its response is produced and every byte of it is flushed (RES-5).
     pub(crate) fn finish_if_flushed(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
+        let front = session.front;
         let x = session.x();
         if x.phase != ResponsePhase::Done || x.response.unsent() > 0 {
             return;
         }
+        let is_last_said = x.is_last_said();
+        let socket = self.sockets.get_mut(front).expect("a live session's socket");
+        if is_last_said && let Some(tls) = socket.tls_mut() {
+            tls.close_notify();
+        }
+        if socket.owes() {
+            return;
+        }
+        let x = self.sessions[id].x();
         let (cut, until_close) = (x.cut, x.until_close);
         let (keep, read) = (x.keep_alive, x.request_read());
         let surplus = x.request.input_len();
@@ -25,7 +35,6 @@ impl Proxy {
             let how = if until_close { Close::Reset } else { Close::Normal };
             return self.close_session(id, how);
         }
-        let front = self.sessions[id].front;
         let unread = surplus > 0 || self.sockets.get(front).is_some_and(|s| s.is_ready(Ops::READ));
         if keep && read {
             self.keep_session(id, surplus);
@@ -43,6 +52,11 @@ impl Proxy {
         let session = &mut self.sessions[id];
         session.timers.clear_front();
         session.timers.clear_back();
+        let front = session.front;
+        if let Some(tls) = self.sockets.get_mut(front).and_then(|socket| socket.tls_mut()) {
+            tls.rest();
+        }
+        let session = &mut self.sessions[id];
         if surplus == 0 {
             session.go(Move::Keep);
             self.release_exchange(id);
@@ -78,6 +92,8 @@ impl Proxy {
         session.linger_left = LINGER_BYTES_MAX;
         let front = session.front;
         self.release_exchange(id);
+        // What comes now is discarded unopened.
+        self.sockets.get_mut(front).expect("a live session's socket").transport = None;
         self.effects.push_back(Effect::ShutdownWrite(front));
     }
 
@@ -125,6 +141,7 @@ impl Proxy {
         let Some(server) = x.server.take() else { return };
         let state = &mut self.servers[server];
         state.active -= 1;
+        self.relieved |= !self.queues.is_empty();
         if let Some(attempt) = x.attempt.take() {
             state.health.abandoned(attempt);
         }
@@ -168,7 +185,9 @@ impl Proxy {
     /// Ends the session: every token, buffer, timer and count of its goes (LOOP-2).
     pub(crate) fn close_session(&mut self, id: SessionId, how: Close) {
         self.unlist_idle(id);
+        self.leave_queue(id);
         self.detach_back(id, how);
+        self.release_opening(id);
         self.release_version(id);
         self.release_exchange(id);
         let mut session = self.sessions.remove(id).expect("a session ends once");
@@ -179,6 +198,9 @@ impl Proxy {
         }
         if session.buffers == BufferWait::Waiting {
             self.waiters.retain(|&waiter| waiter != id);
+        }
+        if let Some(address) = session.counted.take() {
+            self.uncount_address(address);
         }
         self.deadlines.remove(session.deadline);
         self.close_socket(session.front, how);

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 /// Largest weight of a server.
 const WEIGHT_MAX: usize = 256;
+/// Most that may wait in line for a cluster's servers.
+const QUEUE_MAX: usize = 1_000_000;
 
 pub(super) fn clusters(config: &Config, body_max: usize, errors: &mut Errors) {
     let mut names = BTreeMap::new();
@@ -24,6 +26,7 @@ pub(super) fn clusters(config: &Config, body_max: usize, errors: &mut Errors) {
             cookies.entry(cookie).or_insert(index);
         }
         errors.range(at("fall"), cluster.fall as usize, 1, u32::MAX as usize);
+        errors.range(at("queue.capacity"), cluster.queue_capacity, 0, QUEUE_MAX);
         let (min, max) = (cluster.backoff_min, cluster.backoff_max);
         errors.span(at("backoff.min"), min);
         errors.check(min <= max, at("backoff.max"), || Problem::BackoffOrder { min, max });
@@ -61,6 +64,11 @@ fn servers(cluster_index: usize, cluster: &Cluster, errors: &mut Errors) {
             ids.entry(id).or_insert(index);
         }
         errors.range(at("weight"), server.weight as usize, 1, WEIGHT_MAX);
+        if let Some(limit) = server.max_connections {
+            errors.range(at("max_connections"), limit as usize, 1, u32::MAX as usize);
+        }
+        let named = cluster.tls.is_none() || server.tls_name.is_some();
+        errors.check(named, at("addr"), || Problem::NoTlsName { address: server.addr.clone() });
     }
 }
 

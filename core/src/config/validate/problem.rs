@@ -134,6 +134,32 @@ pub enum Problem {
         /// The name that no listener has.
         name: Box<str>,
     },
+    /// A TCP listener leads nowhere.
+    NowhereToGo,
+    /// A key that only HTTP listeners have stands on one for TCP, where it would do nothing.
+    HttpOnly {
+        /// The key.
+        key: &'static str,
+    },
+    /// A TCP listener both terminates TLS and looks into ClientHellos to pass it through.
+    TlsTwice,
+    /// A name leads to two clusters on one listener.
+    DuplicateSni {
+        /// The pattern's name.
+        name: Box<str>,
+    },
+    /// `proxy_protocol_from` without a PROXY header to believe.
+    FromWithoutHeader,
+    /// A route is bound to a TCP listener, which has no requests.
+    RouteOnTcp {
+        /// The listener's name.
+        name: Box<str>,
+    },
+    /// A server of a cluster with TLS has no name that its certificate could be checked for.
+    NoTlsName {
+        /// The server's address.
+        address: Address,
+    },
     /// A host pattern can match no request, or a redirect's host is none.
     BadHost {
         /// The host, without `*.`.

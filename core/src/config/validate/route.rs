@@ -1,7 +1,9 @@
 //! Routes: what they match, where they lead, which fields they edit.
 
 use super::{Errors, Place, Problem, REDIRECT_STATUSES, SET_FIELDS_BYTES_MAX, answer_body, text};
-use crate::config::{Config, FixedAnswer, HostPattern, PathRule, Redirect, Route, Target};
+use crate::config::{
+    Config, FixedAnswer, HostPattern, Listener, PathRule, Protocol, Redirect, Route, Target,
+};
 use crate::route::{regex, ties};
 use std::collections::BTreeSet;
 
@@ -42,6 +44,10 @@ pub(super) fn routes(config: &Config, body_max: usize, errors: &mut Errors) {
         if let Some(name) = &route.listener {
             errors.check(listeners.contains(&**name), at("listener"), || {
                 Problem::UnknownListener { name: name.clone() }
+            });
+            let is_tcp = |it: &&Listener| it.name == *name && it.protocol != Protocol::Http;
+            errors.check(!config.listeners.iter().any(|it| is_tcp(&it)), at("listener"), || {
+                Problem::RouteOnTcp { name: name.clone() }
             });
         }
         matches(index, route, errors);

@@ -1,0 +1,74 @@
+//! Waiting for a connection to a server that has all it may have (BACK-9).
+
+use super::dial::ending;
+use super::state::{Move, State};
+use super::{Moved, SessionId};
+use crate::backend::Choice;
+use crate::event::{Phase, Timer, Who};
+use crate::proxy::Proxy;
+
+impl Proxy {
+    /// No server of the session's cluster has room: it waits in line, if that has room.
+    pub(crate) fn enqueue(&mut self, id: SessionId) {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let (config, view) = (&version.config.clusters[cluster], &version.clusters[cluster]);
+        let due = self.now.deadline(view.timeouts.backend_queue);
+        let waiting = self.queues.get(&config.name).map_or(0, |queue| queue.len());
+        if waiting >= view.queue_max {
+            self.counters.backend_queue_full += 1;
+            return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
+        }
+        match self.queues.get_mut(&config.name) {
+            Some(queue) => queue.push_back(id),
+            None => {
+                self.queues.insert(config.name.clone(), [id].into());
+            }
+        }
+        self.counters.backend_queued += 1;
+        let session = &mut self.sessions[id];
+        session.go(Move::Enqueue);
+        session.timers.set_back(Timer::BackendQueue, due);
+    }
+
+    /// Takes the session out of the line it stands in.
+    pub(crate) fn leave_queue(&mut self, id: SessionId) {
+        if self.sessions[id].state != State::Queue {
+            return;
+        }
+        self.sessions[id].timers.clear_back();
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let name = &version.config.clusters[cluster].name;
+        let Some(queue) = self.queues.get_mut(name) else { return };
+        queue.retain(|&waiter| waiter != id);
+        if queue.is_empty() {
+            self.queues.remove(name);
+        }
+    }
+
+    /// Servers have room again: whoever has waited longest and can use it goes on.
+    pub(crate) fn serve_queues(&mut self) {
+        self.relieved = false;
+        let waiting: Vec<SessionId> = self.queues.values().flatten().copied().collect();
+        for id in waiting {
+            if self.sessions.get(id).is_none_or(|session| session.state != State::Queue) {
+                continue;
+            }
+            match self.pick_server(id) {
+                Choice::Full => continue,
+                Choice::Server(pick) => {
+                    self.leave_queue(id);
+                    self.dispatch_to(id, pick);
+                }
+                Choice::Nobody => {
+                    self.leave_queue(id);
+                    self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
+                }
+            }
+            self.settle(id, Moved::Nobody);
+        }
+    }
+}

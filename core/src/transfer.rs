@@ -1,0 +1,442 @@
+//! Bytes between sockets and sessions: what the core lends for a read or a write, and what becomes
+//! of it. With TLS in between, a read fills a buffer of the worker's, and a write takes records.
+
+use crate::backend::Back;
+use crate::buffer::Pool;
+use crate::effect::Effect;
+use crate::id::{Slots, SocketId};
+use crate::input::SocketError;
+use crate::proxy::{Proxy, SLICES_MAX};
+use crate::session::state::State;
+use crate::session::{Moved, ResponsePhase, Session, SessionId};
+use crate::sockets::{Ops, Owner};
+use crate::tls::{End, Tls};
+
+impl Proxy {
+    /// The space that the next read of `id` may fill, in order. Returns how many slices of
+    /// `space` are set; none when the session must wait for buffers, or wants no bytes.
+    /// Follow it up by [`received`](Proxy::received), [`blocked`](Proxy::blocked) or
+    /// [`failed`](Proxy::failed) before anything else.
+    pub fn recv_space<'a>(&'a mut self, id: SocketId, space: &mut [&'a mut [u8]]) -> usize {
+        let Some(socket) = self.sockets.get(id) else { return 0 };
+        let (owner, has_tls) = (socket.owner, socket.tls().is_some());
+        if !self.may_read(owner) {
+            return 0;
+        }
+        if has_tls {
+            space[0] = &mut self.cipher;
+            return 1;
+        }
+        let Proxy { sessions, backs, servers, pool, discard, .. } = self;
+        let window = |back: &Back| usize::from(servers[back.server].read_window);
+        plain_space(owner, sessions, backs, window, pool, discard, space)
+    }
+
+    /// Whether the owner of a socket can take bytes from it; an idle session gets its buffers
+    /// first.
+    fn may_read(&mut self, owner: Owner) -> bool {
+        match owner {
+            Owner::Front(session) => self.front_may_read(session),
+            Owner::Back(_) => true,
+            Owner::Listener(_) | Owner::Queued | Owner::Closing => false,
+        }
+    }
+
+    fn front_may_read(&mut self, id: SessionId) -> bool {
+        match self.sessions[id].state {
+            State::Idle | State::ExpectProxy | State::Hello => {
+                let ready = self.begin_read(id);
+                if !ready {
+                    self.settle(id, Moved::Nobody);
+                }
+                ready
+            }
+            State::Head | State::Linger | State::Handshake => true,
+            State::Relay | State::Tunnel => {
+                let x = self.sessions[id].x();
+                x.request.has_body_space(&self.pool)
+            }
+            _ => false,
+        }
+    }
+
+    /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
+    pub fn received(&mut self, id: SocketId, n: usize) {
+        let Some(socket) = self.sockets.get_mut(id) else {
+            self.counters.stale_ids += 1;
+            return;
+        };
+        let owner = socket.owner;
+        let Some(tls) = socket.tls_mut() else { return self.plain_received(id, n) };
+        if let Owner::Front(session) = owner
+            && !tls.has_begun()
+            && crate::http1::plaintext_on_tls(&self.cipher[..n])
+        {
+            return self.refuse_plaintext(session, n);
+        }
+        let fed = tls.feed(&self.cipher[..n]);
+        self.fed(id, fed);
+    }
+
+    /// TLS was given bytes: goes on with what came of them.
+    pub(crate) fn fed(&mut self, id: SocketId, fed: Result<(), crate::tls::TlsFailure>) {
+        if let Err(failure) = fed {
+            return self.tls_failed(id, failure);
+        }
+        let socket = self.sockets.get_mut(id).expect("it was just fed");
+        let owner = socket.owner;
+        if socket.tls_mut().is_some_and(Tls::secured) {
+            match owner {
+                Owner::Front(session) => self.front_secured(session),
+                Owner::Back(back) => self.back_connected(self.backs[back].session),
+                Owner::Listener(_) | Owner::Queued | Owner::Closing => {}
+            }
+            self.settle_owner(id, Moved::Nobody);
+        }
+        self.deliver(id);
+    }
+
+    /// Hands plaintext on that TLS holds, as long as the session takes it.
+    pub(crate) fn deliver(&mut self, id: SocketId) {
+        while let Some(socket) = self.sockets.get(id)
+            && socket.wants(Ops::READ)
+            && let Some(tls) = socket.tls()
+            && tls.has_input()
+        {
+            let owner = socket.owner;
+            if !tls.has_plaintext() {
+                self.plain_received(id, 0);
+                break;
+            }
+            if !self.may_read(owner) {
+                break;
+            }
+            match self.read_plaintext(id, owner) {
+                Ok(0) => break,
+                Ok(n) => self.plain_received(id, n),
+                Err(failure) => return self.tls_failed(id, failure),
+            }
+        }
+        self.settle_owner(id, Moved::Nobody);
+    }
+
+    fn read_plaintext(
+        &mut self,
+        id: SocketId,
+        owner: Owner,
+    ) -> Result<usize, crate::tls::TlsFailure> {
+        let Proxy { sockets, sessions, backs, servers, pool, discard, .. } = self;
+        let window = |back: &Back| usize::from(servers[back.server].read_window);
+        let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
+        let count = plain_space(owner, sessions, backs, window, pool, discard, &mut space);
+        let tls = sockets.get_mut(id).and_then(|socket| socket.tls_mut());
+        tls.expect("the caller has seen it").read(&mut space[..count])
+    }
+
+    /// Bytes of the session came by `id`, in the space lent last; none are the end.
+    pub(crate) fn plain_received(&mut self, id: SocketId, n: usize) {
+        if n == 0 {
+            self.take_back_loan(id);
+        }
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => {
+                self.front_received(session, n);
+                self.settle(session, Moved::Front);
+            }
+            Some(Owner::Back(back)) if self.backs[back].idle => self.idle_disturbed(back),
+            Some(Owner::Back(back)) => {
+                let session = self.backs[back].session;
+                self.back_received(session, n);
+                self.settle(session, Moved::Back);
+            }
+            _ => self.counters.stale_ids += 1,
+        }
+    }
+
+    /// Whether the stream that `id` has just ended may be short of bytes: TLS without
+    /// close_notify (TLS-3).
+    pub(crate) fn is_truncated(&self, id: SocketId) -> bool {
+        let tls = self.sockets.get(id).and_then(|socket| socket.tls());
+        tls.is_some_and(|tls| tls.end() == Some(End::Truncated))
+    }
+
+    /// A read gave nothing: the buffers that were lent for it alone go back.
+    fn take_back_loan(&mut self, id: SocketId) {
+        let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
+        let (session, front) = match owner {
+            Owner::Front(session) => (session, true),
+            Owner::Back(back) if !self.backs[back].idle => (self.backs[back].session, false),
+            _ => return,
+        };
+        if let Some(x) = self.sessions[session].exchange.as_deref_mut() {
+            let pipe = if front { &mut x.request } else { &mut x.response };
+            pipe.take_back(&mut self.pool);
+        }
+    }
+
+    /// Sends what is to be sent next on `id`, by one call of `send` with the slices in order. With
+    /// nothing to send but a connection to wait for, the one call is empty: it asks whether the
+    /// connection stands.
+    pub fn transmit(
+        &mut self,
+        id: SocketId,
+        mut send: impl FnMut(&[&[u8]]) -> Result<usize, SocketError>,
+    ) {
+        let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
+        self.seal(id, owner);
+        let Proxy { sockets, sessions, backs, .. } = self;
+        let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
+        let count = output(owner, sessions, backs, &mut slices);
+        let plain = &slices[..count];
+        let socket = sockets.get_mut(id).expect("just seen");
+        let sent = match socket.transport.as_deref_mut() {
+            Some(transport) => transport.send(plain, &mut send),
+            None if plain.is_empty() => None,
+            None => {
+                let offered: usize = plain.iter().map(|slice| slice.len()).sum();
+                Some(send(plain).map(|n| (n, n == offered)))
+            }
+        };
+        let sent = match sent {
+            None if self.is_probing(owner) => send(&[]).map(|_| (0, true)),
+            None => return self.settle_owner(id, Moved::Nobody),
+            Some(sent) => sent,
+        };
+        match sent {
+            Ok((n, all)) => {
+                if !all {
+                    // The socket's buffer is full.
+                    self.sockets.exhausted(id, Ops::WRITE);
+                }
+                self.sent(id, n);
+            }
+            Err(SocketError::WouldBlock) => self.blocked(id, true),
+            Err(error) => self.failed(id, error, true),
+        }
+    }
+
+    /// Whether a socket without output is asked whether its connection stands.
+    fn is_probing(&self, owner: Owner) -> bool {
+        match owner {
+            Owner::Back(back) if !self.backs[back].idle => {
+                self.sessions[self.backs[back].session].state == State::Connect
+            }
+            _ => false,
+        }
+    }
+
+    /// Turns a session's output into records, once the ones before are out. From here on it
+    /// counts as sent.
+    fn seal(&mut self, id: SocketId, owner: Owner) {
+        let Proxy { sockets, sessions, backs, .. } = self;
+        let Some(tls) = sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else { return };
+        if !tls.is_secured() || tls.owes() {
+            return;
+        }
+        let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
+        let count = output(owner, sessions, backs, &mut slices);
+        let sealed = tls.seal(&slices[..count]);
+        match owner {
+            Owner::Front(session) if sealed > 0 => {
+                let x = self.sessions[session].x();
+                x.response.sent(&mut self.pool, sealed);
+                x.record.sent += sealed as u64;
+                if x.is_last_said() {
+                    let tls = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut());
+                    tls.expect("just used").close_notify();
+                }
+            }
+            Owner::Back(back) if sealed > 0 => {
+                let x = self.sessions[self.backs[back].session].x();
+                x.request.sent(&mut self.pool, sealed);
+                x.given += sealed as u64;
+            }
+            _ => {}
+        }
+    }
+
+    /// A write on `id` took everything before and the first `n` bytes of the session's output.
+    fn sent(&mut self, id: SocketId, n: usize) {
+        let Some(socket) = self.sockets.get(id) else { return };
+        let stands = socket.tls().is_none_or(Tls::is_secured);
+        match socket.owner {
+            Owner::Front(session) => {
+                self.front_sent(session, n);
+                self.settle(session, Moved::Front);
+            }
+            Owner::Back(back) if !self.backs[back].idle => {
+                let session = self.backs[back].session;
+                if stands {
+                    self.back_connected(session);
+                }
+                self.back_sent(session, n);
+                self.settle(session, Moved::Back);
+            }
+            _ => {}
+        }
+    }
+
+    fn front_sent(&mut self, id: SessionId, n: usize) {
+        let session = &mut self.sessions[id];
+        let Some(x) = session.exchange.as_deref_mut() else { return };
+        if n > 0 {
+            x.response.sent(&mut self.pool, n);
+            x.record.sent += n as u64;
+        }
+        if session.state == State::Tunnel {
+            return self.tunnel_sent(id);
+        }
+        if x.response.unsent() > 0 {
+            return;
+        }
+        match x.phase {
+            ResponsePhase::Done => self.finish_if_flushed(id),
+            ResponsePhase::Interim => {
+                x.phase = ResponsePhase::Head;
+                if x.response.input_len() > 0 {
+                    x.response.gather_head(&mut self.pool);
+                    self.scan_response(id);
+                }
+            }
+            ResponsePhase::Head | ResponsePhase::Body => {}
+        }
+    }
+
+    fn back_sent(&mut self, id: SessionId, n: usize) {
+        let session = &mut self.sessions[id];
+        let Some(x) = session.exchange.as_deref_mut() else { return };
+        if n > 0 {
+            x.request.sent(&mut self.pool, n);
+            x.given += n as u64;
+        }
+        if session.state == State::Tunnel {
+            self.tunnel_sent(id);
+        }
+    }
+
+    /// A read (or, with `writing`, a write) of `id` would block: it waits for the next edge.
+    pub fn blocked(&mut self, id: SocketId, writing: bool) {
+        if !writing {
+            self.take_back_loan(id);
+        }
+        self.sockets.exhausted(id, if writing { Ops::WRITE } else { Ops::READ });
+        if let Some(Owner::Front(session)) = self.sockets.get(id).map(|socket| socket.owner)
+            && !writing
+            && self.idle_at_stop(session)
+        {
+            return;
+        }
+        self.settle_owner(id, Moved::Nobody);
+    }
+
+    /// A socket failed: while connecting, reading, or, with `writing`, while writing.
+    pub fn failed(&mut self, id: SocketId, error: SocketError, writing: bool) {
+        if !writing {
+            self.take_back_loan(id);
+        }
+        let Some(socket) = self.sockets.get_mut(id) else {
+            self.counters.stale_ids += 1;
+            return;
+        };
+        socket.reset = true;
+        match socket.owner {
+            Owner::Front(session) => {
+                self.front_failed(session, error);
+                self.settle(session, Moved::Nobody);
+            }
+            Owner::Back(back) if self.backs[back].idle => self.idle_disturbed(back),
+            Owner::Back(back) => {
+                let session = self.backs[back].session;
+                self.back_failed(session, error, writing);
+                self.settle(session, Moved::Nobody);
+            }
+            Owner::Listener(_) | Owner::Queued | Owner::Closing => {}
+        }
+    }
+
+    /// Computes interest and timers anew for the session that a socket belongs to.
+    pub(crate) fn settle_owner(&mut self, id: SocketId, moved: Moved) {
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => self.settle(session, moved),
+            Some(Owner::Back(back)) if !self.backs[back].idle => {
+                self.settle(self.backs[back].session, moved);
+            }
+            _ => {}
+        }
+    }
+
+    /// What TLS has still to say goes out if it can: the goodbye, or the alert of a failure.
+    pub(crate) fn say_last_words(&mut self, id: SocketId) {
+        let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else {
+            return;
+        };
+        tls.close_notify();
+        let bytes = tls.take_output();
+        if !bytes.is_empty() {
+            self.effects.push_back(Effect::LastWords { id, bytes: bytes.into() });
+        }
+    }
+}
+
+/// The session's own space for bytes from a socket of `owner`.
+fn plain_space<'a>(
+    owner: Owner,
+    sessions: &'a mut Slots<Session>,
+    backs: &Slots<Back>,
+    window: impl Fn(&Back) -> usize,
+    pool: &mut Pool,
+    discard: &'a mut [u8],
+    space: &mut [&'a mut [u8]],
+) -> usize {
+    let (id, back) = match owner {
+        Owner::Front(session) => (session, None),
+        Owner::Back(back) if backs[back].idle => {
+            space[0] = &mut discard[..1];
+            return 1;
+        }
+        Owner::Back(back) => (backs[back].session, Some(&backs[back])),
+        Owner::Listener(_) | Owner::Queued | Owner::Closing => return 0,
+    };
+    let session = sessions.get_mut(id).expect("a socket has a session");
+    let state = session.state;
+    let Some(x) = session.exchange.as_deref_mut() else {
+        space[0] = discard;
+        return 1;
+    };
+    let Some(back) = back else {
+        return match state {
+            State::Tunnel => {
+                x.open_request(pool);
+                x.request.lend_body(pool, space)
+            }
+            State::Relay => x.request.lend_body(pool, space),
+            _ => x.request.lend_head(pool, false, space),
+        };
+    };
+    if !x.response.is_open() {
+        x.open_response(pool);
+        x.response.expect(window(back));
+    }
+    if state != State::Tunnel && x.phase == ResponsePhase::Head {
+        x.response.lend_head(pool, true, space)
+    } else {
+        x.response.lend_body(pool, space)
+    }
+}
+
+/// The session's own bytes for a socket of `owner`.
+fn output<'a>(
+    owner: Owner,
+    sessions: &'a Slots<Session>,
+    backs: &Slots<Back>,
+    slices: &mut [&'a [u8]],
+) -> usize {
+    let exchange = |id: SessionId| sessions[id].exchange.as_deref();
+    match owner {
+        Owner::Front(session) => exchange(session).map_or(0, |x| x.response.output(slices)),
+        Owner::Back(back) if !backs[back].idle => {
+            exchange(backs[back].session).map_or(0, |x| x.request.output(slices))
+        }
+        _ => 0,
+    }
+}
