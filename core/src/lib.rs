@@ -45,6 +45,7 @@
 //! | [`accept`] | the accept queue |
 //! | [`session`] | sessions and exchanges; `LIFECYCLE.md` has the transition table |
 //! | [`http1`] | heads, framing, rewriting, answers: pure functions |
+//! | [`proxy_protocol`] | PROXY headers, versions 1 and 2: pure functions |
 //! | [`backend`] | balancing, passive health, stickiness, the idle pool |
 //! | [`route`], [`config`] | the compiled routes; the configuration as data, and its validation |
 //! | [`buffer`], [`deadline`], [`id`], [`time`], [`rng`], [`stats`] | what their names say |
@@ -65,6 +66,7 @@ pub mod input;
 mod invariants;
 pub mod listen;
 pub mod proxy;
+pub mod proxy_protocol;
 mod reconfigure;
 pub mod rng;
 pub mod route;
