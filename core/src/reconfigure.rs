@@ -1,5 +1,6 @@
 //! Configurations come and go while traffic flows (RUN-1), and the graceful stop (RUN-2).
 
+use crate::backend::balance::server_key;
 use crate::backend::sticky::{cookie_value, set_cookie};
 use crate::backend::{ServerId, ServerState, health::Health};
 use crate::config::{Cluster, Compiled, Config, ConfigError, Timeouts};
@@ -72,8 +73,9 @@ impl Proxy {
         let mut view = |cluster: &Cluster| {
             let mut servers = Vec::with_capacity(cluster.servers.len());
             for server in &cluster.servers {
-                let key = (cluster.name.clone(), server.addr.clone());
-                let id = known.get(&key).copied().unwrap_or_else(|| {
+                let name = (cluster.name.clone(), server.addr.clone());
+                let key = server_key(server);
+                let id = known.get(&name).copied().unwrap_or_else(|| {
                     self.servers.insert(ServerState {
                         cluster: cluster.name.clone(),
                         addr: server.addr.clone(),
@@ -81,11 +83,13 @@ impl Proxy {
                         active: 0,
                         read_window: 1,
                         current: 0,
+                        key,
                         idle: Vec::with_capacity(cluster.idle_per_server + 1),
                         users: 0,
                         in_service: false,
                     })
                 });
+                self.servers[id].key = key;
                 self.servers[id].users += 1;
                 servers.push(id);
             }

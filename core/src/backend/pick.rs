@@ -71,9 +71,11 @@ impl Proxy {
             weight: config.weight,
             active: servers[*server].active,
             current: servers[*server].current,
+            key: servers[*server].key,
             eligible: tier((server, config)) == Some(best),
         }));
-        let index = choose(config.balance, &mut self.loads, &mut session.child)?;
+        let client = session.peer.map(|peer| peer.ip());
+        let index = choose(config.balance, client, &mut self.loads, &mut session.child)?;
         for (server, load) in view.servers.iter().zip(&self.loads) {
             self.servers[*server].current = load.current;
         }
