@@ -1,5 +1,6 @@
 //! Configurations come and go while traffic flows (RUN-1), and the graceful stop (RUN-2).
 
+use crate::backend::balance::server_key;
 use crate::backend::sticky::{cookie_value, set_cookie};
 use crate::backend::{ServerId, ServerState, Speech, health::Health};
 use crate::config::{
@@ -89,10 +90,10 @@ impl Proxy {
         let mut view = |cluster: &Cluster| {
             let mut servers = Vec::with_capacity(cluster.servers.len());
             for server in &cluster.servers {
-                let key = (cluster.name.clone(), server.addr.clone());
-                let speech = speech(cluster, server);
+                let name = (cluster.name.clone(), server.addr.clone());
+                let (key, speech) = (server_key(server), speech(cluster, server));
                 let same = |id: &&ServerId| self.servers[**id].speech == speech;
-                let id = known.get(&key).and_then(|ids| ids.iter().find(same)).copied();
+                let id = known.get(&name).and_then(|ids| ids.iter().find(same)).copied();
                 let id = id.unwrap_or_else(|| {
                     self.servers.insert(ServerState {
                         cluster: cluster.name.clone(),
@@ -103,11 +104,13 @@ impl Proxy {
                         open: 0,
                         read_window: 1,
                         current: 0,
+                        key,
                         idle: Vec::with_capacity(cluster.idle_per_server + 1),
                         users: 0,
                         in_service: false,
                     })
                 });
+                self.servers[id].key = key;
                 self.servers[id].users += 1;
                 servers.push(id);
             }

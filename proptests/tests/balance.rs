@@ -5,14 +5,21 @@ mod support;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::net::{IpAddr, SocketAddr};
 use support::{ip, rig_of, run_of, simple_config};
-use tidegate_core::backend::balance::{ServerLoad, choose};
+use tidegate_core::backend::balance::{ServerLoad, by_source, choose, server_key};
 use tidegate_core::config::{Balance, Server, Settings};
 use tidegate_core::rng::Child;
+use tidegate_proptests::memory::{READABLE, Rig};
 use tidegate_proptests::naive;
 
-const POLICIES: [Balance; 4] =
-    [Balance::RoundRobin, Balance::Random, Balance::LeastConnections, Balance::PowerOfTwo];
+const POLICIES: [Balance; 5] = [
+    Balance::RoundRobin,
+    Balance::Random,
+    Balance::LeastConnections,
+    Balance::PowerOfTwo,
+    Balance::Source,
+];
 
 fn weight() -> impl Strategy<Value = u32> {
     prop_oneof![3 => 1..6_u32, 1 => 1..257_u32]
@@ -21,10 +28,12 @@ fn weight() -> impl Strategy<Value = u32> {
 fn load() -> impl Strategy<Value = ServerLoad> {
     let weight = prop_oneof![1 => Just(0_u32), 8 => weight()];
     let active = prop_oneof![4 => 0..6_u32, 1 => any::<u32>()];
-    (weight, active, prop::bool::weighted(0.8)).prop_map(|(weight, active, eligible)| ServerLoad {
+    let open = prop::bool::weighted(0.8);
+    (weight, active, open, any::<u64>()).prop_map(|(weight, active, eligible, key)| ServerLoad {
         weight,
         active,
         current: 0,
+        key,
         eligible,
     })
 }
@@ -39,7 +48,7 @@ fn turns(weights: &[u32], n: usize) -> Vec<usize> {
     let load = |&weight| ServerLoad { weight, eligible: true, ..ServerLoad::default() };
     let mut servers: Vec<_> = weights.iter().map(load).collect();
     let mut rng = Child::new(1);
-    let turn = |_| choose(Balance::RoundRobin, &mut servers, &mut rng).expect("a server");
+    let turn = |_| choose(Balance::RoundRobin, None, &mut servers, &mut rng).expect("a server");
     (0..n).map(turn).collect()
 }
 
@@ -89,13 +98,17 @@ proptest! {
 
     // BACK-1: whatever the policy, only an eligible server with a weight, and one if there is any.
     #[test]
-    fn only_eligible_servers_are_chosen(mut servers in vec(load(), 0..9), seed: u128) {
+    fn only_eligible_servers_are_chosen(
+        mut servers in vec(load(), 0..9),
+        client in prop::option::of(any::<IpAddr>()),
+        seed: u128,
+    ) {
         let may = |server: &ServerLoad| server.eligible && server.weight > 0;
         let before: Vec<_> = servers.iter().filter(|it| may(it)).copied().collect();
         for policy in POLICIES {
             let mut rng = Child::new(seed);
             for _ in 0..20 {
-                let Some(chosen) = choose(policy, &mut servers, &mut rng) else {
+                let Some(chosen) = choose(policy, client, &mut servers, &mut rng) else {
                     prop_assert!(before.is_empty());
                     continue;
                 };
@@ -123,7 +136,7 @@ proptest! {
         let mut servers: Vec<_> = weights.iter().map(load).collect();
         let (mut rng, mut counts) = (Child::new(seed), vec![0_u32; weights.len()]);
         for _ in 0..N {
-            counts[choose(Balance::Random, &mut servers, &mut rng).unwrap()] += 1;
+            counts[choose(Balance::Random, None, &mut servers, &mut rng).unwrap()] += 1;
         }
         let total: u32 = weights.iter().sum();
         for (&count, &weight) in counts.iter().zip(&weights) {
@@ -191,6 +204,58 @@ proptest! {
             for &at in &among {
                 let ahead = counts[at] * total - requests as i64 * i64::from(servers[at].0);
                 prop_assert!(ahead < total && -ahead < 2 * total, "{:?}", counts);
+            }
+        }
+    }
+}
+
+/// The server's index that gets the request of a client at `peer`.
+fn asked_for(rig: &mut Rig, peer: IpAddr) -> Option<usize> {
+    rig.kernel.backlog.push_back(SocketAddr::new(peer, 4711));
+    rig.nudge(rig.kernel.listeners[0], READABLE);
+    let client = *rig.kernel.accepted.last()?;
+    rig.feed(client, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let connected = rig.kernel.connected.clone();
+    let (id, to) = connected.iter().rfind(|(id, _)| rig.kernel.is_open(*id))?;
+    rig.feed(*id, b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n");
+    (9001..9009).position(|port| *to == ip(port))
+}
+
+proptest! {
+    #![proptest_config(run_of(300))]
+
+    // BACK-1: through the proxy a client's server follows from its address, and from the ids or
+    // addresses of the servers in the configuration of the day, not from what was before.
+    #[test]
+    fn each_client_has_its_server(
+        servers in vec((weight(), prop::bool::ANY, prop::bool::ANY), 1..8),
+        clients in vec(any::<IpAddr>(), 1..9),
+    ) {
+        let config = |renamed: bool| {
+            let mut config = simple_config();
+            let server = |(port, &(weight, before, after)): (u16, &(u32, bool, bool))| {
+                let id = if renamed { after } else { before };
+                let id = id.then(|| format!("s{}", port + u16::from(renamed)).into());
+                Server { weight, id, ..Server::new(ip(port)) }
+            };
+            config.clusters[0].servers = (9001..).zip(&servers).map(server).collect();
+            config.clusters[0].balance = Balance::Source;
+            config
+        };
+        let mut rig = rig_of(Settings::default(), config(false));
+        for renamed in [false, true] {
+            let config = config(renamed);
+            let load = |server: &Server| ServerLoad {
+                weight: server.weight,
+                key: server_key(server),
+                eligible: true,
+                ..ServerLoad::default()
+            };
+            let loads: Vec<_> = config.clusters[0].servers.iter().map(load).collect();
+            rig.proxy.apply(config).expect("a valid configuration");
+            rig.turn();
+            for &client in clients.iter().chain(&clients) {
+                prop_assert_eq!(asked_for(&mut rig, client), by_source(Some(client), &loads));
             }
         }
     }

@@ -4,8 +4,13 @@
 //! that are drained or down, that this request has tried already, and for backup servers as long
 //! as another can be used.
 
+mod source;
+
 use crate::config::Balance;
 use crate::rng::Draw;
+use std::net::IpAddr;
+
+pub use source::{by_source, server_key};
 
 /// What balancing knows of one server. The caller keeps one for each server of a cluster.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +21,8 @@ pub struct ServerLoad {
     pub active: u32,
     /// The running value of smooth round-robin. Starts at 0 and is written by [`choose`] alone.
     pub current: i64,
+    /// What stands for it in `source` balancing: its [`server_key`].
+    pub key: u64,
     /// Whether it may be chosen this time.
     pub eligible: bool,
 }
@@ -40,7 +47,13 @@ impl ServerLoad {
 /// - `least-connections`: the least load for its weight; equals take turns by smooth round-robin.
 /// - `power-of-two`: two different servers drawn by weight, of which the less loaded is taken, the
 ///   first drawn when equal.
-pub fn choose(policy: Balance, servers: &mut [ServerLoad], rng: &mut impl Draw) -> Option<usize> {
+/// - `source`: the server of `client`, see [`by_source`]; no other policy looks at `client`.
+pub fn choose(
+    policy: Balance,
+    client: Option<IpAddr>,
+    servers: &mut [ServerLoad],
+    rng: &mut impl Draw,
+) -> Option<usize> {
     match policy {
         Balance::RoundRobin => take_turns(servers, |_| true),
         Balance::Random => draw(servers, None, rng),
@@ -55,6 +68,7 @@ pub fn choose(policy: Balance, servers: &mut [ServerLoad], rng: &mut impl Draw) 
             let second_is_better = servers[second].load_cmp(&servers[first]).is_lt();
             Some(if second_is_better { second } else { first })
         }
+        Balance::Source => by_source(client, servers),
     }
 }
 

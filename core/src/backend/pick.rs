@@ -83,11 +83,12 @@ impl Proxy {
             weight: config.weight,
             active: servers[*server].active,
             current: servers[*server].current,
+            key: servers[*server].key,
             eligible: tier((server, config)) == Some(best) && has_room(index),
         }));
-        let Some(index) = choose(config.balance, &mut self.loads, &mut session.child) else {
-            return Choice::Full;
-        };
+        let client = session.peer.map(|peer| peer.ip());
+        let index = choose(config.balance, client, &mut self.loads, &mut session.child);
+        let Some(index) = index else { return Choice::Full };
         for (server, load) in view.servers.iter().zip(&self.loads) {
             self.servers[*server].current = load.current;
         }

@@ -36,6 +36,9 @@ pub struct ServerState {
     pub(crate) read_window: u8,
     /// Running value of smooth weighted round-robin.
     pub(crate) current: i64,
+    /// What stands for it in `source` balancing, by the newest configuration that has it: its id
+    /// may change while it stays.
+    pub(crate) key: u64,
     /// Idle connections, oldest first (BACK-6).
     pub(crate) idle: Vec<BackId>,
     /// Versions of the configuration and connections that name it.

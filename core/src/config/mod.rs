@@ -270,6 +270,9 @@ pub enum Balance {
     LeastConnections,
     /// The better of two drawn at random.
     PowerOfTwo,
+    /// By the client's address: each client keeps its server, and when a server comes or goes
+    /// only that one's share of the clients moves. Weights count.
+    Source,
 }
 
 /// Who may reuse an idle backend connection (BACK-6).

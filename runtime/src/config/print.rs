@@ -117,6 +117,7 @@ fn cluster(out: &mut String, cluster: &Cluster, origins: &Origins) {
         Balance::Random => "random",
         Balance::LeastConnections => "least-connections",
         Balance::PowerOfTwo => "power-of-two",
+        Balance::Source => "source",
     };
     line(out, "balance", &quote(balance));
     let sticky = cluster.sticky.as_ref();

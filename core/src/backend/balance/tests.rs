@@ -1,6 +1,7 @@
 use super::*;
 use crate::rng::Child;
 
+/// Those that do not look at the client.
 const POLICIES: [Balance; 4] =
     [Balance::RoundRobin, Balance::Random, Balance::LeastConnections, Balance::PowerOfTwo];
 
@@ -13,7 +14,7 @@ fn counts(policy: Balance, servers: &mut [ServerLoad], n: usize) -> Vec<i64> {
     let mut rng = Child::new(99);
     let mut counts = vec![0; servers.len()];
     for _ in 0..n {
-        counts[choose(policy, servers, &mut rng).unwrap()] += 1;
+        counts[choose(policy, None, servers, &mut rng).unwrap()] += 1;
     }
     counts
 }
@@ -23,8 +24,9 @@ fn counts(policy: Balance, servers: &mut [ServerLoad], n: usize) -> Vec<i64> {
 fn round_robin_spreads_turns_by_weight() {
     let mut servers = servers(&[5, 1, 1]);
     let mut rng = Child::new(1);
-    let order: Vec<_> =
-        (0..7).map(|_| choose(Balance::RoundRobin, &mut servers, &mut rng).unwrap()).collect();
+    let order: Vec<_> = (0..7)
+        .map(|_| choose(Balance::RoundRobin, None, &mut servers, &mut rng).unwrap())
+        .collect();
     assert_eq!(order, [0, 0, 1, 0, 2, 0, 0]);
     assert!(servers.iter().all(|server| server.current == 0));
 }
@@ -36,7 +38,7 @@ fn round_robin_keeps_equal_servers_within_one() {
     let mut rng = Child::new(1);
     let mut counts = [0i64; 7];
     for _ in 0..500 {
-        counts[choose(Balance::RoundRobin, &mut servers, &mut rng).unwrap()] += 1;
+        counts[choose(Balance::RoundRobin, None, &mut servers, &mut rng).unwrap()] += 1;
         let (min, max) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(max - min <= 1, "{counts:?}");
     }
@@ -49,7 +51,7 @@ fn round_robin_stays_fair_while_eligibility_changes() {
     let mut rng = Child::new(1);
     for round in 0..1000 {
         servers[round % 3].eligible = false;
-        let chosen = choose(Balance::RoundRobin, &mut servers, &mut rng).unwrap();
+        let chosen = choose(Balance::RoundRobin, None, &mut servers, &mut rng).unwrap();
         assert_ne!(chosen, round % 3);
         servers[round % 3].eligible = true;
         assert!(servers.iter().all(|server| server.current.abs() <= 8), "{servers:?}");
@@ -77,13 +79,13 @@ fn least_connections_fills_servers_by_weight() {
     let mut servers = servers(&[4, 2, 1]);
     let mut rng = Child::new(1);
     for _ in 0..70 {
-        let chosen = choose(Balance::LeastConnections, &mut servers, &mut rng).unwrap();
+        let chosen = choose(Balance::LeastConnections, None, &mut servers, &mut rng).unwrap();
         servers[chosen].active += 1;
     }
     let active: Vec<_> = servers.iter().map(|server| server.active).collect();
     assert_eq!(active, [40, 20, 10]);
     servers[1].active = 19;
-    assert_eq!(choose(Balance::LeastConnections, &mut servers, &mut rng), Some(1));
+    assert_eq!(choose(Balance::LeastConnections, None, &mut servers, &mut rng), Some(1));
 }
 
 // BACK-1: power-of-two never takes the worst of the eligible, and needs no second one.
@@ -95,23 +97,23 @@ fn power_of_two_takes_the_better_of_two_different_servers() {
     assert_eq!(counts[1], 0);
     assert!((counts[2] - 2000).abs() < 150, "{counts:?}");
     let mut one = servers(&[7]);
-    assert_eq!(choose(Balance::PowerOfTwo, &mut one, &mut Child::new(3)), Some(0));
+    assert_eq!(choose(Balance::PowerOfTwo, None, &mut one, &mut Child::new(3)), Some(0));
 }
 
 #[test]
 fn only_eligible_servers_are_chosen() {
-    for policy in POLICIES {
+    for policy in POLICIES.into_iter().chain([Balance::Source]) {
         let mut rng = Child::new(5);
-        assert_eq!(choose(policy, &mut [], &mut rng), None);
+        assert_eq!(choose(policy, None, &mut [], &mut rng), None);
         let mut none = servers(&[1, 2]);
         none.iter_mut().for_each(|server| server.eligible = false);
-        assert_eq!(choose(policy, &mut none, &mut rng), None);
-        assert_eq!(choose(policy, &mut servers(&[0, 0]), &mut rng), None);
+        assert_eq!(choose(policy, None, &mut none, &mut rng), None);
+        assert_eq!(choose(policy, None, &mut servers(&[0, 0]), &mut rng), None);
         let mut some = servers(&[9, 1, 9, 0]);
         (some[0].eligible, some[2].eligible) = (false, false);
         some[1].active = u32::MAX;
         for _ in 0..50 {
-            assert_eq!(choose(policy, &mut some, &mut rng), Some(1), "{policy:?}");
+            assert_eq!(choose(policy, None, &mut some, &mut rng), Some(1), "{policy:?}");
         }
     }
 }

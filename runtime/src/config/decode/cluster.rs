@@ -57,6 +57,7 @@ fn choice_of_server(cx: &mut Cx<'_>, section: &Section<'_>, cluster: &mut Cluste
             ("random", Balance::Random),
             ("least-connections", Balance::LeastConnections),
             ("power-of-two", Balance::PowerOfTwo),
+            ("source", Balance::Source),
         ];
         set(&mut cluster.balance, cx.choice(value, &policies));
     }

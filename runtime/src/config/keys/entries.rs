@@ -118,7 +118,9 @@ pub(super) const KEYS: &[Key] = &[
         Is("\"round-robin\""),
         "\"random\"",
         "How a server is chosen: \
-        `round-robin`, `random`, `least-connections` or `power-of-two`.",
+        `round-robin`, `random`, `least-connections`, `power-of-two`, or `source`: by the \
+        client's address, so that each client keeps its server, and only about 1/n of them move \
+        when one of n servers comes or goes.",
     ),
     key(
         "cluster.NAME",

@@ -160,6 +160,21 @@ answers = { 503 = \"503.html\" }
 }
 
 #[test]
+fn words_of_balance() {
+    // BACK-1
+    for (word, balance) in [
+        ("round-robin", Balance::RoundRobin),
+        ("random", Balance::Random),
+        ("least-connections", Balance::LeastConnections),
+        ("power-of-two", Balance::PowerOfTwo),
+        ("source", Balance::Source),
+    ] {
+        let text = SITE.replace("[[route]]", &format!("balance = \"{word}\"\n[[route]]"));
+        assert_eq!(load(&text).config.clusters[0].balance, balance);
+    }
+}
+
+#[test]
 fn a_sticky_cookie_is_named_after_its_cluster() {
     // BACK-8
     let sticky = |how: &str| {

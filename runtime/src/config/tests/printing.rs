@@ -72,6 +72,7 @@ fn round_trip(text: &str) {
 fn what_is_printed_loads_to_the_same() {
     round_trip(SITE);
     round_trip(EVERYTHING);
+    round_trip(&EVERYTHING.replace("power-of-two", "source"));
     round_trip(&demo_config([9001, 9002, 9003]));
     round_trip(&SITE.replace("to = \"app\"", "host = \"*\"\nto = \"app\""));
 }
