@@ -135,7 +135,9 @@ fn core_and_sim_know_no_world() {
             for name in banned {
                 // `write!` into a byte vector needs the trait, and does no I/O.
                 let formats = line.trim() == "use std::io::Write as _;";
-                if code(line).contains(name) && !formats {
+                // rustls speaks `std::io` traits over slices: one file of the core knows them.
+                let tls = name == "std::io" && path.ends_with("core/src/tls/connection.rs");
+                if code(line).contains(name) && !formats && !tls {
                     complaints.push(format!("{}:{}: {name}", path.display(), number + 1));
                 }
             }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::Listener;
+use crate::input::Address;
 use crate::config::{
     Cluster, FixedAnswer, HostPattern, Network, PathRule, Redirect, Route, Server, Target,
 };
