@@ -82,7 +82,7 @@ impl Ticket {
             return self.draw > other.draw;
         }
         let theirs = u128::from(other.score()) * u128::from(self.weight);
-        // Most lose by far; a logarithm is worth 50 hashes.
+        // Most lose by far; a logarithm costs as much as many hashes.
         if u128::from(self.score_min()) * u128::from(other.weight) > theirs {
             return false;
         }
