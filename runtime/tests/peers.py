@@ -219,11 +219,11 @@ def nginx(stage, name, body, access_log="off", connections=4096, core=None, stre
                        core=core)
 
 
-def nginx_origin(stage, name, port, root, connections=4096, core=None):
-    """Starts an nginx that serves the files of `root`."""
+def nginx_origin(stage, name, port, root, connections=4096, core=None, server=""):
+    """Starts an nginx that serves the files of `root`; `server` is added to its server block."""
     process = nginx(stage, name, f"""
   sendfile on; open_file_cache max=100; open_file_cache_valid 1h;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; }}""",
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; {server} }}""",
                     connections=connections, core=core)
     wait_listening(port, process)
     return process
