@@ -1,5 +1,6 @@
 //! The side that loads: a fixed number of connections in a closed loop, each with one exchange
-//! under way. An exchange that ends its connection is given a new one at once.
+//! under way. An exchange that ends its connection is given a new one at once, until the time is
+//! over; then those under way are completed, so that no work is paid for and not counted.
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 /// The longest wait for an event; the deadline is looked at in between.
 const TICK: Duration = Duration::from_millis(20);
 const EVENTS: usize = 1024;
+/// How long exchanges may take to end once no new one is begun.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Where and how long.
 pub(crate) struct Plan {
@@ -48,6 +51,9 @@ pub(crate) enum Step {
 
 /// What is done over one connection after another.
 pub(crate) trait Exchange {
+    /// It ends its connection by itself.
+    const ENDS: bool = false;
+
     /// A new connection is about to be used; nothing of the last one counts any more.
     fn open(&mut self) -> io::Result<()>;
 
@@ -57,7 +63,8 @@ pub(crate) trait Exchange {
 }
 
 struct Slot<E> {
-    stream: TcpStream,
+    /// None once it is over.
+    stream: Option<TcpStream>,
     connected: bool,
     /// Something was completed here: a slot that never got anywhere makes the load void.
     worked: bool,
@@ -67,30 +74,34 @@ struct Slot<E> {
 impl<E: Exchange> Slot<E> {
     fn new(mut exchange: E, plan: &Plan, poll: &Poll, token: Token) -> io::Result<Self> {
         exchange.open()?;
-        let stream = connect(plan, poll, token)?;
+        let stream = Some(connect(plan, poll, token)?);
         Ok(Self { stream, connected: false, worked: false, exchange })
     }
 
-    fn ready(&mut self, plan: &Plan, poll: &Poll, token: Token, all: &mut Tally) -> io::Result<()> {
+    /// Goes on at an event; true when its connection ended.
+    fn ready(&mut self, poll: &Poll, token: Token, all: &mut Tally) -> io::Result<bool> {
+        let Some(stream) = &mut self.stream else { return Ok(false) };
         if !self.connected {
-            if let Some(error) = self.stream.take_error()? {
+            if let Some(error) = stream.take_error()? {
                 return Err(error);
             }
             self.connected = true;
         }
         let before = *all;
-        let step = self.exchange.ready(&mut self.stream, all)?;
+        let step = self.exchange.ready(stream, all)?;
         self.worked |= *all != before;
         match step {
-            Step::Wait => Ok(()),
-            Step::Yield => rearm(&mut self.stream, poll, token),
-            Step::Close => {
-                self.exchange.open()?;
-                self.stream = connect(plan, poll, token)?;
-                self.connected = false;
-                Ok(())
-            }
+            Step::Wait => Ok(false),
+            Step::Yield => rearm(stream, poll, token).map(|()| false),
+            Step::Close => Ok(true),
         }
+    }
+
+    fn reopen(&mut self, plan: &Plan, poll: &Poll, token: Token) -> io::Result<()> {
+        self.exchange.open()?;
+        self.stream = Some(connect(plan, poll, token)?);
+        self.connected = false;
+        Ok(())
     }
 }
 
@@ -120,25 +131,39 @@ pub(crate) fn run<E: Exchange>(plan: &Plan, make: impl Fn(usize) -> E) -> io::Re
         .map(|slot| Slot::new(make(slot), plan, &poll, Token(slot)))
         .collect::<io::Result<Vec<_>>>()?;
     let mut tally = Tally::default();
-    let mut error = None;
-    while error.is_none() && start.elapsed() < plan.time {
+    let mut error: Option<io::Error> = None;
+    let mut open = if E::ENDS { slots.len() } else { 0 };
+    let more = || start.elapsed() < plan.time;
+    while error.is_none() && (more() || (open > 0 && start.elapsed() < plan.time + DRAIN)) {
         match poll.poll(&mut events, Some(TICK)) {
             Err(failure) if failure.kind() != io::ErrorKind::Interrupted => return Err(failure),
             _ => {}
         }
         for event in &events {
-            let slot = &mut slots[event.token().0];
-            if slot.connected || event.is_writable() || event.is_error() {
-                let result = slot.ready(plan, &poll, event.token(), &mut tally);
-                error = error.or(result.err().map(|failure| failure.to_string()));
+            let (token, slot) = (event.token(), &mut slots[event.token().0]);
+            if !slot.connected && !event.is_writable() && !event.is_error() {
+                continue;
             }
+            let result = slot.ready(&poll, token, &mut tally).and_then(|ended| match ended {
+                false => Ok(()),
+                true if more() => slot.reopen(plan, &poll, token),
+                true => {
+                    slot.stream = None;
+                    open = open.saturating_sub(1);
+                    Ok(())
+                }
+            });
+            error = error.or(result.err());
         }
     }
     let time = start.elapsed();
     let idle = slots.iter().filter(|slot| !slot.worked).count();
-    if error.is_none() && idle > 0 {
-        error = Some(format!("{idle} connections completed nothing"));
-    }
+    let error = match error {
+        Some(error) => Some(error.to_string()),
+        None if idle > 0 => Some(format!("{idle} connections completed nothing")),
+        None if open > 0 => Some(format!("{open} connections did not end in {DRAIN:?}")),
+        None => None,
+    };
     Ok(Outcome { tally, time, error })
 }
 

@@ -117,6 +117,8 @@ impl Handshake {
 }
 
 impl Exchange for Handshake {
+    const ENDS: bool = true;
+
     fn open(&mut self) -> io::Result<()> {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let mut tls = ClientConnection::new(self.config.clone(), name).map_err(io::Error::other)?;
