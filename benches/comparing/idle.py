@@ -30,8 +30,8 @@ def idle(stage, args):
     for kind, (title, file, body) in CASES.items():
         print(f"\n{count} connections, {title}, in waves of {IDLE_WAVE}, "
               f"then {IDLE_SECONDS} s idle\n")
-        print("| proxy          | KiB a connection | RSS before | RSS after |")
-        print("|----------------|-----------------:|-----------:|----------:|")
+        print("| proxy          | KiB a connection | RSS before | RSS after  |")
+        print("|----------------|-----------------:|-----------:|-----------:|")
         results[kind] = {}
         for name in args.proxies:
             proxy = start_proxy(stage, name, [kind], origins, certificate, args, connections=cap)
@@ -44,7 +44,7 @@ def idle(stage, args):
                 after = peers.rss_kib(proxy.process.pid)
                 each = (after - before) / count
                 results[kind][name] = each
-                print(f"| {name:14} | {each:16.3f} | {before:6} KiB | {after:5} KiB |")
+                print(f"| {name:14} | {each:16.3f} | {before:6} KiB | {after:6} KiB |")
             except (OSError, peers.Failed) as failure:
                 complete = False
                 print(f"| {name:14} | void: {failure}")

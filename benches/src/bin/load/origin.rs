@@ -19,6 +19,11 @@ const BLOCK: &[u8] = &[b'.'; 64 * 1024];
 /// Reads or blocks of one connection before the others have their turn.
 const TURNS_MAX: usize = 16;
 const HEAD_MAX: usize = 16 * 1024;
+/// Ends where the value of Sec-WebSocket-Accept begins.
+const UPGRADE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+Upgrade: websocket\r\nSec-WebSocket-Accept: ";
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Which origin is served.
 #[derive(Clone, Copy)]
@@ -118,12 +123,17 @@ impl Connection {
                 return if long { Err(io::Error::other("no end of the head")) } else { Ok(()) };
             };
             let head: Vec<u8> = self.input.drain(..end + 4).collect();
-            let key = websocket::field(&head, "sec-websocket-key")
-                .ok_or_else(|| io::Error::other("a request without a key"))?;
-            let accept = websocket::accept_key(key);
-            let fields = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
-                          Upgrade: websocket\r\nSec-WebSocket-Accept: ";
-            self.output.extend_from_slice(format!("{fields}{accept}\r\n\r\n").as_bytes());
+            let upgrade = websocket::field(&head, "upgrade").unwrap_or_default();
+            let key = websocket::field(&head, "sec-websocket-key");
+            let (true, Some(key)) = (upgrade.eq_ignore_ascii_case(b"websocket"), key) else {
+                // What asked for it did not get through the proxy.
+                self.output.extend_from_slice(REFUSAL);
+                self.closing = true;
+                return Ok(());
+            };
+            self.output.extend_from_slice(UPGRADE);
+            self.output.extend_from_slice(websocket::accept_key(key).as_bytes());
+            self.output.extend_from_slice(b"\r\n\r\n");
             self.role = Role::Frames;
         }
         while !self.closing
