@@ -1,7 +1,7 @@
 //! The stand-in for AES-128-GCM: the same lengths, and a tag that depends on key, nonce, header
 //! and content.
 
-use super::mix::{BLOCK_BYTES, State, lanes};
+use super::mix::{BLOCK_BYTES, State, lanes, put};
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
     MessageEncrypter, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload,
@@ -44,11 +44,10 @@ impl Cipher {
         block[..NONCE_BYTES].copy_from_slice(nonce);
         let mut state = self.0;
         state.absorb(lanes(&block));
-        state.spread();
         block = [0; BLOCK_BYTES];
         block[..aad.len()].copy_from_slice(aad);
         state.absorb(lanes(&block));
-        state.absorb([aad.len() as u64, 0, 0, 0]);
+        state.spread(aad.len() as u64);
         state
     }
 
@@ -88,54 +87,44 @@ impl Cipher {
         let mut at = 0;
         let (blocks, rest) = content.as_chunks_mut::<BLOCK_BYTES>();
         for block in blocks {
-            one_block::<SEALS>(&mut state, key, at, block);
+            if !SEALS {
+                state.absorb(lanes(block));
+            }
+            mask(block, key, at);
+            if SEALS {
+                state.absorb(lanes(block));
+            }
             at += 1;
         }
         let mut last = [0; BLOCK_BYTES];
         last[..rest.len()].copy_from_slice(rest);
+        if !SEALS {
+            state.absorb(lanes(&last));
+        }
+        mask(&mut last, key, at);
+        rest.copy_from_slice(&last[..rest.len()]);
         if SEALS {
-            mask(&mut last, key, at);
             // Only what is sent can be part of the tag.
             last[rest.len()..].fill(0);
             state.absorb(lanes(&last));
-        } else {
-            state.absorb(lanes(&last));
-            mask(&mut last, key, at);
         }
-        rest.copy_from_slice(&last[..rest.len()]);
-        state.absorb([total, 0, 0, 0]);
-        state.spread();
+        state.spread(total);
         let mut tag = [0; TAG_BYTES];
         tag.copy_from_slice(&state.bytes()[..TAG_BYTES]);
         tag
     }
 }
 
-#[inline]
-fn one_block<const SEALS: bool>(
-    state: &mut State,
-    key: [u64; 4],
-    at: u64,
-    block: &mut [u8; BLOCK_BYTES],
-) {
-    if SEALS {
-        mask(block, key, at);
-        state.absorb(lanes(block));
-    } else {
-        state.absorb(lanes(block));
-        mask(block, key, at);
-    }
-}
-
-/// Adds the key stream of block number `at`: every lane a mixed counter.
+/// Adds the key stream of block number `at`, every lane of it a mixed counter.
 #[inline]
 fn mask(block: &mut [u8; BLOCK_BYTES], key: [u64; 4], at: u64) {
-    let from = lanes(block);
-    for ((into, lane), key) in block.chunks_exact_mut(8).zip(from).zip(key) {
-        let mut x = key.wrapping_add(at.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        into.copy_from_slice(&(lane ^ x ^ (x >> 27)).to_le_bytes());
+    let mut masked = lanes(block);
+    for (lane, key) in masked.iter_mut().zip(key) {
+        let x = key.wrapping_add(at.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        *lane ^= x ^ (x >> 27);
     }
+    put(block, masked);
 }
 
 /// The cipher of a connection's one direction.

@@ -24,7 +24,8 @@ thread_local! {
 }
 
 enum Lent {
-    One(ChaCha8Rng),
+    /// In a box, for it moves at each call, in and out.
+    One(Box<ChaCha8Rng>),
     Many(Streams),
 }
 
@@ -51,14 +52,14 @@ pub(super) fn draw(bytes: &mut [u8]) {
 /// The random numbers of one connection's TLS: a ChaCha8 stream keyed by (seed, connection).
 pub struct Entropy {
     /// `None` while it is lent.
-    stream: Option<ChaCha8Rng>,
+    stream: Option<Box<ChaCha8Rng>>,
 }
 
 impl Entropy {
     /// The stream of `connection` under `seed`, from its beginning: to be made once a connection
     /// and kept with it. The two ends of a connection need two numbers.
     pub fn new(seed: u64, connection: u64) -> Entropy {
-        Entropy { stream: Some(stream(seed, connection)) }
+        Entropy { stream: Some(Box::new(stream(seed, connection))) }
     }
 
     /// Runs `call` with this stream lent to the thread: every draw of rustls inside of it comes

@@ -13,8 +13,8 @@ use super::{Versions, Which};
 use rustls::{ClientConfig, Error, HandshakeKind, ServerConfig};
 use std::sync::Arc;
 
+/// The stream of the client's end; the server's is the next.
 const CLIENT: u64 = 1;
-const SERVER: u64 = 2;
 
 /// Templates are shared by the runs of a test, as by the runs of a process.
 fn run_of(templates: &Arc<Templates>) -> Run {
