@@ -4,6 +4,7 @@ use super::super::certs::Issuer;
 use super::super::{ClientAuth, ClientOptions, Clock, Provider, Run, Templates, Versions, Which};
 use super::{Talk, run};
 use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, Error};
 use std::sync::Arc;
 
@@ -163,9 +164,35 @@ fn keys_belong_to_their_certificates_and_to_nothing_else() {
             for other in Which::ALL.into_iter().filter(|other| *other != which) {
                 let key = crypto.key_provider.load_private_key(other.private_key());
                 let chain = vec![which.certificate()];
-                let mixed = rustls::sign::CertifiedKey::new(chain, key.expect("a key"));
+                let mixed = CertifiedKey::new(chain, key.expect("a key"));
                 assert!(mixed.keys_match().is_err(), "{which:?} with the key of {other:?}");
             }
+        }
+    }
+}
+
+/// One who has the certificate of another, and not the key.
+#[test]
+fn a_certificate_without_its_key_is_worth_nothing() {
+    for provider in [Provider::Fast, Provider::Real] {
+        let run = run(provider);
+        let stolen = |which: Which, own: Which| {
+            let key = run.templates().certified_key(own).key.clone();
+            let certified = CertifiedKey::new(vec![which.certificate()], key);
+            Arc::new(SingleCertAndKey::from(certified))
+        };
+        for versions in [Versions::Tls12, Versions::Tls13] {
+            let options = ClientOptions { versions, ..ClientOptions::default() };
+            let server = run.server(stolen(Which::A, Which::B), ClientAuth::None, Versions::Both);
+            let client = Arc::new(run.client(options));
+            let met = Talk::new(&client, &Arc::new(server), "a.example", 1, 1).settle();
+            assert_eq!(refusal(met), CertificateError::BadSignature);
+
+            let server = run.server_showing(Which::A, ClientAuth::Required, Versions::Both);
+            let mut client = run.client(options);
+            client.client_auth_cert_resolver = stolen(Which::Client, Which::Stranger);
+            let mut talk = Talk::new(&Arc::new(client), &Arc::new(server), "a.example", 1, 1);
+            assert_eq!(refusal(talk.settle()), CertificateError::BadSignature);
         }
     }
 }
