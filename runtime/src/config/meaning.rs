@@ -31,6 +31,7 @@ impl Words<'_> {
         let (code, message, hint) = self
             .of_entries(error)
             .or_else(|| of_routes(&error.problem))
+            .or_else(|| of_listeners(&error.problem))
             .unwrap_or_else(|| of_values(error));
         let diagnostic = Diagnostic::error(code, self.source, Some(span), message).hint(hint);
         Diagnostic { other: self.other(error), ..diagnostic }
@@ -190,6 +191,46 @@ fn of_routes(problem: &Problem) -> Option<Said> {
     })
 }
 
+/// Problems of what is spoken on a listener, and to servers.
+fn of_listeners(problem: &Problem) -> Option<Said> {
+    Some(match problem {
+        Problem::NowhereToGo => said(
+            Code::MissingKey,
+            "this tcp listener leads nowhere",
+            "add the cluster: to = \"app\", or sni = { \"a.example\" = \"app\" }",
+        ),
+        Problem::HttpOnly { key } => said(
+            Code::Conflict,
+            format!("`{key}` does nothing on a tcp listener"),
+            "leave it away: there are no requests to apply it to",
+        ),
+        Problem::TlsTwice => said(
+            Code::Conflict,
+            "`sni` passes TLS through, and `tls` ends it here",
+            "leave one of them away",
+        ),
+        Problem::DuplicateSni { name } => {
+            said(Code::Duplicate, format!("the name \"{name}\" stands in `sni` twice"), "leave one")
+        }
+        Problem::FromWithoutHeader => said(
+            Code::Conflict,
+            "`proxy_protocol_from` without a PROXY header to believe",
+            "add proxy_protocol = \"expect\"",
+        ),
+        Problem::RouteOnTcp { name } => said(
+            Code::Conflict,
+            format!("route is bound to \"{name}\", a tcp listener, which has no requests"),
+            "a tcp listener names its cluster itself, by `to`",
+        ),
+        Problem::NoTlsName { address } => said(
+            Code::MissingKey,
+            format!("there is no name to check the certificate of {address} for"),
+            "add it to the cluster: tls = { sni = \"app.example\" }",
+        ),
+        _ => return None,
+    })
+}
+
 /// Problems of single values, and whatever no other function speaks of.
 fn of_values(error: &ConfigError) -> Said {
     match &error.problem {
@@ -301,7 +342,14 @@ fn of_clusters(problem: &Problem) -> Said {
         | Problem::BadFieldName { .. }
         | Problem::BadFieldValue { .. }
         | Problem::ReservedField { .. }
-        | Problem::FieldsTooLong { .. } => unreachable!("the functions before speak of these"),
+        | Problem::FieldsTooLong { .. }
+        | Problem::NowhereToGo
+        | Problem::HttpOnly { .. }
+        | Problem::TlsTwice
+        | Problem::DuplicateSni { .. }
+        | Problem::FromWithoutHeader
+        | Problem::RouteOnTcp { .. }
+        | Problem::NoTlsName { .. } => unreachable!("the functions before speak of these"),
     }
 }
 
@@ -320,6 +368,7 @@ fn item(problem: &Problem) -> Option<String> {
         }
         Problem::BadNetwork { network } => Some(format!("{}/{}", network.addr, network.prefix)),
         Problem::BadStatus { status, .. } => Some(status.to_string()),
+        Problem::DuplicateSni { name } => Some(name.to_string()),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The process's limits, divided over its workers (ACC-11).
 
-use tidegate_core::config::Settings;
+use tidegate_core::config::{Settings, share};
 
 /// Buffers that a worker needs at least (SES-5).
 const BUFFERS_A_WORKER_MIN: usize = 2;
@@ -18,11 +18,12 @@ pub fn workers_started(settings: &Settings, wanted: usize) -> usize {
 /// The share of worker `which` (from 0) of `workers`; remainders go to the first ones. The
 /// shares of all workers add up to `settings`.
 pub fn divide(settings: &Settings, workers: usize, which: usize) -> Settings {
-    let share = |total: usize| total / workers + usize::from(which < total % workers);
+    let share = |total: usize| share(total, which, workers);
     Settings {
         max_connections: share(settings.max_connections),
         accept_queue_capacity: share(settings.accept_queue_capacity),
         buffers_max: share(settings.buffers_max),
+        worker: (which, workers),
         ..settings.clone()
     }
 }

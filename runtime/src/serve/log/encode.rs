@@ -245,6 +245,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::RequestBody => "request body",
         Phase::ResponseHead => "response head",
         Phase::ResponseBody => "response body",
+        Phase::Tunnel => "tunnel",
         Phase::Complete => "complete",
     }
 }
