@@ -26,7 +26,11 @@ impl Words<'_> {
     pub(super) fn diagnostic(&self, error: &ConfigError) -> Diagnostic {
         let span = self.spans.of(&error.place, item(&error.problem).as_deref());
         if let Problem::UnknownCluster { name } = &error.problem {
-            return self.unknown_cluster(name, span);
+            let who = match &error.place {
+                Place::Listener(..) => "listener",
+                _ => "route",
+            };
+            return self.unknown_cluster(who, name, span);
         }
         let (code, message, hint) = self
             .of_entries(error)
@@ -37,9 +41,9 @@ impl Words<'_> {
         Diagnostic { other: self.other(error), ..diagnostic }
     }
 
-    /// A route at `span` leads to the cluster `name`, which does not exist.
-    pub(super) fn unknown_cluster(&self, name: &str, span: Range<usize>) -> Diagnostic {
-        let message = format!("route sends to cluster \"{name}\", which is not defined");
+    /// A route or listener at `span` leads to the cluster `name`, which does not exist.
+    pub(super) fn unknown_cluster(&self, who: &str, name: &str, span: Range<usize>) -> Diagnostic {
+        let message = format!("{who} sends to cluster \"{name}\", which is not defined");
         let clusters = self.config.clusters.iter().map(|cluster| &*cluster.name);
         let hint = did_you_mean(name, clusters, || format!("add a table [cluster.{name}]"));
         Diagnostic::error(Code::UnknownCluster, self.source, Some(span), message).hint(hint)
@@ -368,7 +372,8 @@ fn item(problem: &Problem) -> Option<String> {
         }
         Problem::BadNetwork { network } => Some(format!("{}/{}", network.addr, network.prefix)),
         Problem::BadStatus { status, .. } => Some(status.to_string()),
-        Problem::DuplicateSni { name } => Some(name.to_string()),
+        Problem::DuplicateSni { name } | Problem::UnknownCluster { name } => Some(name.to_string()),
+        Problem::BadHost { host, .. } => Some(host.to_string()),
         _ => None,
     }
 }

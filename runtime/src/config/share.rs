@@ -1,12 +1,22 @@
 //! The process's limits, divided over its workers (ACC-11).
 
-use tidegate_core::config::{Settings, share};
+use tidegate_core::config::{Config, Settings, share};
 
 /// Buffers that a worker needs at least (SES-5).
 const BUFFERS_A_WORKER_MIN: usize = 2;
 
+/// The least `max_connections` of a server, and whose it is: (limit, cluster, server). Fewer
+/// workers than this start, because each gets a connection to every server (BACK-9).
+pub fn server_limit(config: &Config) -> Option<(usize, usize, usize)> {
+    let limits = config.clusters.iter().enumerate().flat_map(|(of, cluster)| {
+        let servers = cluster.servers.iter().enumerate();
+        servers.filter_map(move |(index, server)| Some((server.max_connections?, of, index)))
+    });
+    limits.min().map(|(limit, cluster, server)| (limit as usize, cluster, server))
+}
+
 /// How many of `wanted` workers start: each must get at least one connection, one place in the
-/// accept queue and two buffers. At least 1.
+/// accept queue and two buffers. At least 1. [`server_limit`] comes on top.
 pub fn workers_started(settings: &Settings, wanted: usize) -> usize {
     wanted
         .min(settings.max_connections)

@@ -259,7 +259,7 @@ impl Kernel for MioKernel {
             // on some versions and 0 on others.
             0 => net::send(fd, &[], SendFlags::NOSIGNAL),
             1 => net::send(fd, from[0], SendFlags::NOSIGNAL),
-            ..=SLICES_FEW => send_slices::<SLICES_FEW>(fd, from),
+            2..=SLICES_FEW => send_slices::<SLICES_FEW>(fd, from),
             _ => send_slices::<SLICES_MAX>(fd, from),
         })
         .map_err(errno::of_socket)
