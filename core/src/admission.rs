@@ -240,8 +240,13 @@ impl Proxy {
         let listen = &mut self.listens[id];
         listen.users -= 1;
         if listen.users == 0 && listen.socket.is_none() {
-            self.listens.remove(id);
+            self.forget_listener(id);
         }
+    }
+
+    fn forget_listener(&mut self, id: ListenId) {
+        let listen = self.listens.remove(id).expect("a listener is forgotten once");
+        self.unview(listen.last.0);
     }
 
     /// Closes a listener whose backlog is empty.
@@ -249,7 +254,7 @@ impl Proxy {
         let Some(socket) = self.listens[id].socket.take() else { return };
         self.close_socket(socket, Close::Normal);
         if self.listens[id].users == 0 {
-            self.listens.remove(id);
+            self.forget_listener(id);
         }
     }
 

@@ -155,6 +155,8 @@ impl Proxy {
             let viewers = exchanges.filter(|x| x.version == Some(id)).count();
             let openings = self.sessions.iter().filter_map(|(_, s)| s.opening);
             let viewers = viewers + openings.filter(|opening| opening.version == id).count();
+            let listens = self.listens.iter().filter(|(_, listen)| listen.last.0 == id);
+            let viewers = viewers + listens.count();
             let users = viewers + usize::from(id == self.current);
             require!(users == version.users, "version {id:?}: {users} users");
         }

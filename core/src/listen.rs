@@ -2,6 +2,7 @@
 
 use crate::id::{Id, SocketId};
 use crate::input::Address;
+use crate::version::VersionId;
 use std::net::SocketAddr;
 
 /// One bound address of a listener.
@@ -11,6 +12,9 @@ pub struct Listen {
     pub(crate) at: Address,
     /// Its listener's index in the current configuration, absent if it has it no more.
     pub(crate) index: Option<u16>,
+    /// The last version of the configuration that has it, which is counted there, and its index
+    /// in that one: sessions open by it, also those that come out of the backlog later (SES-1).
+    pub(crate) last: (VersionId, u16),
     /// Absent once closed.
     pub(crate) socket: Option<SocketId>,
     /// Accepts what is in the backlog and closes then.

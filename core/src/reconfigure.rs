@@ -74,8 +74,8 @@ impl Proxy {
         let new = self.versions.insert(version);
         let old = std::mem::replace(&mut self.current, new);
         self.put_servers_in_service();
-        self.unview(old);
         self.relisten();
+        self.unview(old);
         self.relieved |= !self.queues.is_empty();
         self.counters.applied += 1;
     }
@@ -190,7 +190,14 @@ impl Proxy {
             }
             let same = |w: &(u16, Box<str>, Address)| w.1 == listen.name && w.2 == listen.at;
             match wanted.iter().position(same) {
-                Some(at) => self.listens[id].index = Some(wanted.swap_remove(at).0),
+                Some(at) => {
+                    let index = wanted.swap_remove(at).0;
+                    self.versions[self.current].users += 1;
+                    let listen = &mut self.listens[id];
+                    listen.index = Some(index);
+                    let (old, _) = std::mem::replace(&mut listen.last, (self.current, index));
+                    self.unview(old);
+                }
                 None => {
                     self.listens[id].index = None;
                     self.retire_listener(id);
@@ -208,12 +215,14 @@ impl Proxy {
 
     fn open_listener(&mut self, index: u16, name: Box<str>, at: Address) {
         let id = self.listens.next_id();
+        self.versions[self.current].users += 1;
         let socket = self.sockets.insert(Owner::Listener(id), true, None);
         self.effects.push_back(Effect::Listen { id: socket, name: name.clone(), at: at.clone() });
         self.listens.insert(Listen {
             name,
             at,
             index: Some(index),
+            last: (self.current, index),
             socket: Some(socket),
             closing: false,
             users: 0,

@@ -5,7 +5,7 @@
 //! come before it tells of a reset, a reset is told once, and a full peer makes writes short.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::Proxy;
 use tidegate_core::drive::{Kernel, turn};
 use tidegate_core::effect::Close;
@@ -58,9 +58,14 @@ pub struct Wire {
     pub write_max: usize,
     /// Bytes that the peer still takes before it must read.
     pub room: usize,
+    /// The proxy has turned SO_KEEPALIVE on.
+    pub kept_alive: bool,
     /// How the proxy has closed it.
     pub closed: Option<Close>,
 }
+
+/// Where every client connects to.
+pub const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 8443));
 
 impl Default for Wire {
     fn default() -> Wire {
@@ -76,6 +81,7 @@ impl Default for Wire {
             read_max: usize::MAX,
             write_max: usize::MAX,
             room: usize::MAX,
+            kept_alive: false,
             closed: None,
         }
     }
@@ -236,6 +242,9 @@ impl Kernel for MemoryKernel {
         if wire.broken {
             return Err(SocketError::Reset);
         }
+        if from.is_empty() && !wire.connecting {
+            return Ok(0);
+        }
         if wire.connecting || wire.room == 0 {
             return Err(SocketError::WouldBlock);
         }
@@ -254,6 +263,14 @@ impl Kernel for MemoryKernel {
             self.owed.push((id, WRITABLE));
         }
         Ok(n)
+    }
+
+    fn local_addr(&mut self, id: SocketId) -> Option<SocketAddr> {
+        self.is_open(id).then_some(LOCAL)
+    }
+
+    fn keep_alive(&mut self, id: SocketId) {
+        self.wire(id).kept_alive = true;
     }
 
     fn shutdown_write(&mut self, id: SocketId) {

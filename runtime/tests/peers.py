@@ -187,7 +187,9 @@ def send(pid, number):
         pass
 
 
+NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 NGINX_HEAD = """
+{modules}
 user root;
 daemon off;
 worker_processes 1;
@@ -204,32 +206,39 @@ http {{
 """
 
 
-def nginx(stage, name, body, access_log="off", connections=4096, core=None):
-    """Starts an nginx with one worker whose `http` block ends with `body`."""
+def nginx(stage, name, body, access_log="off", connections=4096, core=None, stream=None):
+    """Starts an nginx with one worker whose `http` block ends with `body`, and whose `stream`
+    block is `stream` if one is given (it needs the package libnginx-mod-stream)."""
+    dynamic = stream is not None and os.path.exists(NGINX_STREAM)
     head = NGINX_HEAD.format(dir=stage.dir, name=name, connections=connections,
-                             error_log=stage.path(f"{name}.error"), access_log=access_log)
-    conf = stage.write(f"{name}.conf", head + body + "\n}\n")
+                             error_log=stage.path(f"{name}.error"), access_log=access_log,
+                             modules=f"load_module {NGINX_STREAM};" if dynamic else "")
+    tail = "\n}\n" if stream is None else "\n}\nstream {" + stream + "}\n"
+    conf = stage.write(f"{name}.conf", head + body + tail)
     return stage.start([program("nginx"), "-p", stage.dir, "-c", conf, "-e", f"{name}.error"],
                        core=core)
 
 
-def nginx_origin(stage, name, port, root, connections=4096, core=None):
-    """Starts an nginx that serves the files of `root`."""
+def nginx_origin(stage, name, port, root, connections=4096, core=None, server=""):
+    """Starts an nginx that serves the files of `root`; `server` is added to its server block."""
     process = nginx(stage, name, f"""
   sendfile on; open_file_cache max=100; open_file_cache_valid 1h;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; }}""",
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; {server} }}""",
                     connections=connections, core=core)
     wait_listening(port, process)
     return process
 
 
-def wrk(stage, url, seconds, connections=64, close=False, core=None):
-    """Runs wrk with one thread and gives what it counted; `errors` adds up every kind."""
+def wrk(stage, url, seconds, connections=64, close=False, core=None, openssl_conf=None):
+    """Runs wrk with one thread and gives what it counted; `errors` adds up every kind. What TLS
+    it offers is what the file `openssl_conf` says."""
     script = stage.write("wrk.lua", WRK_SCRIPT)
     command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script,
                "--timeout", "10s", url]
     if close:
         command[1:1] = ["-H", "Connection: close"]
+    if openssl_conf:
+        command[:0] = ["env", f"OPENSSL_CONF={openssl_conf}"]
     with open(stage.path("wrk.out"), "w+", encoding="utf-8") as out:
         process = stage.start(command, core=core, stdout=out, stderr=subprocess.STDOUT)
         try:

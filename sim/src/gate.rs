@@ -7,7 +7,7 @@ use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration, reuse};
 use crate::site;
 use crate::trace;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::drive::Kernel;
 use tidegate_core::effect::Close;
 use tidegate_core::id::SocketId;
@@ -292,6 +292,9 @@ impl Kernel for Gate<'_> {
             Side::Front(front) => self.oracle.writes_to_client(front),
             Side::Back(back) => reuse::begins(self.oracle, self.net, back),
         }
+        if from.is_empty() {
+            return self.probe(id, ep);
+        }
         let result = self.net.send(self.cx, ep, from);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(6, id, code);
@@ -324,6 +327,17 @@ impl Kernel for Gate<'_> {
             Err(error) => self.fails(ep, error),
         }
         result
+    }
+
+    fn local_addr(&mut self, _: SocketId) -> Option<SocketAddr> {
+        self.call();
+        Some(LOCAL_ADDRESS)
+    }
+
+    fn keep_alive(&mut self, id: SocketId) {
+        self.call();
+        self.fold(9, id, 0);
+        trace!(self.cx, "proxy: keep {id:?} alive");
     }
 
     fn shutdown_write(&mut self, id: SocketId) {
@@ -361,10 +375,29 @@ impl Kernel for Gate<'_> {
     }
 }
 
+/// Where every client connects to.
+const LOCAL_ADDRESS: SocketAddr =
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 255, 0, 1), 8080));
+
 /// Links of servers begin here; those of clients begin at 0.
 pub const SERVER_LINKS: u32 = 1 << 16;
 
 impl Gate<'_> {
+    /// The proxy asks whether a connection stands.
+    fn probe(&mut self, id: SocketId, ep: Ep) -> Result<usize, SocketError> {
+        let result = self.net.probe(ep);
+        self.fold(10, id, result.map_or_else(|error| 1 + error as u64, |_| 0));
+        trace!(self.cx, "proxy: does {id:?} stand? {result:?}");
+        match result {
+            Ok(()) => Ok(0),
+            Err(SocketError::WouldBlock) => Err(SocketError::WouldBlock),
+            Err(error) => {
+                self.fails(ep, error);
+                Err(error)
+            }
+        }
+    }
+
     fn closing(&mut self, ep: Ep, how: Close) {
         match self.oracle.side(ep) {
             Side::Front(front) => {

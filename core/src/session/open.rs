@@ -23,24 +23,14 @@ use crate::version::VersionId;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Opening {
     pub(crate) version: VersionId,
-    listener: u16,
-}
-
-impl Opening {
-    /// The listener's index in the version.
-    pub(crate) fn listener(self) -> usize {
-        usize::from(self.listener)
-    }
+    /// The listener's index in it.
+    pub(crate) listener: u16,
 }
 
 impl Proxy {
     /// A session was created: begins what its listener wants first.
     pub(crate) fn open(&mut self, id: SessionId) {
-        let Some(listener) = self.listens[self.sessions[id].listener].index else {
-            // Its listener is gone from the configuration. What it was is not known any more.
-            return self.close_session(id, Close::Normal);
-        };
-        let version = self.current;
+        let (version, listener) = self.listens[self.sessions[id].listener].last;
         self.versions[version].users += 1;
         self.sessions[id].opening = Some(Opening { version, listener });
         let config = self.opening_listener(id);
@@ -66,12 +56,12 @@ impl Proxy {
 
     fn opening_listener(&self, id: SessionId) -> &Listener {
         let opening = self.sessions[id].opening.expect("a session that is opening");
-        &self.versions[opening.version].config.listeners[opening.listener()]
+        &self.versions[opening.version].config.listeners[usize::from(opening.listener)]
     }
 
     fn opening_timeouts(&self, id: SessionId) -> &crate::config::Timeouts {
         let opening = self.sessions[id].opening.expect("a session that is opening");
-        &self.versions[opening.version].listeners[opening.listener()]
+        &self.versions[opening.version].listeners[usize::from(opening.listener)]
     }
 
     /// Bytes of a PROXY header are here.
@@ -195,7 +185,8 @@ impl Proxy {
                 let mut lower = [0; 256];
                 let name = crate::http1::canonical_host(name, &mut lower);
                 let opening = self.sessions[id].opening.expect("a session that is opening");
-                let to = self.versions[opening.version].forwards[opening.listener()].by_name(name);
+                let to = self.versions[opening.version].forwards[usize::from(opening.listener)]
+                    .by_name(name);
                 let x = self.sessions[id].x();
                 x.record.host.set(name);
                 x.record.cluster = to;

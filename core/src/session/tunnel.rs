@@ -51,14 +51,13 @@ impl Proxy {
         let (serial, client) = (session.serial, session.peer);
         let socket = session.front;
         let version = &self.versions[opening.version];
-        let index = self.listens[session.listener].index;
         let x = session.x();
         // The count moves from the session to its exchange.
         x.version = Some(opening.version);
         x.tcp = true;
         x.record.tcp = true;
         x.record.version = version.serial;
-        x.record.listener = index;
+        x.record.listener = Some(opening.listener);
         x.record.session = serial;
         x.record.request = 1;
         x.record.client = client;
@@ -68,7 +67,7 @@ impl Proxy {
         if let Some(tls) = self.sockets.get(socket).and_then(|socket| socket.tls()) {
             x.record.tls = Some(tls.facts());
         }
-        let to = x.record.cluster.or(version.forwards[opening.listener()].to);
+        let to = x.record.cluster.or(version.forwards[usize::from(opening.listener)].to);
         x.record.cluster = to;
         self.pour_request(id);
         match to {

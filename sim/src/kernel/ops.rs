@@ -47,6 +47,18 @@ impl Net {
         Ok(room)
     }
 
+    /// A `send` of no bytes: tells whether a connection stands, and takes its error.
+    pub fn probe(&mut self, ep: Ep) -> Result<(), SocketError> {
+        let end = self.ep_mut(ep);
+        match (end.error.take(), end.state) {
+            (Some(error), _) => Err(error),
+            (None, State::Unborn | State::Connecting) => Err(SocketError::WouldBlock),
+            (None, State::Dead) => Err(SocketError::Reset),
+            (None, State::Open) if end.shut => Err(SocketError::Reset),
+            (None, State::Open) => Ok(()),
+        }
+    }
+
     /// Reads into `into`, in order; `Ok(0)` is the end of the stream.
     ///
     /// After a reset: what was queued, then the error once unless a write took it, then the end.

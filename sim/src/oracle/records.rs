@@ -21,7 +21,7 @@ impl Oracle {
                 balance::health(self, event);
                 Ok(())
             }
-            Event::AcceptPaused | Event::Stopped { .. } => Ok(()),
+            Event::AcceptPaused | Event::Stopped { .. } | Event::HandshakeFailed { .. } => Ok(()),
         };
         self.judge(verdict);
     }

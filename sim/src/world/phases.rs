@@ -224,14 +224,18 @@ pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
     }
     let Some(timer) = record.ending.timer else { return };
     cx.mark(match timer {
+        Timer::ProxyHeader => site!("timer: proxy_header"),
+        Timer::TlsHandshake => site!("timer: tls_handshake"),
         Timer::RequestHead => site!("timer: request_head"),
         Timer::KeepAlive => site!("timer: keep_alive"),
         Timer::ClientIdle => site!("timer: client_idle"),
         Timer::Connect => site!("timer: connect"),
         Timer::RetryPause => site!("timer: retry_pause"),
+        Timer::BackendQueue => site!("timer: backend_queue"),
         Timer::BackendResponse => site!("timer: backend_response"),
         Timer::BackendIdle => site!("timer: backend_idle"),
         Timer::BackendKeepAlive => site!("timer: backend_keep_alive"),
+        Timer::TunnelIdle => site!("timer: tunnel_idle"),
         Timer::Linger => site!("timer: linger"),
         Timer::Drain => site!("timer: drain"),
     });

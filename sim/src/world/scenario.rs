@@ -301,6 +301,7 @@ impl Draw<'_> {
             zombie_check_interval: Duration::from_secs(5),
             max_session_age: None,
             access_records: true,
+            worker: (0, 1),
         }
     }
 

@@ -82,7 +82,7 @@ impl Ticket {
             return self.draw > other.draw;
         }
         let theirs = u128::from(other.score()) * u128::from(self.weight);
-        // Most lose by far; a logarithm is worth 50 hashes.
+        // Most lose by far; a logarithm costs as much as many hashes.
         if u128::from(self.score_min()) * u128::from(other.weight) > theirs {
             return false;
         }
@@ -114,7 +114,7 @@ fn minus_log2(draw: u64) -> u64 {
     let mut power = number << zeros;
     let mut fraction = 0;
     for _ in 0..FRACTION_BITS {
-        let square = u128::from(power) * u128::from(power) >> 63;
+        let square = (u128::from(power) * u128::from(power)) >> 63;
         let bit = (square >> 64) as u64;
         power = (square >> bit) as u64;
         fraction = fraction << 1 | bit;

@@ -1,7 +1,9 @@
 use super::*;
+use crate::config::Listener;
 use crate::config::{
     Cluster, FixedAnswer, HostPattern, Network, PathRule, Redirect, Route, Server, Target,
 };
+use crate::input::Address;
 
 fn ip(text: &str) -> Address {
     Address::Ip(text.parse().unwrap())
