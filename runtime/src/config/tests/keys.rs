@@ -21,7 +21,21 @@ fn file_with(key: &Key, value: &str) -> String {
         "listener" | "cluster" => top = format!("[{}]\n{entry}", key.section),
         "listener.NAME" => listener = entry,
         "listener.NAME.timeouts" => listener = nested("timeouts"),
+        "listener.NAME.tls" => {
+            let others = [("cert", "cert = \"site.pem\""), ("key", "key = \"site.key\"")];
+            let others = others.iter().filter(|(name, _)| *name != key.name);
+            let others: Vec<&str> = others.map(|(_, other)| *other).collect();
+            listener = format!("tls = {{ {}, {entry} }}", others.join(", "));
+        }
         "cluster.NAME" => cluster = entry,
+        "cluster.NAME.queue" => cluster = nested("queue"),
+        "cluster.NAME.tls" if key.name == "cert" => {
+            cluster = format!("tls = {{ {entry}, key = \"site.key\" }}");
+        }
+        "cluster.NAME.tls" if key.name == "key" => {
+            cluster = format!("tls = {{ {entry}, cert = \"site.pem\" }}");
+        }
+        "cluster.NAME.tls" => cluster = nested("tls"),
         "cluster.NAME.servers[]" => server = format!("{server}, {entry}"),
         "cluster.NAME.sticky" => cluster = nested("sticky"),
         "cluster.NAME.backoff" => cluster = nested("backoff"),
@@ -37,6 +51,13 @@ fn file_with(key: &Key, value: &str) -> String {
     }
     if key.section == "cluster.NAME.servers[]" && key.name == "addr" {
         server.clone_from(&server[server.rfind("addr").unwrap()..].to_owned());
+    }
+    if key.section == "listener.NAME" && ["to", "sni"].contains(&key.name) {
+        listener = format!("protocol = \"tcp\"\nto = \"app\"\n{listener}");
+        listener = listener.replace("to = \"app\"\nto =", "to =");
+    }
+    if key.name == "proxy_protocol_from" {
+        listener = format!("proxy_protocol = \"expect\"\n{listener}");
     }
     if !listener.starts_with("bind") {
         listener = format!("bind = \"127.0.0.1:1\"\n{listener}");
