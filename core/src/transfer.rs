@@ -370,9 +370,9 @@ impl Proxy {
 
     /// What TLS has still to say goes out if it can: the goodbye, or the alert of a failure.
     pub(crate) fn say_last_words(&mut self, id: SocketId) {
-        let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else {
-            return;
-        };
+        let transport = self.sockets.get_mut(id).and_then(|socket| socket.transport.as_deref_mut());
+        let Some(transport) = transport.filter(|transport| !transport.is_mute()) else { return };
+        let Some(tls) = transport.tls.as_mut() else { return };
         tls.close_notify();
         let bytes = tls.take_output();
         if !bytes.is_empty() {

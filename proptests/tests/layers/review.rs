@@ -1,0 +1,74 @@
+//! What went wrong once where layers meet.
+
+use super::support::{rig_of, simple_config};
+use super::{GET, OK, check, pass, server, tcp, text};
+use std::time::Duration;
+use tidegate_core::config::{Config, Settings, Timeouts};
+use tidegate_core::effect::Close;
+use tidegate_core::id::SocketId;
+use tidegate_core::input::SocketError;
+use tidegate_proptests::memory::Rig;
+use tidegate_proptests::secure::{Secure, SecurePeer};
+use tidegate_sim::tls::{ClientAuth, ClientOptions, Versions, Which};
+
+const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi";
+
+fn to_tls_server(secure: &Secure) -> Config {
+    let mut config = simple_config();
+    config.clusters[0].tls = Some(secure.to_servers());
+    let name = "backend.example".to_owned();
+    config.clusters[0].servers[0].tls_name = Some(name.try_into().expect("a name"));
+    config
+}
+
+/// A client, and a server behind it whose TLS stands and that has answered once.
+fn kept(secure: &mut Secure) -> (Rig, SocketId, SecurePeer) {
+    let mut rig = rig_of(Settings::default(), to_tls_server(secure));
+    let client = rig.connect();
+    secure.lend(|| rig.feed(client, GET));
+    let settings = secure.backend(Which::Backend);
+    let mut back = secure.serve(&settings, server(&rig));
+    back.run(secure, &mut rig).expect("TLS");
+    back.say(secure, &mut rig, OK).expect("TLS");
+    assert!(text(&rig, client).ends_with("ok"));
+    (rig, client, back)
+}
+
+/// The connection breaks; no event has told of it yet.
+fn break_quietly(rig: &mut Rig, id: SocketId) {
+    let wire = rig.kernel.wire(id);
+    (wire.broken, wire.error) = (true, Some(SocketError::Reset));
+}
+
+// LOOP-5, BACK-3: records that a broken connection does not take are not tried again and again;
+// the idempotent request, held whole, goes to a fresh connection.
+#[test]
+fn records_for_a_broken_server_are_dropped() {
+    let mut secure = Secure::default();
+    let (mut rig, client, back) = kept(&mut secure);
+    break_quietly(&mut rig, back.id);
+    secure.lend(|| rig.feed(client, GET));
+    assert!(!rig.kernel.is_open(back.id));
+    assert_eq!(rig.kernel.connected.len(), 2);
+    check(&rig);
+}
+
+fn tunnel() -> (Rig, SocketId, SocketId) {
+    let config = Config { listeners: vec![tcp(8080)], routes: Vec::new(), ..simple_config() };
+    let mut rig = rig_of(Settings::default(), config);
+    let client = rig.connect();
+    let back = server(&rig);
+    (rig, client, back)
+}
+
+fn tls_tunnel(secure: &mut Secure, versions: Versions, config: Config) -> (Rig, SecurePeer) {
+    let mut listener = tcp(8080);
+    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
+    listener.tls = Some(secure.server(&shown, ClientAuth::None));
+    let config = Config { listeners: vec![listener], routes: Vec::new(), ..config };
+    let mut rig = rig_of(Settings::default(), config);
+    let id = secure.lend(|| rig.connect());
+    let settings = secure.client(ClientOptions { versions, ..ClientOptions::default() });
+    let client = secure.connect(&settings, "a.example", id);
+    (rig, client)
+}
