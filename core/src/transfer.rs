@@ -251,8 +251,11 @@ impl Proxy {
             }
             Owner::Back(back) if sealed > 0 => {
                 let x = self.sessions[self.backs[back].session].x();
+                if x.given == 0 && !x.tcp {
+                    x.request.keep();
+                }
                 x.request.sent(&mut self.pool, sealed);
-                x.given += sealed as u64;
+                x.sealed += sealed as u64;
             }
             _ => {}
         }
@@ -311,6 +314,12 @@ impl Proxy {
         if n > 0 {
             x.request.sent(&mut self.pool, n);
             x.given += n as u64;
+        }
+        if x.sealed > 0 {
+            x.given += std::mem::take(&mut x.sealed);
+            if !x.facts.idempotent {
+                x.request.release_kept(&mut self.pool);
+            }
         }
         if session.state == State::Tunnel {
             self.tunnel_sent(id);

@@ -164,7 +164,7 @@ impl Proxy {
             x.record.queue = self.now.since(x.mark);
             x.mark = self.now;
         }
-        x.given = 0;
+        (x.given, x.sealed) = (0, 0);
         x.request.rewind();
         x.response_begun = false;
         x.back_write_failed = false;
@@ -198,7 +198,7 @@ impl Proxy {
         let x = self.sessions[id].x();
         let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
         let x = self.sessions[id].x();
-        let nothing_given = x.given == 0;
+        let nothing_given = x.given == 0 && x.is_held_whole();
         let may_repeat = x.facts.idempotent && x.is_held_whole();
         if !reused && fault.blames_server() {
             self.blame(id);

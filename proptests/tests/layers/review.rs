@@ -53,6 +53,21 @@ fn records_for_a_broken_server_are_dropped() {
     check(&rig);
 }
 
+// BACK-3 (a): a request is given to the socket with the first of its records, not before.
+#[test]
+fn records_that_never_left_give_nothing() {
+    let mut secure = Secure::default();
+    let (mut rig, client, back) = kept(&mut secure);
+    break_quietly(&mut rig, back.id);
+    secure.lend(|| rig.feed(client, POST));
+    assert_eq!(rig.kernel.connected.len(), 2, "{}", text(&rig, client));
+    let settings = secure.backend(Which::Backend);
+    let mut back = secure.serve(&settings, server(&rig));
+    back.run(&mut secure, &mut rig).expect("TLS");
+    assert!(back.heard().ends_with("\r\n\r\nhi"), "{}", back.heard());
+    check(&rig);
+}
+
 fn tunnel() -> (Rig, SocketId, SocketId) {
     let config = Config { listeners: vec![tcp(8080)], routes: Vec::new(), ..simple_config() };
     let mut rig = rig_of(Settings::default(), config);
