@@ -99,7 +99,7 @@ pub struct Proxy {
     pub(crate) answer_scratch: Vec<u8>,
     pub(crate) path_scratch: Vec<u8>,
     pub(crate) discard: Box<[u8]>,
-    /// Where sockets with TLS read into.
+    /// Where sockets with TLS read into; a buffer's bytes behind a PROXY header fit, too.
     pub(crate) cipher: Box<[u8]>,
     /// Sessions that wait for a connection to a limited server, by cluster, longest first (BACK-9).
     pub(crate) queues: BTreeMap<Box<str>, VecDeque<SessionId>>,
@@ -169,7 +169,7 @@ impl Proxy {
             answer_scratch: Vec::with_capacity(settings.buffer_bytes),
             path_scratch: Vec::with_capacity(settings.buffer_bytes),
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
-            cipher: vec![0; crate::tls::RECV_BYTES].into_boxed_slice(),
+            cipher: vec![0; crate::tls::RECV_BYTES.max(settings.buffer_bytes)].into_boxed_slice(),
             queues: BTreeMap::new(),
             relieved: false,
             per_address: BTreeMap::new(),

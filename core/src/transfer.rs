@@ -24,7 +24,7 @@ impl Proxy {
             return 0;
         }
         if has_tls {
-            space[0] = &mut self.cipher;
+            space[0] = &mut self.cipher[..crate::tls::RECV_BYTES];
             return 1;
         }
         let Proxy { sessions, backs, servers, pool, discard, .. } = self;

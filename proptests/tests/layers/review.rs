@@ -68,6 +68,25 @@ fn records_that_never_left_give_nothing() {
     check(&rig);
 }
 
+// PP-1, RUN-5: what follows a PROXY header is TLS, however much of it came along.
+#[test]
+fn a_header_may_be_followed_by_a_large_buffer_of_tls() {
+    let secure = Secure::default();
+    let mut config = simple_config();
+    config.listeners[0].expect_proxy = true;
+    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
+    config.listeners[0].tls = Some(secure.server(&shown, ClientAuth::None));
+    let settings = Settings { buffer_bytes: 64 * 1024, ..Settings::default() };
+    let mut rig = rig_of(settings, config);
+    let client = rig.connect();
+    let mut bytes = b"PROXY TCP4 198.51.100.7 203.0.113.9 5000 443\r\n".to_vec();
+    bytes.resize(60_000, 22);
+    let mut secure = secure;
+    secure.lend(|| rig.feed(client, &bytes));
+    assert_eq!(rig.written(client)[0], 21, "an alert");
+    check(&rig);
+}
+
 fn tunnel() -> (Rig, SocketId, SocketId) {
     let config = Config { listeners: vec![tcp(8080)], routes: Vec::new(), ..simple_config() };
     let mut rig = rig_of(Settings::default(), config);
