@@ -70,6 +70,8 @@ pub struct Proxy {
     pub(crate) pool: Pool,
     /// Sessions that wait for buffers, longest first (SES-5).
     pub(crate) waiters: VecDeque<SessionId>,
+    /// They are being served: who ends meanwhile does not begin anew.
+    pub(crate) serving_waiters: bool,
     /// Idle sessions, longest idle first (ACC-10).
     pub(crate) idle_first: Option<SessionId>,
     pub(crate) idle_last: Option<SessionId>,
@@ -146,6 +148,7 @@ impl Proxy {
             session_serial: 0,
             pool: Pool::new(settings.buffer_bytes, settings.buffers_max),
             waiters: VecDeque::new(),
+            serving_waiters: false,
             idle_first: None,
             idle_last: None,
             spare: Vec::with_capacity(64),

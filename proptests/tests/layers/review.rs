@@ -87,6 +87,27 @@ fn a_header_may_be_followed_by_a_large_buffer_of_tls() {
     check(&rig);
 }
 
+// RUN-5, SES-5: thousands that wait for buffers and then fail at once do so one by one.
+#[test]
+fn many_that_wait_for_buffers_fail_one_by_one() {
+    let mut config = simple_config();
+    config.listeners.push(tcp(8081));
+    config.clusters[0].servers[0].drained = true;
+    let settings = Settings { buffers_max: 2, max_connections: 20_000, ..Settings::default() };
+    let mut rig = rig_of(settings, config);
+    let first = rig.connect();
+    rig.feed(first, b"GET / HTTP/1.1\r\n");
+    let listener = rig.kernel.listeners[1];
+    for _ in 0..10_000 {
+        rig.kernel.backlog.push_back(([127, 0, 0, 1], 40_000).into());
+        rig.nudge(listener, tidegate_proptests::memory::READABLE);
+    }
+    assert_eq!(rig.proxy.gauges().sessions, 10_001);
+    rig.finish(first);
+    assert_eq!(rig.proxy.gauges().sessions, 0);
+    check(&rig);
+}
+
 fn tunnel() -> (Rig, SocketId, SocketId) {
     let config = Config { listeners: vec![tcp(8080)], routes: Vec::new(), ..simple_config() };
     let mut rig = rig_of(Settings::default(), config);
