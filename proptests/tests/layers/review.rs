@@ -108,6 +108,29 @@ fn many_that_wait_for_buffers_fail_one_by_one() {
     check(&rig);
 }
 
+// BACK-9: whoever comes back from the pause before another attempt finds the limit in force.
+#[test]
+fn the_pause_does_not_lift_the_limit() {
+    let mut config = simple_config();
+    config.clusters[0].servers[0].max_connections = Some(1);
+    let mut rig = rig_of(Settings::default(), config);
+    rig.kernel.server.connecting = true;
+    let first = rig.connect();
+    rig.feed(first, GET);
+    let back = server(&rig);
+    rig.fail(back, SocketError::Refused);
+    let second = rig.connect();
+    rig.feed(second, GET);
+    pass(&mut rig, Duration::from_millis(120));
+    assert_eq!(rig.proxy.gauges().requests_in_flight, 1);
+    let back = server(&rig);
+    rig.establish(back);
+    rig.feed(back, OK);
+    rig.feed(server(&rig), OK);
+    assert!(text(&rig, first).ends_with("ok") && text(&rig, second).ends_with("ok"));
+    check(&rig);
+}
+
 fn tunnel() -> (Rig, SocketId, SocketId) {
     let config = Config { listeners: vec![tcp(8080)], routes: Vec::new(), ..simple_config() };
     let mut rig = rig_of(Settings::default(), config);
