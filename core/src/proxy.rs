@@ -214,6 +214,12 @@ impl Proxy {
                 self.settle(session, Moved::Nobody);
             }
         }
+        if let Owner::Back(back) = owner
+            && readiness.error
+            && !self.backs[back].idle
+        {
+            self.back_broke_off(self.backs[back].session);
+        }
     }
 
     /// The `connect` timer of the session fired.

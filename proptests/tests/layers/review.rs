@@ -5,6 +5,7 @@ use super::{GET, OK, check, pass, server, tcp, text};
 use std::time::Duration;
 use tidegate_core::config::{Config, Settings, Timeouts};
 use tidegate_core::effect::Close;
+use tidegate_core::event::{Phase, Who};
 use tidegate_core::id::SocketId;
 use tidegate_core::input::SocketError;
 use tidegate_proptests::memory::Rig;
@@ -137,6 +138,29 @@ fn tunnel() -> (Rig, SocketId, SocketId) {
     let client = rig.connect();
     let back = server(&rig);
     (rig, client, back)
+}
+
+// TUN-2, RES-2: a server that has ended and then breaks off ends the tunnel, whether the client's
+// bytes or the event tell of it.
+#[test]
+fn a_half_closed_server_may_still_break_off() {
+    for is_told in [true, false] {
+        let (mut rig, client, back) = tunnel();
+        rig.finish(back);
+        assert!(rig.kernel.wire(client).shut && rig.kernel.is_open(client));
+        if is_told {
+            rig.fail(back, SocketError::Reset);
+        } else {
+            break_quietly(&mut rig, back);
+            rig.feed(client, b"to nobody");
+        }
+        assert!(!rig.kernel.is_open(client) && !rig.kernel.is_open(back));
+        let how = rig.kernel.peek(client).and_then(|wire| wire.closed);
+        assert_eq!(how, Some(Close::Normal), "what it sent is whole");
+        let ending = rig.records()[0].ending;
+        assert_eq!((ending.who, ending.phase), (Who::Backend, Phase::Tunnel));
+        check(&rig);
+    }
 }
 
 fn tls_tunnel(secure: &mut Secure, versions: Versions, config: Config) -> (Rig, SecurePeer) {
