@@ -168,8 +168,9 @@ impl Proxy {
         ];
         let mut ended = [false; 2];
         for ((flow, unsent, to, who), ended) in sides.into_iter().zip(&mut ended) {
+            let owes = self.sockets.get(to).is_some_and(|socket| socket.owes());
             *ended = match flow {
-                Flow::Broken if unsent == 0 => return self.break_tunnel(id, who),
+                Flow::Broken if unsent == 0 && !owes => return self.break_tunnel(id, who),
                 Flow::Ending if unsent == 0 => self.finish_writing(to),
                 flow => flow == Flow::Ended,
             };

@@ -174,3 +174,25 @@ fn tls_tunnel(secure: &mut Secure, versions: Versions, config: Config) -> (Rig, 
     let client = secure.connect(&settings, "a.example", id);
     (rig, client)
 }
+
+// TUN-2, RES-2: with TLS, too, what broke off is passed on behind the last byte that came.
+#[test]
+fn a_break_waits_for_the_records_before_it() {
+    let mut secure = Secure::default();
+    let (mut rig, mut client) = tls_tunnel(&mut secure, Versions::Tls13, simple_config());
+    client.run(&mut secure, &mut rig).expect("TLS");
+    let back = server(&rig);
+    rig.kernel.wire(client.id).room = 5;
+    secure.lend(|| rig.feed(back, b"half"));
+    break_quietly(&mut rig, back);
+    client.peer.send(b"to nobody");
+    let mut out = Vec::new();
+    client.peer.take_output(&mut out);
+    secure.lend(|| rig.feed(client.id, &out));
+    assert!(rig.kernel.is_open(client.id));
+    secure.lend(|| rig.make_room(client.id, usize::MAX));
+    client.run(&mut secure, &mut rig).expect("TLS");
+    assert_eq!((client.heard().as_str(), client.peer.is_whole()), ("half", false));
+    assert_eq!(rig.kernel.peek(client.id).and_then(|wire| wire.closed), Some(Close::Reset));
+    check(&rig);
+}
