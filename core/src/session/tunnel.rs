@@ -219,6 +219,9 @@ impl Proxy {
         if socket.owes() {
             return false;
         }
+        if let Some(transport) = socket.transport.as_deref_mut() {
+            transport.mute();
+        }
         self.effects.push_back(Effect::ShutdownWrite(id));
         true
     }

@@ -196,3 +196,21 @@ fn a_break_waits_for_the_records_before_it() {
     assert_eq!(rig.kernel.peek(client.id).and_then(|wire| wire.closed), Some(Close::Reset));
     check(&rig);
 }
+
+// TUN-2, TLS-3: behind close_notify and FIN nothing is said any more, not even an alert.
+#[test]
+fn nothing_follows_a_fin() {
+    for versions in [Versions::Tls12, Versions::Tls13] {
+        let mut secure = Secure::default();
+        let (mut rig, mut client) = tls_tunnel(&mut secure, versions, simple_config());
+        client.run(&mut secure, &mut rig).expect("TLS");
+        let back = server(&rig);
+        secure.lend(|| rig.finish(back));
+        client.run(&mut secure, &mut rig).expect("TLS");
+        assert!(client.peer.is_whole() && rig.kernel.wire(client.id).shut);
+        secure.lend(|| rig.feed(client.id, &[23, 3, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        secure.lend(|| rig.feed(client.id, &[0; 64]));
+        assert!(!rig.kernel.is_open(client.id) && !rig.kernel.is_open(back));
+        check(&rig);
+    }
+}
