@@ -214,3 +214,32 @@ fn nothing_follows_a_fin() {
         check(&rig);
     }
 }
+
+// SES-3, TUN-1: a TCP client that does not read while it waits for a server is closed; HTTP is
+// not spoken to it, and its place in the line is free.
+#[test]
+fn tcp_clients_get_no_answer_in_http() {
+    let mut secure = Secure::default();
+    let mut config = simple_config();
+    config.clusters[0].servers[0].max_connections = Some(1);
+    config.timeouts.client_idle = Duration::from_secs(1);
+    let (mut rig, mut first) = tls_tunnel(&mut secure, Versions::Tls12, config);
+    first.run(&mut secure, &mut rig).expect("TLS");
+    let id = secure.lend(|| rig.connect());
+    let options = ClientOptions { versions: Versions::Tls12, ..ClientOptions::default() };
+    let settings = secure.client(options);
+    let mut second = secure.connect(&settings, "a.example", id);
+    let mut out = Vec::new();
+    second.peer.take_output(&mut out);
+    secure.lend(|| rig.feed(id, &out));
+    let flight = rig.written(id).to_vec();
+    second.peer.receive(&flight).expect("TLS");
+    rig.kernel.wire(id).room = 0;
+    out.clear();
+    second.peer.take_output(&mut out);
+    secure.lend(|| rig.feed(id, &out));
+    assert_eq!(rig.proxy.counters().backend_queued, 1);
+    secure.lend(|| pass(&mut rig, Duration::from_millis(1_100)));
+    assert!(!rig.kernel.is_open(id));
+    check(&rig);
+}
