@@ -243,3 +243,32 @@ fn tcp_clients_get_no_answer_in_http() {
     assert!(!rig.kernel.is_open(id));
     check(&rig);
 }
+
+// SES-3: with TLS, too, `backend_response` runs from the request's last byte on the wire; before,
+// `backend_idle` waits for the server to read.
+#[test]
+fn backend_response_waits_for_the_last_record() {
+    let mut secure = Secure::default();
+    let (mut rig, client, mut back) = kept(&mut secure);
+    rig.kernel.wire(back.id).room = 10;
+    secure.lend(|| rig.feed(client, POST));
+    let most = Timeouts::default().backend_response - Duration::from_secs(5);
+    secure.lend(|| pass(&mut rig, most));
+    secure.lend(|| rig.make_room(back.id, usize::MAX));
+    secure.lend(|| pass(&mut rig, most));
+    assert!(rig.kernel.is_open(back.id), "{}", text(&rig, client));
+    back.run(&mut secure, &mut rig).expect("TLS");
+    back.say(&mut secure, &mut rig, OK).expect("TLS");
+    assert_eq!(text(&rig, client).matches("200 OK").count(), 2);
+    check(&rig);
+}
+
+/// Randomness that has run out.
+#[derive(Debug)]
+struct Exhausted;
+
+impl rustls::crypto::SecureRandom for Exhausted {
+    fn fill(&self, _: &mut [u8]) -> Result<(), rustls::crypto::GetRandomFailed> {
+        Err(rustls::crypto::GetRandomFailed)
+    }
+}
