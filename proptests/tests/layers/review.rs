@@ -272,3 +272,25 @@ impl rustls::crypto::SecureRandom for Exhausted {
         Err(rustls::crypto::GetRandomFailed)
     }
 }
+
+// TLS-4: where no TLS can be begun, nothing is said in the clear.
+#[test]
+fn a_request_for_tls_never_goes_in_the_clear() {
+    let secure = Secure::default();
+    let mut config = to_tls_server(&secure);
+    let tls = config.clusters[0].tls.as_mut().expect("TLS");
+    let mut provider = (**tls.config.crypto_provider()).clone();
+    provider.secure_random = &Exhausted;
+    let settings = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .expect("both versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    tls.config = settings.into();
+    let mut rig = rig_of(Settings::default(), config);
+    let client = rig.connect();
+    rig.feed(client, GET);
+    assert!(rig.kernel.connected.iter().all(|(back, _)| rig.written(*back).is_empty()));
+    assert!(text(&rig, client).starts_with("HTTP/1.1 503 "), "{}", text(&rig, client));
+    check(&rig);
+}
