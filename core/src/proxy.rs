@@ -16,6 +16,7 @@ use crate::session::{Exchange, Moved, Session, SessionId, dial::Fault};
 use crate::sockets::{Ops, Owner, Sockets};
 use crate::stats::{Counters, Gauges};
 use crate::time::Time;
+use crate::tls::Tls;
 use crate::version::{Version, VersionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -242,9 +243,11 @@ impl Proxy {
     }
 
     /// Tells the driver to close the socket; its id is stale once that order is taken. TLS says
-    /// goodbye, unless the peer must not take what it has for complete (TLS-3).
+    /// goodbye, unless the peer must not take what it has for complete (TLS-3), or TLS does not
+    /// stand yet.
     pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
-        if how == Close::Normal {
+        let tls = self.sockets.get(id).and_then(|socket| socket.tls());
+        if how == Close::Normal && tls.is_some_and(Tls::is_secured) {
             self.say_last_words(id);
         }
         let socket = self.sockets.get_mut(id).expect("a socket is closed once");

@@ -8,6 +8,7 @@ use tidegate_core::effect::Close;
 use tidegate_core::event::{Phase, Who};
 use tidegate_core::id::SocketId;
 use tidegate_core::input::SocketError;
+use tidegate_core::proxy_protocol::Version;
 use tidegate_proptests::memory::Rig;
 use tidegate_proptests::secure::{Secure, SecurePeer};
 use tidegate_sim::tls::{ClientAuth, ClientOptions, Versions, Which};
@@ -292,5 +293,26 @@ fn a_request_for_tls_never_goes_in_the_clear() {
     rig.feed(client, GET);
     assert!(rig.kernel.connected.iter().all(|(back, _)| rig.written(*back).is_empty()));
     assert!(text(&rig, client).starts_with("HTTP/1.1 503 "), "{}", text(&rig, client));
+    check(&rig);
+}
+
+// PP-1, TLS-4: an attempt that is given up takes with it what TLS had to say first: no socket but
+// one whose TLS stands hears a last word.
+#[test]
+fn attempts_that_are_given_up_say_nothing() {
+    let mut secure = Secure::default();
+    let mut config = to_tls_server(&secure);
+    config.clusters[0].send_proxy = Some(Version::V1);
+    let mut rig = rig_of(Settings::default(), config);
+    rig.kernel.connect_error = Some(SocketError::Refused);
+    let client = rig.connect();
+    secure.lend(|| rig.feed(client, GET));
+    rig.kernel.connect_error = None;
+    rig.kernel.server.connecting = true;
+    secure.lend(|| pass(&mut rig, Duration::from_millis(110)));
+    let back = server(&rig);
+    rig.kernel.wire(back).connecting = false;
+    secure.lend(|| pass(&mut rig, Timeouts::default().connect + Duration::from_millis(20)));
+    assert_eq!(text(&rig, back), "", "it stands, but the proxy was not told in time");
     check(&rig);
 }
