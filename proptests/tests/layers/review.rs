@@ -316,3 +316,26 @@ fn attempts_that_are_given_up_say_nothing() {
     assert_eq!(text(&rig, back), "", "it stands, but the proxy was not told in time");
     check(&rig);
 }
+
+// RUN-1, RUN-2: a configuration that comes after a graceful stop has begun may lack listeners.
+#[test]
+fn listeners_may_go_while_a_stop_is_under_way() {
+    let mut config = simple_config();
+    config.listeners.push(tcp(8081));
+    let settings = Settings { max_connections: 1, ..Settings::default() };
+    let mut rig = rig_of(settings, config);
+    let listener = rig.kernel.listeners[1];
+    for _ in 0..2 {
+        rig.kernel.backlog.push_back(([127, 0, 0, 1], 40_000).into());
+        rig.nudge(listener, tidegate_proptests::memory::READABLE);
+    }
+    rig.proxy.stop();
+    rig.turn();
+    rig.proxy.apply(simple_config()).expect("valid");
+    let first = rig.kernel.accepted[0];
+    rig.fail(first, SocketError::Reset);
+    assert_eq!((rig.proxy.gauges().sessions, rig.proxy.gauges().queued), (1, 0));
+    pass(&mut rig, Timeouts::default().drain * 2);
+    assert!(rig.proxy.is_stopped());
+    check(&rig);
+}
