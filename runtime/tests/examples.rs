@@ -101,6 +101,13 @@ fn promises(file: &str) -> Vec<Ask> {
                 ..ask("POST /", "any.example", &["413"])
             },
         ],
+        _ => promises_beyond_http(file),
+    }
+}
+
+/// As [`promises`], of files for TLS, TCP and what is built upon them.
+fn promises_beyond_http(file: &str) -> Vec<Ask> {
+    match file {
         "https.toml" => vec![
             ask_tls(
                 "GET /x",
