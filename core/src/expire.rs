@@ -45,6 +45,10 @@ impl Proxy {
         if self.vacancy || self.queue.next_deadline().is_some_and(|due| due <= self.now) {
             self.admit();
         }
+        if self.relief_due <= self.now {
+            self.relieved = true;
+            self.await_relief();
+        }
         if self.zombie_check <= self.now {
             self.check_zombies();
             self.zombie_check = self.now.deadline(self.settings.zombie_check_interval);

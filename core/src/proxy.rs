@@ -108,6 +108,8 @@ pub struct Proxy {
     pub(crate) queues: BTreeMap<Box<str>, VecDeque<SessionId>>,
     /// A limited server has room again: the queues are to be looked at in this turn.
     pub(crate) relieved: bool,
+    /// When a back-off ends that may bring relief, while somebody waits.
+    pub(crate) relief_due: Time,
     /// Live sessions of each client address, of listeners that limit them (ACC-9).
     pub(crate) per_address: BTreeMap<IpAddr, u32>,
 }
@@ -176,6 +178,7 @@ impl Proxy {
             cipher: vec![0; crate::tls::RECV_BYTES.max(settings.buffer_bytes)].into_boxed_slice(),
             queues: BTreeMap::new(),
             relieved: false,
+            relief_due: Time::NEVER,
             per_address: BTreeMap::new(),
             settings,
         };
@@ -293,7 +296,8 @@ impl Proxy {
             };
             next = (due, timer);
         }
-        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due()];
+        let relief = (self.relief_due < Time::NEVER).then_some(self.relief_due);
+        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due(), relief];
         for due in own.into_iter().flatten() {
             if due < next.0 {
                 next = (due, None);

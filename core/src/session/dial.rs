@@ -38,6 +38,11 @@ impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
         match self.pick_server(id) {
+            // Nobody overtakes those who wait: they choose before it, in this turn.
+            Choice::Server(_) if self.is_behind(id) => {
+                self.relieved = true;
+                self.enqueue(id);
+            }
             Choice::Server(pick) => self.dispatch_to(id, pick),
             Choice::Full => self.enqueue(id),
             Choice::Nobody => self.fail(id, 503, ending(Who::Proxy, Phase::Connect)),
@@ -277,6 +282,7 @@ impl Proxy {
             let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
             self.events.push_back(Event::ServerDown { cluster, addr, backoff });
             self.empty_pool(server);
+            self.await_relief();
         }
     }
 
@@ -288,6 +294,7 @@ impl Proxy {
         if state.health.succeeded(attempt) {
             let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
             self.events.push_back(Event::ServerUp { cluster, addr });
+            self.relieved |= !self.queues.is_empty();
         }
     }
 
