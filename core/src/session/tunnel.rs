@@ -236,8 +236,11 @@ impl Proxy {
     /// The tunnel has come to its end, or is brought to it.
     pub(crate) fn end_tunnel(&mut self, id: SessionId, ending: Ending) {
         debug_assert_eq!(self.sessions[id].state, State::Tunnel);
+        let x = self.sessions[id].x();
+        // Whoever has not read all must not take what it has for complete.
+        let is_cut = x.request.unsent() > 0 || x.response.unsent() > 0;
         self.emit_record(id, ending);
-        self.close_session(id, Close::Normal);
+        self.close_session(id, if is_cut { Close::Reset } else { Close::Normal });
     }
 }
 
