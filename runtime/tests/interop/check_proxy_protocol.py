@@ -100,7 +100,7 @@ def headers_are_relayed(site):
         proxy = site.tidegate({"web": EXPECT, "tcp": f'protocol = "tcp"\nto = "app"\n{EXPECT}'},
                               app(haproxy, more=f'proxy_protocol = "{version}"'))
         front = sender(site, proxy.ports[listener], "send-proxy-v2 proxy-v2-options unique-id",
-                       listen="\n  unique-id-format %[src]-unique-7")
+                       listen="\n  option httpclose\n  unique-id-format %[src]-unique-7")
         answer, own = asks(front)
         told = answer.body.decode().split("|")
         demand(told[:4] == [CLIENT, str(own), "127.0.0.1", str(front)], told)
@@ -166,7 +166,8 @@ GOOD = {
 }
 BAD = {
     "none": b"", "another case": b"proxy TCP4 127.0.0.5 127.0.0.1 7 80\r\n",
-    "no address": b"PROXY TCP4 x 127.0.0.1 7 80\r\n", "a port": b"PROXY TCP4 1.2.3.4 1.2.3.4 7 65536\r\n",
+    "no address": b"PROXY TCP4 x 127.0.0.1 7 80\r\n", 
+    "a port": b"PROXY TCP4 1.2.3.4 1.2.3.4 7 65536\r\n",
     "a family": b"PROXY UDP4 127.0.0.5 127.0.0.1 7 80\r\n", "no CR": GOOD["v1"][0][:-2] + b"\n",
     "too long": b"PROXY UNKNOWN " + b"x" * 100 + b"\r\n",
     "a version": v2(command=0x31), "a command": v2(command=0x22),
