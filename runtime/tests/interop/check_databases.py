@@ -44,7 +44,9 @@ def redis_cli(site):
         demand(len(run([*base, "GET", "big"])) == len(big) + 1, "GET of 3 MiB")
     tls = [record for record in proxy.records(10) if record["listener"] == "secure"]
     demand(tls and all(one["tls"] == "TLSv1.3" and one["sni"] == "a.example" for one in tls), tls)
-    demand(all(one["ended_by"] == "nobody" for one in proxy.records(0)), proxy.records(0)[-1])
+    # redis-cli ends its TLS without close_notify.
+    for record in proxy.records(10):
+        demand(record["ended_by"] in ("nobody", "client")[:1 + bool(record["tls"])], record)
     proxy.stop()
     return f"{KEYS} keys each, plain and TLS, past a dead server"
 
@@ -62,7 +64,7 @@ def postgres(site, pair):
     if own:
         os.chown(os.path.dirname(data), user.pw_uid, user.pw_gid)
         os.chown(data, user.pw_uid, user.pw_gid)
-    run(["initdb" if find("initdb") else "", "-D", data, "-A", "trust", "-U", "tester", "--no-sync"],
+    run(["initdb", "-D", data, "-A", "trust", "-U", "tester", "--no-sync"],
         **own, cwd=data)
     port, = peers.free_ports(1)
     command = [find("postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", data]
@@ -72,7 +74,8 @@ def postgres(site, pair):
     if own:
         command[:0] = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
                        "--clear-groups"]
-    process = site.stage.start(command)
+    with open(site.stage.path("postgres.log"), "wb") as log:
+        process = site.stage.start(command, stderr=log)
     peers.wait_listening(port, process)
     probe = ["psql", "-h", "127.0.0.1", "-p", port, "-U", "tester", "-d", "postgres", "-c", "select"]
     until("PostgreSQL answers", lambda: "(1 row)" in run(probe, code=None))
@@ -102,8 +105,9 @@ def psql(site):
         said = run(["timeout", "-s", "INT", "1", find("psql"), *base[1:], "-c",
                     "select pg_sleep(30)"], code=None)
         demand("canceling statement due to user request" in said, said)
-    until("connections end", lambda: all(
-        record["ended_by"] in ("nobody", "client") for record in proxy.records(12)))
+    # PostgreSQL resets a connection whose close_notify it has not read.
+    for record in proxy.records(12):
+        demand(record["ended_by"] in ("nobody", "client", "backend"), record)
     proxy.stop()
     return "20,000 rows there and back, plain and TLS"
 
