@@ -3,8 +3,8 @@
 import threading
 import time
 
-from common import (app, ask, check, cluster, context, demand, dial, is_closed, peers, request, rest,
-                    tls_of, until)
+from common import (app, ask, check, cluster, connected, context, demand, dial, is_closed, peers,
+                    request, rest, tls_of, until)
 
 TCP = 'protocol = "tcp"\nto = "app"'
 
@@ -67,20 +67,12 @@ def the_line_has_a_timer(site):
                           timeouts='backend_queue = "300ms"')
     with dial(proxy.port) as slow, dial(proxy.port) as waits:
         slow.sendall(request("/wait/2"))
-        until("it is at the server", lambda: connected(proxy, origin) == 1)
+        until("it is at the server", lambda: connected(origin) == 1)
         demand(ask(waits).status == 503, "no 503")
         demand(proxy.record()["timer"] == "backend_queue", proxy.record())
         demand(slow.recv(12) == b"HTTP/1.1 200", "the slow one was cut")
     proxy.stop()
     return "503, backend_queue"
-
-
-def connected(proxy, port):
-    """How many connections the proxy has to `port`."""
-    del proxy
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        rows = [line.split() for line in table]
-    return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
 @check()
@@ -116,7 +108,7 @@ def the_limit_holds_with_nginx(site):
 
     def watch():
         while not stop.is_set():
-            most[0] = max(most[0], *(connected(proxy, port) for port in (one, two)))
+            most[0] = max(most[0], *(connected(port) for port in (one, two)))
             time.sleep(0.01)
 
     def get():
@@ -180,7 +172,7 @@ def a_drained_server_empties_its_line(site):
     got = []
     with dial(proxy.port) as first:
         first.sendall(request("/wait/4"))
-        until("it is at the server", lambda: connected(proxy, slow) == 1)
+        until("it is at the server", lambda: connected(slow) == 1)
         waits = threading.Thread(target=lambda: got.append(served(proxy.port, None)))
         waits.start()
         time.sleep(0.3)

@@ -324,14 +324,34 @@ class Tidegate:
         demand(code == 0, f"ended with {code}: {self.said()[-1500:]}")
 
 
+def sockets():
+    """Local address, peer's address and state of every TCP socket, as the kernel writes them."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return [line.split()[1:4] for line in table]
+
+
+def here(port):
+    """127.0.0.1:`port` as the kernel writes it. With the address, for a client on another one may
+    have drawn the same port."""
+    return f"0100007F:{port:04X}"
+
+
 def wait_bound(port, process, count):
     """Waits until `count` sockets listen on `port`, without a connection, which would be logged."""
     def bound():
         demand(process.poll() is None, f"ended with {process.returncode}")
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            rows = [line.split() for line in table]
-        return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows) >= count
+        return sum(row[0] == here(port) and row[2] == "0A" for row in sockets()) >= count
     until(f"port {port} is bound", bound)
+
+
+def established(port):
+    """How many connections the listener at `port` has that it did not close."""
+    return sum(row[0] == here(port) and row[2] in ("01", "08") for row in sockets())
+
+
+def connected(port):
+    """How many established connections lead to `port`."""
+    return sum(row[1] == here(port) and row[2] == "01" for row in sockets())
 
 
 def context(ca=None, pair=None, version=None, alpn=None):
