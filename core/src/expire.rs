@@ -98,10 +98,11 @@ impl Proxy {
     }
 
     fn client_idled(&mut self, id: SessionId) {
+        self.leave_queue(id);
         let x = self.sessions[id].x();
         if x.may_answer() && x.record.sent == 0 && x.response.unsent() == 0 {
             x.facts.persistent = false;
-            self.answer(id, 408, timed_out(Timer::ClientIdle, Phase::RequestBody));
+            self.fail(id, 408, timed_out(Timer::ClientIdle, Phase::RequestBody));
         } else {
             let phase = x.present_phase();
             self.abort(id, timed_out(Timer::ClientIdle, phase));
