@@ -112,14 +112,14 @@ def sessions_do_not_open_other_doors(site):
             session = fresh(proxy.ports[source], made)
             demand(again(proxy.ports[source], made, session)[0], f"{source} resumes nothing")
             session = fresh(proxy.ports[source], made)
-            refused = False
+            refused = reused = False
             try:
                 with dial(proxy.ports[target], made, session=session) as client:
                     reused = client.session_reused
                     client.sendall(request(fields="Connection: close\r\n"))
                     refused = not rest(client)
             except OSError:
-                reused, refused = False, True
+                refused = True
             demand(not reused, f"{version}: a session of {source} was resumed on {target}")
             demand(refused == (target != "open"), f"{version}: {source} on {target}: {refused}")
     proxy.stop()

@@ -325,9 +325,12 @@ class Tidegate:
 
 
 def sockets():
-    """Local address, peer's address and state of every TCP socket, as the kernel writes them."""
+    """Local address, peer's address and state of every TCP socket, as the kernel writes them. It
+    may write a socket twice when others come and go meanwhile."""
     with open("/proc/net/tcp", encoding="ascii") as table:
-        return [line.split()[1:4] for line in table]
+        rows = [line.split() for line in table][1:]
+    # The tenth column is the inode, 0 of all that nobody holds any more.
+    return {tuple(row[1:4]) + (row[9],) for row in rows}
 
 
 def here(port):
