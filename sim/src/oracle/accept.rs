@@ -18,7 +18,10 @@ impl Oracle {
     pub fn accepted(&mut self, front: u32) {
         let now = self.now;
         self.fronts[front as usize].accepted_at = Some(now);
-        self.waiting.push(front);
+        // When a TCP session begins does not show: nothing is read before its server is there.
+        if !self.fronts[front as usize].is_tcp {
+            self.waiting.push(front);
+        }
     }
 
     /// The proxy closed a client's connection that had not been served: was it too many, or too
@@ -27,7 +30,9 @@ impl Oracle {
         let Some(place) = self.waiting.iter().position(|&f| f == front) else { return };
         self.waiting.remove(place);
         let has_failed = net.ep(self.fronts[front as usize].ep).is_reset();
-        let verdict = dismissed(self, front, has_failed);
+        let is_forbidden =
+            self.fronts[front as usize].announced.as_ref().is_some_and(|a| a.is_forbidden);
+        let verdict = dismissed(self, front, has_failed || is_forbidden);
         self.judge(verdict);
     }
 }

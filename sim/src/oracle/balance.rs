@@ -75,7 +75,7 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     let has_partial = oracle.backs.iter().any(|back| back.reader.is_inside_head());
     let is_quiet = truth.last_health_at == 0 && !has_failures && !has_partial;
     let is_odd = |row: &Row| match row.attempts.len() {
-        0 => row.head_read_at.is_some() && row.answer.is_none(),
+        0 => row.head_read_at.is_some() && row.answer.is_none() && !row.is_void,
         count => count > 1,
     };
     if !is_quiet || oracle.rows.iter().any(is_odd) {

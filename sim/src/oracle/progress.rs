@@ -122,7 +122,11 @@ fn is_wanted(oracle: &Oracle, net: &Net, ep: Ep) -> bool {
     match oracle.side(ep) {
         Side::Front(_) => !net.ep(ep).is_reset(),
         Side::Back(back) => {
-            let seen = oracle.backs[back as usize].seen.last();
+            let at = &oracle.backs[back as usize];
+            if at.preface.is_partial() || at.tunnel.is_some() || at.is_tcp {
+                return !net.ep(ep).is_reset();
+            }
+            let seen = at.seen.last();
             let row = seen.map(|seen| &oracle.rows[seen.row as usize]);
             !net.ep(ep).is_reset() && row.is_some_and(|row| row.answer.is_none())
         }

@@ -58,6 +58,7 @@ fn ask(id: u32, method: Method) -> Ask {
         keeps: true,
         has_hops: false,
         cookie: None,
+        upgrade: false,
         flaw: None,
     }
 }
