@@ -100,6 +100,8 @@ impl Desired {
             listener.max_connections_per_ip = protocols.per_ip;
             if n == scenario.listeners {
                 let to = Some(format!("c{}", scenario.clusters.len()).into());
+                listener.max_body = None;
+                listener.abort_on_close = false;
                 listener.protocol = Protocol::Tcp(Forward { to, sni: Vec::new() });
             }
             listener
