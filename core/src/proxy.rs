@@ -39,7 +39,8 @@ pub(crate) enum Wakes {
 /// Four kinds of methods:
 ///
 /// - *inputs* tell what happened: [`advance`](Proxy::advance), [`ready`](Proxy::ready),
-///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`failed`](Proxy::failed), [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
+///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`failed`](Proxy::failed),
+///   [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
 ///   [`stop`](Proxy::stop), [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only
 ///   [`apply`](Proxy::apply) returns a `Result`: a configuration is refused whole;
 /// - *loans* lend the core's own bytes: [`recv_space`](Proxy::recv_space) and

@@ -117,6 +117,9 @@ impl Proxy {
                 Err(failure) => return self.tls_failed(id, failure),
             }
         }
+        if let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) {
+            tls.rest();
+        }
         self.settle_owner(id, Moved::Nobody);
     }
 

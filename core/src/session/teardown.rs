@@ -52,11 +52,6 @@ impl Proxy {
         let session = &mut self.sessions[id];
         session.timers.clear_front();
         session.timers.clear_back();
-        let front = session.front;
-        if let Some(tls) = self.sockets.get_mut(front).and_then(|socket| socket.tls_mut()) {
-            tls.rest();
-        }
-        let session = &mut self.sessions[id];
         if surplus == 0 {
             session.go(Move::Keep);
             self.release_exchange(id);

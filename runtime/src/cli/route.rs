@@ -3,6 +3,7 @@
 use super::output::{counted, err, next, out, refuse, show};
 use super::{RouteArgs, USAGE};
 use crate::config::{Loaded, load};
+use crate::tls::Memory;
 use std::fmt::Write;
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &RouteArgs) -> ExitCode {
         }
     };
     let path = &args.file.config;
-    let loaded = match load(path) {
+    let loaded = match load(path, &Memory::default()) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return refuse(&diagnostics),
     };

@@ -41,6 +41,7 @@ fn record() -> AccessRecord {
             phase: Phase::ResponseHead,
             timer: Some(Timer::BackendResponse),
         },
+        ..AccessRecord::default()
     }
 }
 
