@@ -4,7 +4,7 @@
 use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
 use crate::oracle::truth::ConnectFailure;
-use crate::oracle::{Breach, Oracle, Side, balance, proxy, reconfiguration, reuse};
+use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse};
 use crate::site;
 use crate::trace;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -232,7 +232,8 @@ impl Kernel for Gate<'_> {
         };
         let link = self.net.link_of(number);
         let server = link.wrapping_sub(SERVER_LINKS) as u16;
-        let verdict = balance::connect(self.oracle, server, to);
+        let verdict = balance::connect(self.oracle, server, to)
+            .and_then(|()| limits::connects(self.oracle, server));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
             self.cx.mark(site!("kernel: EMFILE on connect"));
@@ -270,7 +271,8 @@ impl Kernel for Gate<'_> {
         self.oracle.judge(verdict);
         match self.oracle.side(ep) {
             Side::Front(front) => {
-                if self.oracle.fronts[front as usize].served_at.is_none() {
+                let at = &self.oracle.fronts[front as usize];
+                if at.served_at.is_none() && !at.is_tcp {
                     self.oracle.turn.first_served.push(front);
                 }
                 self.oracle.read_from_client(front, result.unwrap_or(0));

@@ -22,7 +22,11 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
             row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
                 || heads_begun(oracle, row).any(|back| back.has_garbage || has_ended(net, back))
         }
-        503 => has_no_server(oracle, row) || connects_failed(oracle, net, row),
+        503 => {
+            has_no_server(oracle, row)
+                || connects_failed(oracle, net, row)
+                || super::limits::may_be_turned_away(oracle, row)
+        }
         504 => {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
             let is_late = |from: u64| oracle.now >= from.saturating_add(low);
@@ -142,6 +146,8 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let is_nameless = row.ask.flaw.is_some() && row.record.is_none();
     let is_excused = row.gave_up_at.is_some()
         || row.is_void
+        // How a tunnel ended is judged where it did.
+        || row.tunnel.is_some()
         || super::proxy::may_close(oracle, row.front)
         || (is_nameless && front.stalled_at.is_some())
         || row.end.is_none()

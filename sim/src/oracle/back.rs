@@ -54,6 +54,7 @@ impl Oracle {
         let id = matching::request(self, head)?;
         let row = &self.rows[id as usize];
         proxy::request(self, back, row)?;
+        limits::in_turn(self, row)?;
         framing::is_sound(row)?;
         headers::request(self, row, head)?;
         timers::head_in_time(self, row)?;

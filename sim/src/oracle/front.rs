@@ -35,7 +35,7 @@ impl Oracle {
         mut bytes: &[u8],
     ) -> Verdict {
         loop {
-            if self.fronts[front as usize].tunnel.is_some() {
+            if self.fronts[front as usize].tunnel.is_some() && reader.is_between() {
                 return self.tunnel_down(net, front, bytes);
             }
             match framing::step(reader.next(&mut bytes))? {

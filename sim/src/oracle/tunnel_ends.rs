@@ -78,12 +78,6 @@ impl Oracle {
             );
             return breach(GROUP, "TUN-2", message);
         }
-        let tunnel = &mut self.tunnels[id as usize];
-        if is_front {
-            tunnel.down.is_ended = true
-        } else {
-            tunnel.up.is_ended = true
-        }
         Ok(())
     }
 
@@ -298,7 +292,7 @@ fn succeeded(oracle: &Oracle, net: &Net, id: usize, tunnel: &Tunnel) -> Verdict 
 fn held_back(net: &Net, way: &Way, source: Ep, to: Ep) -> Option<String> {
     let (source, to) = (net.ep(source), net.ep(to));
     // What somebody was not told of yet, or nobody would take any more, may wait.
-    if source.is_woken() || to.is_woken() || to.is_reset() || way.is_ended {
+    if source.is_woken() || to.is_woken() || to.is_reset() || to.is_shut() {
         return None;
     }
     let held = source.read.saturating_sub(way.from + way.bytes);

@@ -2,6 +2,7 @@
 //! the last byte, and only when they came; nothing waits that could go on; an upgrade comes after
 //! the server's 101 (TUN-1 to TUN-3).
 
+use super::ledger::BackFault;
 use super::{Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use crate::stream::{Speaker, Stream, TAG_BYTES, speaker};
@@ -20,13 +21,11 @@ pub struct Way {
     pub from: u64,
     /// Bytes of it that the proxy wrote to the far end.
     pub bytes: u64,
-    /// Whether its end was passed on.
-    pub is_ended: bool,
 }
 
 impl Way {
     fn new(stream: Stream, from: u64) -> Way {
-        Way { stream, from, bytes: 0, is_ended: false }
+        Way { stream, from, bytes: 0 }
     }
 }
 
@@ -107,7 +106,10 @@ impl Oracle {
     }
 
     fn linked(&mut self, id: u32, back: u32) {
-        self.tunnels[id as usize].back = Some(back);
+        let now = self.now;
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.back = Some(back);
+        (tunnel.last_byte_at, tunnel.last_moved_at) = (now, now);
         self.backs[back as usize].tunnel = Some(id);
         self.live_tunnels.push(id);
     }
@@ -148,7 +150,8 @@ impl Oracle {
         let serial = row.attempts[seen.attempt].plan?;
         let plan = &row.plans[serial as usize];
         let is_read = plan.end.is_some_and(|end| end <= net.ep(at.ep).read);
-        let is_upgraded = row.ask.upgrade && plan.status == 101 && is_read;
+        let is_agreed = plan.status == 101 && plan.fault == BackFault::None;
+        let is_upgraded = row.ask.upgrade && is_agreed && is_read;
         let id = seen.row;
         is_upgraded.then(|| self.upgraded(id, back, serial))
     }
@@ -248,7 +251,6 @@ impl Oracle {
         if down || up {
             return breach(GROUP, "TUN-1", format!("tunnel {id} began with others' bytes"));
         }
-        (tunnel.last_byte_at, tunnel.last_moved_at) = (self.now, self.now);
         self.linked(id, back);
         super::proxy::tunnel_linked(self, id, back)
     }

@@ -83,6 +83,7 @@ impl World {
         if choices.chance(site!("announce/bad"), entity, bad) {
             spoil(choices, entity, &mut bytes);
             known.is_good = false;
+            known.len = bytes.len() as u64;
             self.cx.mark(site!("proxy: a bad header"));
         } else if choices.chance(site!("announce/stalls"), entity, stalls) {
             let at = choices.choose(site!("announce/stalls at"), entity, bytes.len() as u64);

@@ -113,7 +113,8 @@ impl Form {
             head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");
         }
         if status == 101 {
-            head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+            let hops = if self.has_hops { ", x-hop" } else { "" };
+            let _ = write!(head, "Connection: Upgrade{hops}\r\nUpgrade: websocket\r\n\r\n");
             return;
         }
         connection(head, self.has_hops, self.keeps, minor);

@@ -61,7 +61,7 @@ impl Protocols {
 
     /// As it is when everything is healed.
     pub fn healed(&self) -> TunnelRates {
-        TunnelRates { most: self.tunnels.most / 4 + 8, ..TunnelRates::default() }
+        TunnelRates { most: (self.tunnels.most / 4).max(1024), ..TunnelRates::default() }
     }
 }
 
