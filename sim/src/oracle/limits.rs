@@ -134,7 +134,8 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     let older: Vec<u64> =
         oracle.rows.iter().filter(waits).map(turn).filter(|&at| at < mine).collect();
     let Some(&oldest) = older.iter().min() else { return Ok(()) };
-    let is_rough = oracle.truth.last_trouble_at >= oldest || is_again || is_sticky;
+    let has_failed = oracle.truth.failures(oldest, oracle.now) > 0;
+    let is_rough = has_failed || is_again || is_sticky;
     // Those that were chosen already wait for their connection to stand.
     let chosen = oracle.backs.iter().filter(|back| {
         let nature = oracle.truth.nature(back.server);
@@ -142,7 +143,11 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     });
     if !is_rough && older.len() > chosen.count() {
         let id = row.ask.id;
-        let message = format!("request {id} was served before {} that waited longer", older.len());
+        let rows: Vec<u32> = oracle.rows.iter().filter(waits).map(|row| row.ask.id).collect();
+        let message = format!(
+            "request {id} was served before {} of {rows:?}, which waited longer",
+            older.len()
+        );
         return breach(GROUP, "BACK-9", message);
     }
     Ok(())

@@ -139,6 +139,17 @@ impl Oracle {
         id
     }
 
+    /// The client of request `asked`, which is for an upgrade, begins request `next` behind it. If
+    /// it was upgraded meanwhile, those bytes are its tunnel's first.
+    pub fn follows_upgrade(&mut self, asked: u32, next: u32, bytes: Vec<u8>) {
+        if let Some(id) = self.rows[asked as usize].tunnel {
+            self.tunnels[id as usize].up.stream = Stream::up(asked, bytes.clone());
+            self.rows[next as usize].is_void = true;
+            self.rows[next as usize].must_succeed = false;
+        }
+        self.rows[asked as usize].behind = bytes;
+    }
+
     /// The tunnel of `back`, if it has become one by a 101 that the proxy has read.
     pub fn tunnel_of_back(&mut self, net: &Net, back: u32) -> Option<u32> {
         let at = &self.backs[back as usize];

@@ -102,8 +102,7 @@ impl World {
     pub(super) fn client_announces(&mut self, c: u32, ep: Ep) -> bool {
         let client = &mut self.clients[c as usize];
         let Some(known) = &self.oracle.fronts[client.front as usize].announced else { return true };
-        let is_cut = known.is_good
-            && (self.net.ep(ep).written as usize + client.header.len() < known.len as usize);
+        let is_cut = self.net.ep(ep).written + (client.header.len() as u64) < known.len;
         while !client.header.is_empty() {
             let mut n = client.header.len();
             let is_piecemeal = self.cx.choices.choose(site!("announce/cuts"), c.into(), 4) == 0;
@@ -221,6 +220,7 @@ fn spoil(choices: &mut Choices, entity: u64, bytes: &mut Vec<u8>) {
         3 if is_line => bytes.splice(6.., *b"TCP4 192.0.2.300 192.0.2.1 1 2\r\n").for_each(drop),
         3 => bytes[12] = 0x22,
         4 if is_line => bytes.splice(6.., *b"TCP4 192.0.2.3 192.0.2.1 1 02\r\n").for_each(drop),
+        4 if bytes[12] == 0x20 => bytes[12] = 0x2f,
         4 => bytes[13] = 0x77,
         5 if is_line => bytes.splice(6.., vec![b'A'; 200]).for_each(drop),
         _ if is_line => bytes.splice(6.., *b"UNKNOWN\rx\n").for_each(drop),

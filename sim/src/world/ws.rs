@@ -69,7 +69,8 @@ impl World {
         {
             self.cx.mark(site!("upgrade: bytes right behind the request"));
             let bytes = self.clients[c as usize].out.as_mut().and_then(|out| out.peek(usize::MAX));
-            self.oracle.rows[asked as usize].behind = bytes.unwrap_or_default().to_vec();
+            let bytes = bytes.unwrap_or_default().to_vec();
+            self.oracle.follows_upgrade(asked, row, bytes);
         }
     }
 
