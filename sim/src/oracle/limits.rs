@@ -125,6 +125,7 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
             && other.record.is_none()
             && other.gave_up_at.is_none()
             && !other.is_void
+            && !oracle.fronts[other.front as usize].last_response_closes
             && other.ask.flaw.is_none()
             && version.hosts.get(usize::from(other.ask.host)) == Some(&Some(cluster))
             && oracle.head_of_line(other.front).is_some_and(|head| head.ask.id == other.ask.id)
