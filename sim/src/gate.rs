@@ -338,7 +338,11 @@ impl Kernel for Gate<'_> {
                 }
             }
             Err(SocketError::WouldBlock) => {}
-            Err(error) => self.fails(ep, error),
+            Err(error) => {
+                let verdict = self.oracle.turn.write_failed(ep);
+                self.oracle.judge(verdict);
+                self.fails(ep, error);
+            }
         }
         result
     }

@@ -68,10 +68,13 @@ fn apart(oracle: &Oracle, id: u32, record: &TunnelRecord, mine: &[&Back]) -> Ver
     let Some(cluster) = oracle.truth.tcp_cluster else { return Ok(()) };
     let usable = version.clusters[cluster].iter().filter(|place| !place.is_drained).count();
     let is_quiet = oracle.truth.down.is_empty() && record.attempts as usize == mine.len();
-    for pair in mine.windows(2).filter(|_| is_quiet) {
+    for (at, pair) in mine.windows(2).enumerate().filter(|_| is_quiet) {
         let again = pair[0].server == pair[1].server;
-        if again && usable > 1 {
-            let message = format!("tunnel {id} tried server {} twice in a row", pair[0].server);
+        let mut tried: Vec<u16> = mine[..=at].iter().map(|back| back.server).collect();
+        tried.sort_unstable();
+        tried.dedup();
+        if tried.contains(&pair[1].server) && tried.len() < usable {
+            let message = format!("tunnel {id} tried server {} again", pair[1].server);
             return breach(GROUP, "BACK-2", message);
         }
         let failed_at = pair[0].closed_at.unwrap_or(pair[0].connect_at);

@@ -82,7 +82,8 @@ pub fn fair(oracle: &Oracle) -> Verdict {
         return Ok(());
     }
     for (index, cluster) in version.config.clusters.iter().enumerate() {
-        if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() {
+        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
+        if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() || is_limited {
             continue;
         }
         let places = version.clusters[index].iter().filter(|place| !place.is_drained);

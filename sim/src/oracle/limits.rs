@@ -125,6 +125,7 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
             && other.record.is_none()
             && other.gave_up_at.is_none()
             && !other.is_void
+            && oracle.fronts[other.front as usize].closed.is_none()
             && !oracle.fronts[other.front as usize].last_response_closes
             && other.ask.flaw.is_none()
             && version.hosts.get(usize::from(other.ask.host)) == Some(&Some(cluster))
@@ -136,11 +137,15 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
         oracle.rows.iter().filter(waits).map(turn).filter(|&at| at < mine).collect();
     let Some(&oldest) = older.iter().min() else { return Ok(()) };
     let has_failed = oracle.truth.failures(oldest, oracle.now) > 0;
-    let is_rough = has_failed || is_again || is_sticky;
+    // The line does not hear of a back-off that ends: whoever comes then may be the first there.
+    let is_down = !oracle.truth.down.is_empty();
+    let is_rough = has_failed || is_down || is_again || is_sticky;
     // Those that were chosen already wait for their connection to stand.
     let chosen = oracle.backs.iter().filter(|back| {
         let nature = oracle.truth.nature(back.server);
-        usize::from(nature.cluster) == cluster && back.closed_at.is_none() && back.seen.is_empty()
+        usize::from(nature.cluster) == cluster
+            && back.closed_at.is_none()
+            && (back.seen.is_empty() || back.reader.is_inside_head())
     });
     if !is_rough && older.len() > chosen.count() {
         let id = row.ask.id;

@@ -73,6 +73,13 @@ impl Turn {
         in_vain(ep, marks.vain_writes, "written to")
     }
 
+    /// A write failed.
+    pub fn write_failed(&mut self, ep: Ep) -> Verdict {
+        let marks = self.marks(ep);
+        marks.vain_writes += 1;
+        in_vain(ep, marks.vain_writes, "written to")
+    }
+
     /// A read gave something, or would block.
     pub fn read(&mut self, ep: Ep, is_blocked: bool) -> Verdict {
         let marks = self.marks(ep);

@@ -265,7 +265,7 @@ pub fn lost_surplus(oracle: &Oracle, bytes: &[u8]) -> Verdict {
 /// At the end: whoever announced himself badly was turned away.
 pub fn turned_away(oracle: &Oracle, front: u32) -> Verdict {
     let at = &oracle.fronts[front as usize];
-    let is_bad = at.announced.as_ref().is_some_and(|a| !a.is_good && at.read >= a.len);
+    let is_bad = at.announced.as_ref().is_some_and(|a| !a.is_good && at.read >= a.len.max(1));
     if is_bad && at.closed.is_none() && at.left_at.is_none() {
         return breach(
             GROUP,

@@ -62,6 +62,10 @@ impl Oracle {
     /// The proxy finishes writing to one of its ends.
     pub fn finishes_writing(&mut self, net: &Net, ep: Ep) -> Verdict {
         let is_front = matches!(self.side(ep), Side::Front(_));
+        // Nobody sees the end of a connection that was reset.
+        if net.ep(ep).is_reset() {
+            return Ok(());
+        }
         let Some(id) = self.tunnel_of(net, ep) else { return self.untold_end(net, ep) };
         let tunnel = &self.tunnels[id as usize];
         let Some([up, down]) = tunnel.ways(self) else { return Ok(()) };
@@ -164,7 +168,10 @@ impl Oracle {
             return Ok(());
         }
         for &id in &self.live_tunnels {
-            let Some(ways) = self.tunnels[id as usize].ways(self) else { continue };
+            let tunnel = &self.tunnels[id as usize];
+            // Interim responses go before a 101.
+            let is_begun = self.fronts[tunnel.front as usize].tunnel == Some(id);
+            let Some(ways) = tunnel.ways(self).filter(|_| is_begun) else { continue };
             for (way, source, to) in ways {
                 if let Some(what) = held_back(net, way, source, to) {
                     return breach(GROUP, "TUN-2", format!("tunnel {id}: {what}"));
@@ -278,7 +285,8 @@ fn succeeded(oracle: &Oracle, net: &Net, id: usize, tunnel: &Tunnel) -> Verdict 
         return Ok(());
     }
     // The shortest tunnel_idle may be shorter than what a peer takes to answer.
-    let is_idle = tunnel.over.is_some_and(|(_, over)| over == Over::Idle);
+    let is_idle = tunnel.over.is_some_and(|(_, over)| over == Over::Idle)
+        || tunnel.record.is_some_and(|r| r.ending.timer == Some(Timer::TunnelIdle));
     if !(is_over && all_arrived) && !is_idle {
         let (over, record) = (tunnel.over, tunnel.record);
         let message =

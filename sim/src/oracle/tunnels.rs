@@ -180,7 +180,10 @@ impl Oracle {
         };
         match self.tunnel_of_back(net, back) {
             Some(id) => {
-                let front = self.tunnels[id as usize].front;
+                let now = self.now;
+                let tunnel = &mut self.tunnels[id as usize];
+                (tunnel.last_byte_at, tunnel.last_moved_at) = (now, now);
+                let front = tunnel.front;
                 self.fronts[front as usize].tunnel = Some(id);
                 Ok(())
             }

@@ -12,6 +12,7 @@ mod phases;
 mod plan;
 mod producer;
 mod protocols;
+mod reached;
 mod scenario;
 mod talker;
 mod tunnel;
@@ -298,6 +299,7 @@ impl World {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
+        reached::mark(&mut self.cx, &self.oracle);
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });

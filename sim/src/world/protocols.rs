@@ -102,7 +102,7 @@ pub(super) fn draw(
     let limits = draw.on(5, 30);
     let natures = (0..clusters + has_tcp).map(|n| draw.nature(n, n == clusters, sends, limits));
     let natures = natures.collect();
-    let small = draw.choices.log_between(site!("protocols/queue"), 0, 1, 32) as usize;
+    let small = draw.choices.log_between(site!("protocols/queue"), 0, 1, 8) as usize;
     let per_ip = draw.faulty(6, 25);
     let shares = draw.faulty(7, 40) || per_ip;
     Protocols {
@@ -158,7 +158,7 @@ impl Draw<'_> {
         let sends = sends && self.choices.coin(site!("protocols/sends"), entity);
         let limits = limits && self.choices.coin(site!("protocols/limits"), entity);
         let version = self.choices.between(site!("protocols/version"), entity, 1, 2) as u8;
-        let limit = self.choices.log_between(site!("protocols/limit"), entity, 1, 8) as u32;
+        let limit = self.choices.log_between(site!("protocols/limit"), entity, 1, 3) as u32;
         Nature {
             cluster: cluster as u16,
             is_tcp,
