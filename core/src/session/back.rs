@@ -94,6 +94,9 @@ impl Proxy {
         let socket = back.socket;
         if let Some(socket) = self.sockets.get_mut(socket) {
             socket.reset = true;
+            if let Some(transport) = socket.transport.as_deref_mut() {
+                transport.mute();
+            }
         }
         if !x.request.is_keeping() {
             x.request.drop_output(&mut self.pool);

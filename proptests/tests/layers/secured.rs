@@ -56,6 +56,36 @@ fn https_serves_both_versions() {
     }
 }
 
+// BACK-8: the sticky cookie of a client that came by TLS goes by TLS alone.
+#[test]
+fn sticky_cookies_are_secure() {
+    for secured in [true, false] {
+        let mut secure = Secure::default();
+        let mut config = if secured { https(&secure) } else { simple_config() };
+        config.clusters[0].sticky = Some("tg_app".into());
+        config.clusters[0].servers[0].id = Some("one".into());
+        let mut rig = rig_of(Settings::default(), config);
+        let id = secure.lend(|| rig.connect());
+        let settings = secure.client(ClientOptions::default());
+        let heard = if secured {
+            let mut client = secure.connect(&settings, "a.example", id);
+            client.say(&mut secure, &mut rig, GET).expect("TLS");
+            let back = server(&rig);
+            secure.lend(|| rig.feed(back, OK));
+            client.run(&mut secure, &mut rig).expect("TLS");
+            client.heard()
+        } else {
+            rig.feed(id, GET);
+            let back = server(&rig);
+            rig.feed(back, OK);
+            text(&rig, id)
+        };
+        assert!(heard.contains("Set-Cookie: tg_app=one; "), "{heard}");
+        assert_eq!(heard.contains("; Secure\r\n"), secured, "{heard}");
+        check(&rig);
+    }
+}
+
 // TLS-3: the last answer is followed by close_notify, in the same write.
 #[test]
 fn close_notify_ends_a_connection() {

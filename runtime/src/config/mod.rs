@@ -102,7 +102,8 @@ pub struct Origins {
     pub listener_tls: BTreeMap<String, ServerTlsOrigin>,
     /// The files of each cluster's TLS settings, by its name.
     pub cluster_tls: BTreeMap<String, ClientTlsOrigin>,
-    /// What each server's address was resolved from, if it was a name, by the cluster's name.
+    /// Names that servers' certificates are checked for: what each server's address was resolved
+    /// from, if it was a name, by the cluster's name.
     pub server_names: BTreeMap<String, Vec<Option<String>>>,
 }
 

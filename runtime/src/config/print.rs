@@ -173,9 +173,7 @@ fn cluster(out: &mut String, cluster: &Cluster, origins: &Origins) {
 /// Servers whose certificates are checked for the name that they were written with keep it, one
 /// entry for all addresses; the others are shown as they were resolved.
 fn servers(cluster: &Cluster, origins: &Origins) -> Vec<String> {
-    let tls = origins.cluster_tls.get(&*cluster.name);
-    let keeps_names = tls.is_some_and(|origin| origin.sni.is_none());
-    let names = origins.server_names.get(&*cluster.name).filter(|_| keeps_names);
+    let names = origins.server_names.get(&*cluster.name);
     let name = |index: usize| names.and_then(|names| names.get(index)?.as_deref());
     let entries = cluster.servers.iter().enumerate().map(|(index, of)| match name(index) {
         Some(name) => server(of, name),

@@ -16,7 +16,7 @@ mod provider;
 mod server;
 mod sessions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use client::{ClientParts, Roots};
 pub(crate) use material::{Bad, Identity, chain, key};

@@ -47,7 +47,9 @@ pub(super) fn decode(
         None => cx.missing(&section, "servers", "add servers = [\"127.0.0.1:9001\"]"),
     }
     cluster.servers = servers.servers;
-    cx.origins.server_names.insert(name.to_owned(), servers.names);
+    if servers.has_tls && servers.sni.is_none() {
+        cx.origins.server_names.insert(name.to_owned(), servers.names);
+    }
     choice_of_server(cx, &section, &mut cluster);
     connections(cx, &section, &mut cluster);
     health(cx, &section, &mut cluster);

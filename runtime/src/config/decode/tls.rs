@@ -143,8 +143,8 @@ fn pair(cx: &mut Cx<'_>, section: &Section<'_>) -> Option<Pair> {
             cx.missing(section, name, hint);
         }
     }
-    let chain = cert.and_then(|value| file(cx, value, tls::chain));
-    let secret = key.and_then(|value| file(cx, value, tls::key));
+    let chain = cert.and_then(|value| file(cx, value, "certificate", tls::chain));
+    let secret = key.and_then(|value| file(cx, value, "private key", tls::key));
     if let (Some(value), Some((_, path))) = (key, &secret)
         && cx.outside.mode(path) == Mode::OthersRead
     {
@@ -185,6 +185,7 @@ fn pair(cx: &mut Cx<'_>, section: &Section<'_>) -> Option<Pair> {
 fn file<T>(
     cx: &mut Cx<'_>,
     value: &Value<'_>,
+    what: &str,
     read: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Option<(T, PathBuf)> {
     let written = cx.string(value)?;
@@ -200,7 +201,7 @@ fn file<T>(
     match found {
         Ok(found) => Some((found, path)),
         Err(why) => {
-            let message = format!("\"{written}\" is not what it should be");
+            let message = format!("\"{written}\" has no {what} that can be used");
             cx.error(Code::BadPem, value.span(), message, &why);
             None
         }
@@ -209,7 +210,7 @@ fn file<T>(
 
 /// The authorities in the file that `value` names.
 fn authorities(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Roots, PathBuf)> {
-    file(cx, value, |bytes| {
+    file(cx, value, "authority", |bytes| {
         let chain: Vec<CertificateDer<'static>> = tls::chain(bytes)?;
         Roots::exactly(&chain).map_err(|why| format!("one of them is no authority: {why}"))
     })
