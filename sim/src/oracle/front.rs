@@ -85,8 +85,8 @@ impl Oracle {
                 sticky::response(self, row, serial, head)?;
             }
             None => {
-                headers::own_answer(head)?;
                 proxy::blames(self, row, answers::own(self, net, row, status))?;
+                headers::own_answer(head)?;
             }
         }
         let id = row.ask.id;

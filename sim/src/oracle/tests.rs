@@ -1,6 +1,8 @@
 //! Each checker must fire: doctored ledgers and observations, one broken rule at a time.
 
 mod exchange;
+mod limits;
+mod tunnels;
 mod worker;
 
 use super::ledger::{Ask, BackFault, Method, Plan};

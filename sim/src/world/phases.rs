@@ -147,6 +147,7 @@ impl World {
         if self.phase == Phase::Healed && is_idle {
             self.phase = Phase::Drain;
             self.oracle.judge(balance::fair(&self.oracle));
+            self.oracle.judge(balance::faithful(&self.oracle));
             let count = self.cx.choices.between(site!("drain/clients"), 0, 1, 12);
             for _ in 0..count {
                 self.add_client(Role::Drain, 3, 20 * MS);
