@@ -21,6 +21,10 @@ pub enum Direction {
     Up,
     /// From backend to client; the serial number of the attempt keeps repetitions apart.
     Down(u32),
+    /// From client to server, through a tunnel.
+    TunnelUp,
+    /// From server to client, through a tunnel.
+    TunnelDown,
 }
 
 impl BodyKey {
@@ -29,6 +33,8 @@ impl BodyKey {
         let salt = match direction {
             Direction::Up => 0,
             Direction::Down(serial) => 1 + u64::from(serial),
+            Direction::TunnelUp => 1 << 40,
+            Direction::TunnelDown => 2 << 40,
         };
         let word = mix(u64::from(id) << 32 ^ salt.wrapping_mul(0x9e37_79b9));
         BodyKey { start: (word % PERIOD as u64) as u32 }

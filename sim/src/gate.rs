@@ -2,9 +2,9 @@
 //! oracle.
 
 use crate::cx::{Cx, MS, US};
-use crate::kernel::{Acceptor, Ep, Net, Owner, Wire, client_address};
+use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
 use crate::oracle::truth::ConnectFailure;
-use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration, reuse};
+use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse};
 use crate::site;
 use crate::trace;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -151,6 +151,13 @@ impl Gate<'_> {
         }
     }
 
+    /// Whether nothing but a PROXY header has passed on a connection to a server.
+    fn is_unused(&self, back: u32) -> bool {
+        let at = &self.oracle.backs[back as usize];
+        let end = self.net.ep(at.ep);
+        end.written <= at.preface.len && end.read == 0
+    }
+
     /// Whether a backend that closes now does what its last response said.
     fn ends_in_order(&self, back: u32) -> bool {
         let last = self.oracle.backs[back as usize].seen.last();
@@ -169,8 +176,8 @@ impl Gate<'_> {
 
     fn fails(&mut self, ep: Ep, error: SocketError) {
         let Side::Back(back) = self.oracle.side(ep) else { return };
-        self.oracle.truth.has_lost_backs = true;
-        if self.net.ep(ep).written == 0 && self.net.ep(ep).read == 0 {
+        self.oracle.truth.has_lost_backs |= self.oracle.backs[back as usize].tunnel.is_none();
+        if self.is_unused(back) {
             let server = self.oracle.backs[back as usize].server;
             trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
             self.back_failed(back);
@@ -197,7 +204,7 @@ impl Kernel for Gate<'_> {
         self.oracle.accepted(front);
         let client = self.oracle.fronts[front as usize].client;
         trace!(self.cx, "proxy: accept {id:?} = client {client}'s connection {front}");
-        Ok(Some(client_address(client)))
+        Ok(Some(self.oracle.fronts[front as usize].address))
     }
 
     fn shed(&mut self, listener: SocketId) {
@@ -225,7 +232,8 @@ impl Kernel for Gate<'_> {
         };
         let link = self.net.link_of(number);
         let server = link.wrapping_sub(SERVER_LINKS) as u16;
-        let verdict = balance::connect(self.oracle, server, to);
+        let verdict = balance::connect(self.oracle, server, to)
+            .and_then(|()| limits::connects(self.oracle, server));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
             self.cx.mark(site!("kernel: EMFILE on connect"));
@@ -263,13 +271,14 @@ impl Kernel for Gate<'_> {
         self.oracle.judge(verdict);
         match self.oracle.side(ep) {
             Side::Front(front) => {
-                if self.oracle.fronts[front as usize].served_at.is_none() {
+                let at = &self.oracle.fronts[front as usize];
+                if at.served_at.is_none() && !at.is_tcp {
                     self.oracle.turn.first_served.push(front);
                 }
                 self.oracle.read_from_client(front, result.unwrap_or(0));
             }
             Side::Back(back) => {
-                if result == Ok(0) {
+                if result == Ok(0) && !self.oracle.backs[back as usize].is_tcp {
                     self.oracle.truth.has_lost_backs |= !self.ends_in_order(back);
                 }
                 if result.is_ok_and(|n| n > 0) {
@@ -277,10 +286,13 @@ impl Kernel for Gate<'_> {
                 }
             }
         }
-        if let Err(error) = result
-            && error != SocketError::WouldBlock
-        {
-            self.fails(ep, error);
+        match result {
+            Ok(n) => {
+                let verdict = self.oracle.tunnel_read(self.net, ep, n);
+                self.oracle.judge(verdict);
+            }
+            Err(SocketError::WouldBlock) => {}
+            Err(error) => self.fails(ep, error),
         }
         result
     }
@@ -312,6 +324,8 @@ impl Kernel for Gate<'_> {
         }
         match result {
             Ok(n) => {
+                let verdict = self.oracle.tunnel_wrote(self.net, ep);
+                self.oracle.judge(verdict);
                 let mut left = n;
                 for part in from {
                     let taken = &part[..part.len().min(left)];
@@ -324,7 +338,11 @@ impl Kernel for Gate<'_> {
                 }
             }
             Err(SocketError::WouldBlock) => {}
-            Err(error) => self.fails(ep, error),
+            Err(error) => {
+                let verdict = self.oracle.turn.write_failed(ep);
+                self.oracle.judge(verdict);
+                self.fails(ep, error);
+            }
         }
         result
     }
@@ -348,6 +366,8 @@ impl Kernel for Gate<'_> {
         if let Side::Front(front) = self.oracle.side(ep) {
             self.oracle.front_ended(front, Close::Normal, false);
         }
+        let verdict = self.oracle.finishes_writing(self.net, ep);
+        self.oracle.judge(verdict);
         self.net.shutdown_write(self.cx, ep);
     }
 
@@ -375,7 +395,13 @@ impl Kernel for Gate<'_> {
     }
 }
 
-/// Where every client connects to.
+/// Where the proxy's listener number `n` is.
+pub fn listener_socket(n: u16) -> SocketAddr {
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8000 + n))
+}
+
+/// What the system says of a client's connection; no listener is on all addresses, so that nobody
+/// asks.
 const LOCAL_ADDRESS: SocketAddr =
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 255, 0, 1), 8080));
 
@@ -399,16 +425,22 @@ impl Gate<'_> {
     }
 
     fn closing(&mut self, ep: Ep, how: Close) {
+        let verdict = self.oracle.tunnel_closes(self.net, ep, how);
+        self.oracle.judge(verdict);
         match self.oracle.side(ep) {
             Side::Front(front) => {
+                let end = self.net.ep(ep);
+                let verdict = proxy::closes(self.oracle, front, end.is_reset() || end.has_fin());
+                self.oracle.judge(verdict);
                 self.oracle.front_ended(front, how, true);
                 self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
                 let at = &mut self.oracle.backs[back as usize];
                 at.closed_at = Some(self.cx.now);
-                let end = self.net.ep(ep);
-                if end.written == 0 && end.read == 0 {
+                // A silent tunnel is no failure.
+                let stands = at.is_tcp && self.net.ep(ep).is_open();
+                if self.is_unused(back) && !stands {
                     self.back_failed(back);
                 }
                 self.oracle.truth.last_trouble_at = self.cx.now;

@@ -15,6 +15,8 @@ pub mod kernel;
 pub mod marks;
 pub mod oracle;
 pub mod refhttp;
+pub mod refproxy;
+pub mod stream;
 pub mod tls;
 pub mod trace;
 pub mod wire;

@@ -59,6 +59,8 @@ pub const HOPS: &str = "X-Hop: must not pass\r\nKeep-Alive: timeout=5\r\nTE: tra
     Proxy-Connection: keep-alive\r\n";
 /// What Connection lists besides `close` and `keep-alive` when [`HOPS`] are present.
 pub const HOP_TOKENS: &str = "x-hop, te";
+/// The value of Sec-WebSocket-Key.
+pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// Names that the far end must never see.
 pub const FORBIDDEN: &[&str] =
     &["x-hop", "keep-alive", "te", "proxy-connection", "trailer", "upgrade"];

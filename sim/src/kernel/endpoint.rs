@@ -185,6 +185,11 @@ impl Endpoint {
         self.shut
     }
 
+    /// Whether something happened to it that its owner was not told yet.
+    pub fn is_woken(&self) -> bool {
+        self.woken
+    }
+
     /// Whether it is still to be established.
     pub fn is_connecting(&self) -> bool {
         self.state == State::Connecting

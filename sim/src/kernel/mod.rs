@@ -76,11 +76,24 @@ pub struct Faults {
     pub resets_overtake: Rate,
 }
 
-/// The address from which client number `client` connects.
-pub fn client_address(client: u32) -> SocketAddr {
+/// The address from which client number `client` makes connection `front`, which the port tells.
+pub fn client_address(client: u32, front: u32) -> SocketAddr {
     let ip = Ipv4Addr::new(192, 0, 2 + (client / 250) as u8, 1 + (client % 250) as u8);
-    SocketAddr::new(ip.into(), 40_000 + (client % 20_000) as u16)
+    SocketAddr::new(ip.into(), port_of(front))
 }
+
+/// The port that names connection `front`.
+pub fn port_of(front: u32) -> u16 {
+    FRONT_PORTS + (front % u32::from(u16::MAX - FRONT_PORTS)) as u16
+}
+
+/// The connection that `port` names.
+pub fn front_of(port: u16) -> Option<u32> {
+    port.checked_sub(FRONT_PORTS).map(u32::from)
+}
+
+/// The ports of clients begin here.
+const FRONT_PORTS: u16 = 2000;
 
 /// Every socket of the run.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Group *accept*: newest first, an age limit, bounds, and no socket lost that has room (ACC).
 
+use super::ledger::Front;
 use super::{Oracle, Verdict, breach};
 use crate::kernel::Net;
 use tidegate_core::stats::Gauges;
@@ -18,7 +19,10 @@ impl Oracle {
     pub fn accepted(&mut self, front: u32) {
         let now = self.now;
         self.fronts[front as usize].accepted_at = Some(now);
-        self.waiting.push(front);
+        // When a TCP session begins does not show: nothing is read before its server is there.
+        if !self.fronts[front as usize].is_tcp {
+            self.waiting.push(front);
+        }
     }
 
     /// The proxy closed a client's connection that had not been served: was it too many, or too
@@ -27,7 +31,9 @@ impl Oracle {
         let Some(place) = self.waiting.iter().position(|&f| f == front) else { return };
         self.waiting.remove(place);
         let has_failed = net.ep(self.fronts[front as usize].ep).is_reset();
-        let verdict = dismissed(self, front, has_failed);
+        let is_forbidden =
+            self.fronts[front as usize].announced.as_ref().is_some_and(|a| a.is_forbidden);
+        let verdict = dismissed(self, front, has_failed || is_forbidden);
         self.judge(verdict);
     }
 }
@@ -37,7 +43,10 @@ pub fn dismissed(oracle: &Oracle, front: u32, has_failed: bool) -> Verdict {
     let accepted = oracle.fronts[front as usize].accepted_at.unwrap_or(oracle.now);
     let max_wait = oracle.settings.accept_queue_max_wait.as_nanos() as u64;
     let is_old = oracle.now >= accepted.saturating_add(max_wait);
-    let is_full = oracle.waiting.len() >= oracle.settings.accept_queue_capacity;
+    // Of a TCP client it does not show whether it still waits.
+    let is_untold = |f: &&Front| f.is_tcp && f.accepted_at.is_some() && f.closed.is_none();
+    let untold = oracle.fronts.iter().filter(is_untold).count();
+    let is_full = oracle.waiting.len() + untold >= oracle.settings.accept_queue_capacity;
     let is_stopping = oracle.truth.stop_at.is_some();
     // Without buffers a session may end before it could read.
     let is_short = !oracle.has_ample_buffers();

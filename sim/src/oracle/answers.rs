@@ -22,13 +22,18 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
             row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
                 || heads_begun(oracle, row).any(|back| back.has_garbage || has_ended(net, back))
         }
-        503 => has_no_server(oracle, row) || connects_failed(oracle, net, row),
+        503 => {
+            has_no_server(oracle, row)
+                || connects_failed(oracle, net, row)
+                || super::limits::may_be_turned_away(oracle, row)
+        }
         504 => {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
             let is_late = |from: u64| oracle.now >= from.saturating_add(low);
             row.attempts.iter().any(|attempt| is_late(attempt.at))
                 || heads_begun(oracle, row).any(|back| is_late(back.connect_at))
         }
+        429 => super::limits::may_refuse(oracle, row.front),
         _ => false,
     };
     if is_legal {
@@ -74,7 +79,10 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
 /// was read behind an unfinished request has no deadline of its own yet.
 pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
     let front = &oracle.fronts[row.front as usize];
+    let announced = front.announced.as_ref().and_then(|header| header.read_at);
     let (earliest, latest) = match before(oracle, row) {
+        // The service begins behind the PROXY header.
+        None if announced.is_some() => (announced?, announced?),
         // A session that must wait for buffers exists before it first reads.
         None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
         None => (front.served_at?, front.served_at?),
@@ -137,6 +145,10 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // A head that cannot be read names nobody: how it ended is not known.
     let is_nameless = row.ask.flaw.is_some() && row.record.is_none();
     let is_excused = row.gave_up_at.is_some()
+        || row.is_void
+        // How a tunnel ended is judged where it did.
+        || row.tunnel.is_some()
+        || super::proxy::may_close(oracle, row.front)
         || (is_nameless && front.stalled_at.is_some())
         || row.end.is_none()
         || row.head_read_at.is_none()

@@ -2,7 +2,8 @@
 
 use super::ledger::{Attempt, SeenRequest};
 use super::{
-    Oracle, Verdict, balance, bytes, framing, headers, matching, retry, reuse, sticky, timers,
+    Oracle, Verdict, balance, bytes, framing, headers, limits, matching, proxy, retry, reuse,
+    sticky, timers, tunnels,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -10,10 +11,20 @@ use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 impl Oracle {
     /// The proxy wrote `bytes` to a backend.
     pub fn sent_to_backend(&mut self, net: &Net, back: u32, bytes: &[u8]) {
-        let place = &mut self.backs[back as usize].reader;
-        let mut reader = std::mem::replace(place, MessageReader::new(Kind::Request));
-        let verdict = self.read_requests(net, back, &mut reader, bytes);
-        self.backs[back as usize].reader = reader;
+        let verdict = proxy::take_preface(self, back, bytes).and_then(|bytes| {
+            let is_tunnel = self.backs[back as usize].is_tcp;
+            if bytes.is_empty() {
+                return Ok(());
+            } else if is_tunnel || self.tunnel_of_back(net, back).is_some() {
+                return self.tunnel_up(net, back, bytes);
+            }
+            tunnels::before_the_101(self, back)?;
+            let place = &mut self.backs[back as usize].reader;
+            let mut reader = std::mem::replace(place, MessageReader::new(Kind::Request));
+            let verdict = self.read_requests(net, back, &mut reader, bytes);
+            self.backs[back as usize].reader = reader;
+            verdict
+        });
         self.judge(verdict);
     }
 
@@ -42,6 +53,8 @@ impl Oracle {
         framing::head(head)?;
         let id = matching::request(self, head)?;
         let row = &self.rows[id as usize];
+        proxy::request(self, back, row)?;
+        limits::in_turn(self, row)?;
         framing::is_sound(row)?;
         headers::request(self, row, head)?;
         timers::head_in_time(self, row)?;
@@ -72,6 +85,8 @@ impl Oracle {
             head_end: end,
             end: None,
         });
+        let front = self.rows[id as usize].front;
+        limits::served(self, front)?;
         Ok(body)
     }
 

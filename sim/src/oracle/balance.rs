@@ -69,20 +69,12 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
 /// round-robin gave each as many requests as any other, or one more.
 pub fn fair(oracle: &Oracle) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
-    let truth = &oracle.truth;
-    let has_failures = truth.has_lost_backs || !truth.connect_failures.is_empty();
-    // What was chosen for a head that was not sent whole is not known.
-    let has_partial = oracle.backs.iter().any(|back| back.reader.is_inside_head());
-    let is_quiet = truth.last_health_at == 0 && !has_failures && !has_partial;
-    let is_odd = |row: &Row| match row.attempts.len() {
-        0 => row.head_read_at.is_some() && row.answer.is_none(),
-        count => count > 1,
-    };
-    if !is_quiet || oracle.rows.iter().any(is_odd) {
+    if !is_quiet(oracle) {
         return Ok(());
     }
     for (index, cluster) in version.config.clusters.iter().enumerate() {
-        if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() {
+        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
+        if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() || is_limited {
             continue;
         }
         let places = version.clusters[index].iter().filter(|place| !place.is_drained);
@@ -94,6 +86,52 @@ pub fn fair(oracle: &Oracle) -> Verdict {
         let (low, high) = (counts.values().min(), counts.values().max());
         if high.zip(low).is_some_and(|(high, low)| high - low > 1) {
             return breach(GROUP, "BACK-1", format!("round-robin in cluster {index}: {counts:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether every server could be used all the while, and each request was given to one.
+fn is_quiet(oracle: &Oracle) -> bool {
+    let truth = &oracle.truth;
+    let has_failures = truth.has_lost_backs || !truth.connect_failures.is_empty();
+    // What was chosen for a head that was not sent whole is not known.
+    let has_partial = oracle.backs.iter().any(|back| back.reader.is_inside_head());
+    let is_odd = |row: &Row| match row.attempts.len() {
+        0 => row.head_read_at.is_some() && row.answer.is_none() && !row.is_void,
+        count => count > 1,
+    };
+    let is_calm = truth.last_health_at == 0 && !has_failures && !has_partial;
+    is_calm && !oracle.rows.iter().any(is_odd)
+}
+
+/// In such a run, `source` led every client address to one server of a cluster.
+pub fn faithful(oracle: &Oracle) -> Verdict {
+    let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
+    if !is_quiet(oracle) {
+        return Ok(());
+    }
+    let is_by_source = |cluster: usize| {
+        let config = &version.config.clusters[cluster];
+        let is_limited = config.servers.iter().any(|server| server.max_connections.is_some());
+        config.balance == Balance::Source && config.sticky.is_none() && !is_limited
+    };
+    let of_rows = oracle.rows.iter().filter_map(|row| {
+        let cluster = version.hosts.get(usize::from(row.ask.host)).copied().flatten()?;
+        Some((cluster, row.front, row.attempts.first()?.back))
+    });
+    let of_tunnels = oracle.tunnels.iter().filter_map(|tunnel| {
+        let cluster = oracle.truth.tcp_cluster.filter(|_| tunnel.row.is_none())?;
+        Some((cluster, tunnel.front, tunnel.back?))
+    });
+    let mut homes = BTreeMap::new();
+    for (cluster, front, back) in of_rows.chain(of_tunnels) {
+        let ip = oracle.fronts[front as usize].client_ip();
+        let server = oracle.backs[back as usize].server;
+        let home = *homes.entry((cluster, ip)).or_insert(server);
+        if home != server && is_by_source(cluster) {
+            let message = format!("{ip} went to server {home} of cluster {cluster}, and {server}");
+            return breach(GROUP, "BACK-1", message);
         }
     }
     Ok(())

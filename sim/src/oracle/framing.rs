@@ -87,7 +87,7 @@ pub fn response_body(row: &Row, head: &Head) -> Verdict<BodyReader> {
     if status == 204 && (is_chunked || length.is_some()) {
         return breach(GROUP, "RES-1", format!("request {id}: a 204 with framing"));
     }
-    if row.ask.method == Method::Head || status == 204 || status == 304 {
+    if row.ask.method == Method::Head || matches!(status, 101 | 204 | 304) {
         return Ok(BodyReader::length(0));
     }
     Ok(match length.and_then(number) {

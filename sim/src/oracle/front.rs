@@ -1,7 +1,7 @@
 //! What passes between the proxy and its clients, as the system calls show it.
 
 use super::ledger::{Answer, SeenResponse};
-use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, sticky};
+use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, sticky};
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
@@ -18,6 +18,8 @@ impl Oracle {
 
     /// The proxy wrote `bytes` to a client.
     pub fn sent_to_client(&mut self, net: &Net, front: u32, bytes: &[u8]) {
+        let verdict = proxy::answers(self, front);
+        self.judge(verdict);
         let place = &mut self.fronts[front as usize].reader;
         let mut reader = std::mem::replace(place, MessageReader::new(Kind::Response));
         let verdict = self.read_responses(net, front, &mut reader, bytes);
@@ -33,6 +35,9 @@ impl Oracle {
         mut bytes: &[u8],
     ) -> Verdict {
         loop {
+            if self.fronts[front as usize].tunnel.is_some() && reader.is_between() {
+                return self.tunnel_down(net, front, bytes);
+            }
             match framing::step(reader.next(&mut bytes))? {
                 Step::Starved => return Ok(()),
                 Step::Head(head) => {
@@ -63,13 +68,16 @@ impl Oracle {
             end: None,
             keeps,
         });
-        if status < 200 {
+        if status < 200 && status != 101 {
             matching::interim(&self.rows[row as usize], status)?;
             self.rows[row as usize].interims += 1;
             self.fronts[front as usize].response_begun_at = None;
             return Ok(BodyReader::length(0));
         }
         let serial = matching::origin(&self.rows[row as usize], head)?;
+        if status == 101 {
+            self.switches(net, row, serial)?;
+        }
         let row = &self.rows[row as usize];
         match serial {
             Some(serial) => {
@@ -77,8 +85,8 @@ impl Oracle {
                 sticky::response(self, row, serial, head)?;
             }
             None => {
+                proxy::blames(self, row, answers::own(self, net, row, status))?;
                 headers::own_answer(head)?;
-                answers::own(self, net, row, status)?;
             }
         }
         let id = row.ask.id;
@@ -112,7 +120,7 @@ impl Oracle {
         let front = &mut self.fronts[front as usize];
         let Some(seen) = front.seen.last_mut() else { return Ok(()) };
         seen.end = Some(offset);
-        if seen.status < 200 {
+        if seen.status < 200 && seen.status != 101 {
             return Ok(());
         }
         front.last_response_closes = !seen.keeps;
@@ -159,6 +167,9 @@ impl Oracle {
             }
         }
         at.read += n as u64;
+        let verdict = proxy::read(self, front, n);
+        self.judge(verdict);
+        let at = &mut self.fronts[front as usize];
         // What is read behind an answer is only discarded.
         let is_answering = at.response_begun_at.is_some();
         let first = at.answered;

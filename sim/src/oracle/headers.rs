@@ -12,7 +12,13 @@ const GROUP: &str = "headers";
 pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let id = row.ask.id;
     let what = || format!("request {id}");
-    no_hops(head, &what)?;
+    no_hops(head, row.ask.upgrade, &what)?;
+    if row.ask.upgrade {
+        upgrade(head, &what)?;
+        if head.only("sec-websocket-key") != Some(wire::WEBSOCKET_KEY.as_bytes()) {
+            return breach(GROUP, "REQ-5", format!("request {id}: no Sec-WebSocket-Key"));
+        }
+    }
     if row.ask.flaw.is_none() {
         same(head, "x-e-", &what, |each| wire::request_fields(id, each))?;
     }
@@ -30,7 +36,7 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
         }
     }
     let front = &oracle.fronts[row.front as usize];
-    let client = crate::kernel::client_address(front.client).ip().to_string();
+    let client = front.client_ip().to_string();
     if head.only("x-forwarded-for") != Some(client.as_bytes()) {
         let got = head.all("x-forwarded-for").map(String::from_utf8_lossy).collect::<Vec<_>>();
         let message = format!("request {id} of {client}: X-Forwarded-For {got:?}");
@@ -47,13 +53,19 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
 pub fn response(row: &Row, serial: u32, head: &Head) -> Verdict {
     let id = row.ask.id;
     let what = || format!("response {id}.{serial}");
-    no_hops(head, &what)?;
+    no_hops(head, head.status() == 101, &what)?;
+    if head.status() == 101 {
+        upgrade(head, &what)?;
+    }
     same(head, "x-s-", &what, |each| wire::response_fields(id, serial, each))
 }
 
 /// One of the proxy's own answers.
 pub fn own_answer(head: &Head) -> Verdict {
-    no_hops(head, &|| "an own answer".to_string())?;
+    no_hops(head, false, &|| "an own answer".to_string())?;
+    if head.status() == 429 && head.only("retry-after").is_none() {
+        return breach(GROUP, "ACC-9", "a 429 without Retry-After".to_string());
+    }
     if head.all("content-length").next().is_none() {
         let text = String::from_utf8_lossy(head.bytes()).into_owned();
         return breach(GROUP, "RES-7", format!("an own answer without Content-Length: {text:?}"));
@@ -61,8 +73,21 @@ pub fn own_answer(head: &Head) -> Verdict {
     Ok(())
 }
 
-fn no_hops(head: &Head, what: &impl Fn() -> String) -> Verdict {
+/// The fields that ask for WebSocket, or agree to it, and nothing else (TUN-3).
+fn upgrade(head: &Head, what: &impl Fn() -> String) -> Verdict {
+    let is_right = head.only("upgrade").is_some_and(|v| v.eq_ignore_ascii_case(b"websocket"))
+        && head.lists("connection", "upgrade");
+    if !is_right {
+        return breach(GROUP, "TUN-3", format!("{} lost its Upgrade", what()));
+    }
+    Ok(())
+}
+
+fn no_hops(head: &Head, upgrades: bool, what: &impl Fn() -> String) -> Verdict {
     for name in wire::FORBIDDEN {
+        if upgrades && *name == "upgrade" {
+            continue;
+        }
         if head.all(name).next().is_some() {
             return breach(GROUP, "REQ-5", format!("{} carries {name}", what()));
         }

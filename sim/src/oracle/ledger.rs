@@ -1,7 +1,9 @@
 //! The ledger: what was asked, what reached whom, and what came back.
 
-use crate::kernel::Ep;
+use super::proxy::{Announcement, Preface};
+use crate::kernel::{Ep, client_address};
 use crate::refhttp::{Kind, MessageReader};
+use std::net::SocketAddr;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Ending;
 
@@ -74,6 +76,8 @@ pub struct Ask {
     pub has_hops: bool,
     /// The sticky cookie it carries: the cluster and the server that it names.
     pub cookie: Option<(u16, u16)>,
+    /// Whether it asks for WebSocket.
+    pub upgrade: bool,
     /// Why it must be refused, if it must.
     pub flaw: Option<Flaw>,
 }
@@ -116,7 +120,8 @@ pub struct Plan {
     pub fault: BackFault,
     /// Whether the response ends with its connection.
     pub until_close: bool,
-    /// Offset in the backend's stream behind its last byte, once that was written.
+    /// Offset in the backend's stream behind its last byte, once that was written; of a 101, where
+    /// the tunnel begins.
     pub end: Option<u64>,
 }
 
@@ -225,6 +230,13 @@ pub struct Row {
     pub gave_up_at: Option<u64>,
     /// Sent after everything was healed: it must succeed.
     pub must_succeed: bool,
+    /// What the client sent right behind a request for an upgrade: the next one, or a tunnel's
+    /// first bytes.
+    pub behind: Vec<u8>,
+    /// The tunnel that it became.
+    pub tunnel: Option<u32>,
+    /// It was no request after all, but the first bytes of a tunnel.
+    pub is_void: bool,
 }
 
 impl Row {
@@ -247,6 +259,9 @@ impl Row {
             record: None,
             gave_up_at: None,
             must_succeed: false,
+            behind: Vec::new(),
+            tunnel: None,
+            is_void: false,
         }
     }
 }
@@ -300,6 +315,20 @@ pub struct Front {
     pub stalled_at: Option<u64>,
     /// Whether the client reads slowly, so that its window may stay closed.
     pub is_slow: bool,
+    /// Which listener it came to.
+    pub listener: u16,
+    /// The client's address.
+    pub address: SocketAddr,
+    /// The PROXY header that the client sends first.
+    pub announced: Option<Announcement>,
+    /// Whether something of it reached a server.
+    pub is_let_in: bool,
+    /// Whether bytes pass as they are from the start.
+    pub is_tcp: bool,
+    /// The tunnel that its bytes belong to.
+    pub tunnel: Option<u32>,
+    /// The first bytes of a tunnel's stream, until they name its speaker.
+    pub tag: Vec<u8>,
 }
 
 impl Front {
@@ -323,6 +352,13 @@ impl Front {
             left_at: None,
             stalled_at: None,
             is_slow: false,
+            listener: 0,
+            address: client_address(client, 0),
+            announced: None,
+            is_let_in: false,
+            is_tcp: false,
+            tunnel: None,
+            tag: Vec::new(),
         }
     }
 }
@@ -364,6 +400,14 @@ pub struct Back {
     pub has_failed: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
+    /// The PROXY header that it begins with.
+    pub preface: Preface,
+    /// Whether its server speaks no HTTP.
+    pub is_tcp: bool,
+    /// The tunnel that its bytes belong to.
+    pub tunnel: Option<u32>,
+    /// The first bytes of a tunnel's stream, until they name its speaker.
+    pub tag: Vec<u8>,
 }
 
 impl Back {
@@ -381,6 +425,10 @@ impl Back {
             has_garbage: false,
             has_failed: false,
             last_read_at: now,
+            preface: Preface::default(),
+            is_tcp: false,
+            tunnel: None,
+            tag: Vec::new(),
         }
     }
 }

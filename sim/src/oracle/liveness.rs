@@ -34,7 +34,12 @@ pub fn succeeded(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     if answer.is_none() && (front.last_response_closes || is_race || is_unserved) {
         return Ok(());
     }
+    // So has whether a limited server had no room.
+    let is_limited = super::limits::may_be_turned_away(oracle, row);
     let status = answer.map(|answer| answer.status);
+    if status == Some(503) && is_limited {
+        return Ok(());
+    }
     let (read, ending) = (row.head_read_at, row.record.map(|record| record.ending));
     let message = format!(
         "request {id} to a healthy cluster failed: status {status:?}, read at {read:?}, {ending:?}"

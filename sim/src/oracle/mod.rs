@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod accounting;
 pub mod answers;
+mod attempts;
 pub mod audit;
 mod back;
 pub mod balance;
@@ -14,9 +15,11 @@ pub mod framing;
 mod front;
 pub mod headers;
 pub mod ledger;
+pub mod limits;
 pub mod liveness;
 pub mod matching;
 pub mod progress;
+pub mod proxy;
 pub mod reconfiguration;
 mod records;
 pub mod retry;
@@ -26,12 +29,15 @@ pub mod sticky;
 mod tests;
 pub mod timers;
 pub mod truth;
+mod tunnel_ends;
+pub mod tunnels;
 
-use crate::kernel::{Ep, Net};
+use crate::kernel::{Ep, Net, client_address};
 use ledger::{Ask, Back, Front, Row};
 use std::collections::BTreeSet;
 use tidegate_core::config::Settings;
 use truth::Truth;
+use tunnels::Tunnel;
 
 /// A rule that was broken, before it is known when.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +86,10 @@ pub struct Oracle {
     pub fronts: Vec<Front>,
     /// Every connection to a backend, in the order they were begun.
     pub backs: Vec<Back>,
+    /// Every tunnel, in the order in which its client was met or its upgrade seen.
+    pub tunnels: Vec<Tunnel>,
+    /// Those that are not over.
+    pub(crate) live_tunnels: Vec<u32>,
     /// What was configured, and which faults were on, when.
     pub truth: Truth,
     /// The worker's settings.
@@ -112,6 +122,8 @@ impl Oracle {
             rows: Vec::new(),
             fronts: Vec::new(),
             backs: Vec::new(),
+            tunnels: Vec::new(),
+            live_tunnels: Vec::new(),
             truth,
             settings,
             violation: None,
@@ -146,7 +158,9 @@ impl Oracle {
     /// A client begins to connect; `active` is its end.
     pub fn front_begun(&mut self, client: u32, active: Ep) -> u32 {
         let front = self.fronts.len() as u32;
-        self.fronts.push(Front::new(client, active ^ 1));
+        let mut begun = Front::new(client, active ^ 1);
+        begun.address = client_address(client, front);
+        self.fronts.push(begun);
         self.set_side(active, Side::Front(front));
         front
     }
@@ -154,7 +168,11 @@ impl Oracle {
     /// The proxy begins to connect to `server`; `active` is its end.
     pub fn back_begun(&mut self, server: u16, active: Ep) -> u32 {
         let back = self.backs.len() as u32;
-        self.backs.push(Back::new(server, active, self.now));
+        let nature = self.truth.nature(server);
+        let mut begun = Back::new(server, active, self.now);
+        begun.is_tcp = nature.is_tcp;
+        begun.preface = proxy::Preface::expected(nature.send_proxy);
+        self.backs.push(begun);
         self.set_side(active, Side::Back(back));
         back
     }

@@ -73,6 +73,13 @@ impl Turn {
         in_vain(ep, marks.vain_writes, "written to")
     }
 
+    /// A write failed.
+    pub fn write_failed(&mut self, ep: Ep) -> Verdict {
+        let marks = self.marks(ep);
+        marks.vain_writes += 1;
+        in_vain(ep, marks.vain_writes, "written to")
+    }
+
     /// A read gave something, or would block.
     pub fn read(&mut self, ep: Ep, is_blocked: bool) -> Verdict {
         let marks = self.marks(ep);
@@ -122,7 +129,11 @@ fn is_wanted(oracle: &Oracle, net: &Net, ep: Ep) -> bool {
     match oracle.side(ep) {
         Side::Front(_) => !net.ep(ep).is_reset(),
         Side::Back(back) => {
-            let seen = oracle.backs[back as usize].seen.last();
+            let at = &oracle.backs[back as usize];
+            if at.preface.is_partial() || at.tunnel.is_some() || at.is_tcp {
+                return !net.ep(ep).is_reset();
+            }
+            let seen = at.seen.last();
             let row = seen.map(|seen| &oracle.rows[seen.row as usize]);
             !net.ep(ep).is_reset() && row.is_some_and(|row| row.answer.is_none())
         }

@@ -31,6 +31,9 @@ impl Oracle {
         if !self.request_ids.insert(record.request_id) && record.request_id != 0 {
             return breach("headers", "REQ-6", format!("request id {:x} twice", record.request_id));
         }
+        if record.tcp {
+            return self.tcp_record(record);
+        }
         let path = String::from_utf8_lossy(record.path.as_bytes()).into_owned();
         let id = path.find("/r/").and_then(|at| {
             path[at + 3..].split(['/', '?']).next().and_then(|id| id.parse::<usize>().ok())
@@ -53,7 +56,11 @@ impl Oracle {
             let message = format!("request {id}: {status} sent, {} recorded", record.status);
             return breach(GROUP, "RUN-5", message);
         }
-        self.sent_bytes(id, record)?;
+        if record.status == 101 && row.tunnel.is_some() {
+            self.upgrade_record(id, record)?;
+        } else {
+            self.sent_bytes(id, record)?;
+        }
         let row = &self.rows[id as usize];
         retry::attempts(id, record.attempts)?;
         timers::record(self, row, &recorded)?;

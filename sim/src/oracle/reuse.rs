@@ -79,17 +79,17 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
         let message = format!("request {id}, not idempotent, on another session's connection");
         return breach(GROUP, "BACK-6", message);
     }
-    policy(oracle, row, is_own)
+    policy(oracle, back, row, is_own)
 }
 
 /// Some version that the request may have seen allows the reuse.
-fn policy(oracle: &Oracle, row: &Row, is_own: bool) -> Verdict {
+fn policy(oracle: &Oracle, back: u32, row: &Row, is_own: bool) -> Verdict {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let allows = oracle.truth.in_force(from, oracle.now).iter().any(|version| {
         let cluster = version.hosts[usize::from(row.ask.host)];
         let reuse = cluster.map(|cluster| version.config.clusters[cluster].reuse);
         match reuse {
-            Some(Reuse::Safe) => true,
+            Some(Reuse::Safe) => is_own || oracle.backs[back as usize].preface.header.is_none(),
             Some(Reuse::Session) => is_own,
             Some(Reuse::Never) | None => false,
         }

@@ -1,6 +1,8 @@
 //! Each checker must fire: doctored ledgers and observations, one broken rule at a time.
 
 mod exchange;
+mod limits;
+mod tunnels;
 mod worker;
 
 use super::ledger::{Ask, BackFault, Method, Plan};
@@ -58,6 +60,7 @@ fn ask(id: u32, method: Method) -> Ask {
         keeps: true,
         has_hops: false,
         cookie: None,
+        upgrade: false,
         flaw: None,
     }
 }

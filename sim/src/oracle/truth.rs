@@ -38,6 +38,26 @@ impl Version {
     }
 }
 
+/// What stays the same of a cluster, and so of its servers, for a whole run.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Nature {
+    /// Index of the cluster.
+    pub cluster: u16,
+    /// Whether it speaks no HTTP.
+    pub is_tcp: bool,
+    /// The version of the PROXY header that its connections begin with.
+    pub send_proxy: Option<u8>,
+    /// Connections to each of its servers at most.
+    pub limit: Option<u32>,
+}
+
+impl Nature {
+    /// Whether its servers can be lent to other clusters.
+    pub fn is_plain(self) -> bool {
+        !self.is_tcp && self.send_proxy.is_none() && self.limit.is_none()
+    }
+}
+
 /// A connection attempt of the proxy that failed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct ConnectFailure {
@@ -68,6 +88,12 @@ pub struct Truth {
     pub has_lost_backs: bool,
     /// When a connection to a server last failed or was given up.
     pub last_trouble_at: u64,
+    /// Connections of one client address at most.
+    pub per_ip: Option<u32>,
+    /// What kind each server is, by its number.
+    pub natures: Vec<Nature>,
+    /// The cluster that the TCP listener leads to.
+    pub tcp_cluster: Option<usize>,
     /// Back-off: (cluster, server's address, until).
     pub down: Vec<(Box<str>, tidegate_core::input::Address, u64)>,
 }
@@ -106,6 +132,11 @@ impl Truth {
 }
 
 impl Truth {
+    /// What kind `server` is.
+    pub fn nature(&self, server: u16) -> Nature {
+        self.natures.get(usize::from(server)).copied().unwrap_or_default()
+    }
+
     /// The backlog of the listener called `name`.
     pub fn backlog_of(&self, name: &str) -> usize {
         let newest = self.versions.last();

@@ -46,6 +46,7 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         keeps: !choices.chance(site!("ask/close"), slot, Rate::percent(10)),
         has_hops: choices.chance(site!("ask/hops"), slot, Rate::percent(20)),
         cookie: cookie(choices, scenario, slot),
+        upgrade: false,
         flaw: None,
     }
 }
@@ -76,6 +77,7 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
         keeps: true,
         has_hops: false,
         cookie: None,
+        upgrade: false,
         flaw: Some(*flaw),
     }
 }
@@ -135,6 +137,17 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
     wire::request_fields(id, |name, value| field(head, name, value));
     if ask.has_hops {
         head.extend_from_slice(wire::HOPS.as_bytes());
+    }
+    if ask.upgrade {
+        let _ = write!(head, "Sec-WebSocket-Key: {}\r\nUpgrade: ", wire::WEBSOCKET_KEY);
+        head.extend_from_slice(if ask.key.is_multiple_of(3) {
+            b"WebSocket\r\n"
+        } else {
+            b"h2c, websocket\r\n"
+        });
+        head.extend_from_slice(b"Connection: Upgrade\r\n");
+    } else if ask.has_hops && ask.key.is_multiple_of(2) {
+        head.extend_from_slice(b"Upgrade: h2c\r\nConnection: upgrade\r\n");
     }
     connection(head, ask.has_hops, ask.keeps, ask.minor);
     if let Some((cluster, server)) = ask.cookie {

@@ -2,11 +2,13 @@
 
 use super::World;
 use super::producer::Producer;
+use super::talker::Talker;
 use crate::choice::Rate;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
 use crate::oracle::Side;
 use crate::oracle::ledger::{BackFault, SeenRequest};
+use crate::oracle::truth::Nature;
 use crate::site;
 use crate::trace;
 use tidegate_core::input::{Address, SocketError};
@@ -25,6 +27,8 @@ pub(super) struct Server {
     pub(super) listener: Option<u32>,
     /// Stays down when everything is healed.
     pub(super) is_gone_for_good: bool,
+    /// What kind it is.
+    pub(super) nature: Nature,
 }
 
 /// What comes after the response.
@@ -39,8 +43,8 @@ pub(super) enum After {
 
 /// One connection that a server accepted.
 pub(super) struct BackConn {
-    ep: Ep,
-    back: u32,
+    pub(super) ep: Ep,
+    pub(super) back: u32,
     token: u32,
     next: usize,
     decided: Option<(u32, u32)>,
@@ -53,6 +57,8 @@ pub(super) struct BackConn {
     is_over: bool,
     is_stalled: bool,
     close_at: Option<u64>,
+    /// What it says through a tunnel, once it is one.
+    pub(super) talker: Option<Talker>,
 }
 
 impl BackConn {
@@ -137,7 +143,11 @@ impl World {
                 is_over: false,
                 is_stalled: false,
                 close_at: None,
+                talker: None,
             });
+            if self.oracle.backs[back as usize].is_tcp {
+                self.tcp_server_begins(number, back);
+            }
         }
     }
 
@@ -156,7 +166,7 @@ impl World {
         self.cx.after(delay, 1 << 32 | u64::from(b), Ev::BackConn(b, token));
     }
 
-    fn back_end(&mut self, b: u32, resets: bool) {
+    pub(super) fn back_end(&mut self, b: u32, resets: bool) {
         let conn = &mut self.back_conns[b as usize];
         conn.is_over = true;
         let ep = conn.ep;
@@ -175,6 +185,9 @@ impl World {
         self.net.told(ep);
         if conn.is_over {
             return;
+        }
+        if conn.talker.is_some() {
+            return self.back_talks(b, ep);
         }
         match self.net.skip(&mut self.cx, ep, usize::MAX) {
             Ok(0) => return self.back_end(b, false),
@@ -290,6 +303,10 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         if !conn.is_cut {
             plan.end.get_or_insert(written);
+        }
+        if plan.status == 101 && plan.fault == BackFault::None {
+            self.back_upgrades(b, id);
+            return false;
         }
         match conn.after {
             After::Reset => {

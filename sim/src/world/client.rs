@@ -4,6 +4,7 @@ use super::World;
 use super::ask;
 use super::manner::Manner;
 use super::producer::Producer;
+use super::talker::Talker;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Ep, Owner};
 use crate::site;
@@ -27,22 +28,26 @@ pub(super) struct Client {
     pub(super) role: Role,
     /// Its connection, if it has one.
     pub(super) ep: Option<Ep>,
-    front: u32,
+    pub(super) front: u32,
     token: u32,
     /// Connections still to be made.
     pub(super) left: u64,
-    manner: Manner,
-    begun: u64,
-    asked: u64,
-    out: Option<Producer>,
-    row: u32,
+    pub(super) manner: Manner,
+    pub(super) begun: u64,
+    pub(super) asked: u64,
+    pub(super) out: Option<Producer>,
+    pub(super) row: u32,
     awaits_100: bool,
     waits_100_until: u64,
     not_before_write: u64,
     not_before_read: u64,
-    give_up_at: u64,
-    has_shut: bool,
+    pub(super) give_up_at: u64,
+    pub(super) has_shut: bool,
     done_at: Option<u64>,
+    /// What it says through a tunnel, once it has one.
+    pub(super) talker: Option<Talker>,
+    /// The rest of its PROXY header.
+    pub(super) header: Vec<u8>,
 }
 
 impl Client {
@@ -66,6 +71,8 @@ impl Client {
             give_up_at: 0,
             has_shut: false,
             done_at: None,
+            talker: None,
+            header: Vec::new(),
         }
     }
 }
@@ -84,7 +91,7 @@ impl World {
         true
     }
 
-    fn client_later(&mut self, c: u32, delay: u64) {
+    pub(super) fn client_later(&mut self, c: u32, delay: u64) {
         let token = self.clients[c as usize].token;
         self.cx.after(delay, c.into(), Ev::Client(c, token));
     }
@@ -99,7 +106,7 @@ impl World {
             self.clients[c as usize].left = 0;
             return self.client_done(c);
         }
-        let to = self.cx.choices.pick(site!("client/listener"), c.into(), &open);
+        let to = self.client_listener(c, &open);
         let manner = self.draw_manner(c, role);
         let wire = self.scenario.front_wires.draw(&mut self.cx, c.into());
         let ep = self.net.connect(&mut self.cx, Owner::Client(c), to, c, &wire);
@@ -117,8 +124,10 @@ impl World {
         client.not_before_read = 0;
         client.has_shut = false;
         client.done_at = None;
+        client.talker = None;
         client.give_up_at = self.cx.now + manner.patience;
         trace!(self.cx, "client {c}: connection {front} {manner:?}");
+        self.client_introduces(c, front, to);
         self.client_later(c, manner.patience);
     }
 
@@ -132,7 +141,19 @@ impl World {
             }
             return;
         }
-        if !self.client_read(c, ep) || !self.client_write(c, ep) {
+        if !self.client_announces(c, ep) {
+            return;
+        }
+        if self.clients[c as usize].talker.is_some() {
+            return self.client_talks(c, ep);
+        }
+        if !self.client_read(c, ep) {
+            return;
+        }
+        if self.client_upgrades(c, ep) {
+            return self.client_talks(c, ep);
+        }
+        if !self.client_write(c, ep) {
             return;
         }
         self.client_consider_end(c, ep);
@@ -210,7 +231,7 @@ impl World {
                 let is_time = client.begun < client.manner.requests
                     && client.begun - answered.min(client.begun) < depth
                     && !closes;
-                if !is_time || self.client_expects_end(c) {
+                if !is_time || self.client_expects_end(c) || self.client_awaits_upgrade(c) {
                     return true;
                 }
                 if self.client_thinks(c, answered) {
@@ -259,6 +280,7 @@ impl World {
         let hosts = self.hosts_for(role);
         let rates = self.rates();
         let mut asked = ask::draw(&mut self.cx, &self.scenario, &rates, c.into(), hosts);
+        self.ask_upgrade(c, &mut asked);
         if role == Role::Healed {
             asked.body = asked.body.min(self.scenario.body_max / 4);
         }
@@ -287,6 +309,7 @@ impl World {
         client.row = id;
         client.out = Some(producer);
         client.not_before_write = 0;
+        self.client_follows_upgrade(c, id);
         trace!(self.cx, "client {c}: begins {:?}", self.oracle.rows[id as usize].ask);
     }
 

@@ -10,7 +10,8 @@ use crate::trace;
 use crate::wire;
 use std::time::Duration;
 use tidegate_core::config::{
-    Balance, Cluster, Config, HostPattern, Listener, Reuse, Route, Server, Timeouts,
+    Balance, Cluster, Config, Forward, HostPattern, Listener, Protocol, Reuse, Route, Server,
+    Timeouts,
 };
 use tidegate_core::input::Address;
 
@@ -32,8 +33,13 @@ pub(super) struct Desired {
     idle_per_server: usize,
 }
 
-const BALANCES: [Balance; 4] =
-    [Balance::RoundRobin, Balance::Random, Balance::LeastConnections, Balance::PowerOfTwo];
+const BALANCES: [Balance; 5] = [
+    Balance::RoundRobin,
+    Balance::Random,
+    Balance::LeastConnections,
+    Balance::PowerOfTwo,
+    Balance::Source,
+];
 const REUSES: [Reuse; 4] = [Reuse::Safe, Reuse::Safe, Reuse::Session, Reuse::Never];
 
 impl Desired {
@@ -41,9 +47,9 @@ impl Desired {
     pub(super) fn draw(cx: &mut Cx, scenario: &Scenario) -> Desired {
         let mut server = 0;
         let clusters: Vec<Vec<Place>> = scenario
-            .clusters
-            .iter()
-            .map(|&count| {
+            .all_clusters()
+            .into_iter()
+            .map(|count| {
                 let places = (0..count).map(|_| {
                     server += 1;
                     Place { server: server - 1, is_drained: false }
@@ -51,10 +57,10 @@ impl Desired {
                 places.collect()
             })
             .collect();
-        let mut hosts: Vec<Option<usize>> = (0..clusters.len()).map(Some).collect();
+        let mut hosts: Vec<Option<usize>> = (0..scenario.clusters.len()).map(Some).collect();
         hosts.push(None);
         let choices = &mut cx.choices;
-        let draw = |site, options: &[Balance; 4], choices: &mut crate::choice::Choices| {
+        let draw = |site, options: &[Balance; 5], choices: &mut crate::choice::Choices| {
             (0..clusters.len() as u64).map(|c| choices.pick(site, c, options)).collect()
         };
         let balance = draw(site!("config/balance"), &BALANCES, choices);
@@ -67,7 +73,7 @@ impl Desired {
         let backoff = choices.log_between(site!("config/backoff"), 0, 1, 60);
         Desired {
             hosts,
-            listeners: vec![true; scenario.listeners],
+            listeners: vec![true; scenario.all_listeners()],
             timeouts: scenario.timeouts,
             balance,
             sticky,
@@ -86,6 +92,18 @@ impl Desired {
             listener.max_body = scenario.max_body;
             listener.abort_on_close = scenario.abort_on_close;
             listener.backlog = scenario.backlog;
+            let protocols = &scenario.protocols;
+            listener.expect_proxy = protocols.expects[n];
+            if protocols.expects[n] {
+                listener.proxy_from.clone_from(&protocols.from);
+            }
+            listener.max_connections_per_ip = protocols.per_ip;
+            if n == scenario.listeners {
+                let to = Some(format!("c{}", scenario.clusters.len()).into());
+                listener.max_body = None;
+                listener.abort_on_close = false;
+                listener.protocol = Protocol::Tcp(Forward { to, sni: Vec::new() });
+            }
             listener
         });
         let clusters = self.clusters.iter().enumerate().map(|(n, places)| {
@@ -97,6 +115,12 @@ impl Desired {
             let mut cluster = Cluster::new(&format!("c{n}"), servers.collect());
             cluster.balance = self.balance[n];
             cluster.reuse = self.reuse[n];
+            let nature = scenario.protocols.natures[n];
+            cluster.send_proxy = scenario.protocols.sends(n);
+            cluster.queue_capacity = scenario.protocols.queue_capacity;
+            for server in &mut cluster.servers {
+                server.max_connections = nature.limit;
+            }
             cluster.sticky = self.sticky[n].then(|| wire::cookie_name(n as u16).into());
             cluster.backoff_max = self.backoff_max;
             cluster.idle_per_server = self.idle_per_server;
@@ -172,11 +196,14 @@ impl World {
             2 => {
                 let count = self.servers.len() as u64;
                 let server = choices.choose(site!("control/add"), 0, count) as u16;
-                if !places.iter().any(|place| place.server == server) {
+                let from = self.servers[usize::from(server)].nature;
+                let to = self.scenario.protocols.natures[cluster as usize];
+                let fits = from.cluster == to.cluster || (from.is_plain() && to.is_plain());
+                if fits && !places.iter().any(|place| place.server == server) {
                     places.push(Place { server, is_drained: false });
                 }
             }
-            3 => {
+            3 if Some(cluster as usize) != self.scenario.tcp_cluster() => {
                 let hosts = desired.hosts.len() as u64;
                 let host = choices.choose(site!("control/host"), 0, hosts) as usize;
                 let is_off = choices.chance(site!("control/unroute"), 0, Rate::percent(20));

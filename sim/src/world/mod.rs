@@ -1,5 +1,6 @@
 //! The world of one run: the proxy, its kernel, clients, backends and a controller, phase by phase.
 
+mod announce;
 mod ask;
 mod backend;
 mod client;
@@ -10,9 +11,15 @@ mod manner;
 mod phases;
 mod plan;
 mod producer;
+mod protocols;
+mod reached;
 mod scenario;
+mod talker;
+mod tunnel;
 mod turn;
+mod ws;
 
+pub use protocols::{Protocols, TunnelRates};
 pub use scenario::{Families, Rates, Scenario};
 
 use crate::choice::{Choices, Draw, mix};
@@ -140,7 +147,7 @@ impl World {
         let desired = Desired::draw(&mut cx, &scenario);
         let servers = make_servers(&mut cx, &mut net, &scenario);
         let addresses: Vec<Address> = servers.iter().map(|server| server.at.clone()).collect();
-        for n in 0..scenario.listeners {
+        for n in 0..scenario.all_listeners() {
             net.intern(&listener_address(n), u32::MAX);
         }
         let numbers: Vec<u16> = servers.iter().map(|server| server.address).collect();
@@ -153,6 +160,9 @@ impl World {
         let truth = Truth {
             versions: vec![desired.version(cx.now, &scenario, config)],
             is_faultless: scenario.is_faultless,
+            natures: servers.iter().map(|server| server.nature).collect(),
+            tcp_cluster: scenario.tcp_cluster(),
+            per_ip: scenario.protocols.per_ip,
             loop_delay_max: scenario.slow_turn_delay + 5 * MS,
             ..Truth::default()
         };
@@ -279,8 +289,8 @@ impl World {
                 l.is_open() && l.address == *address && matches!(l.acceptor, Acceptor::Proxy(_))
             })
         };
-        let all =
-            (0..self.scenario.listeners).filter_map(|n| self.net.number_of(&listener_address(n)));
+        let all = (0..self.scenario.all_listeners())
+            .filter_map(|n| self.net.number_of(&listener_address(n)));
         all.filter(open).collect()
     }
 
@@ -289,6 +299,7 @@ impl World {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
+        reached::mark(&mut self.cx, &self.oracle);
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });
@@ -312,7 +323,7 @@ impl World {
 
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
     let mut servers = Vec::new();
-    for &count in &scenario.clusters {
+    for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
         let may_break = count > 1 && !scenario.is_faultless;
         let entity = servers.len() as u64;
         let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 0;
@@ -321,7 +332,8 @@ fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> 
             let at = server_address(number);
             let address = net.intern(&at, SERVER_LINKS + number as u32);
             let is_gone_for_good = breaks && n == 0;
-            servers.push(Server { at, address, listener: None, is_gone_for_good });
+            let nature = scenario.protocols.natures[cluster];
+            servers.push(Server { at, address, listener: None, is_gone_for_good, nature });
         }
     }
     servers

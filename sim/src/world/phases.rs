@@ -9,7 +9,7 @@ use crate::gate::WireRange;
 use crate::oracle::{accounting, balance, liveness};
 use crate::site;
 use crate::trace;
-use tidegate_core::event::{AccessRecord, Timer};
+use tidegate_core::event::{AccessRecord, Phase as Stage, Timer, Who};
 use tidegate_core::stats::Counters;
 use tidegate_core::time::{TICK, Time};
 
@@ -103,6 +103,11 @@ impl World {
 
     /// The requests that client `c` has open are owed nothing.
     fn excuse(&mut self, c: u32) {
+        for tunnel in &mut self.oracle.tunnels {
+            if tunnel.over.is_none() && self.oracle.fronts[tunnel.front as usize].client == c {
+                tunnel.must_succeed = false;
+            }
+        }
         for front in self.oracle.fronts.iter().filter(|front| front.client == c) {
             let arrived = self.net.ep(front.ep).arrived;
             for &row in &front.rows {
@@ -142,6 +147,7 @@ impl World {
         if self.phase == Phase::Healed && is_idle {
             self.phase = Phase::Drain;
             self.oracle.judge(balance::fair(&self.oracle));
+            self.oracle.judge(balance::faithful(&self.oracle));
             let count = self.cx.choices.between(site!("drain/clients"), 0, 1, 12);
             for _ in 0..count {
                 self.add_client(Role::Drain, 3, 20 * MS);
@@ -190,15 +196,48 @@ pub(super) fn mark_counters(cx: &mut Cx, counters: &Counters) {
         (counters.truncated, site!("response: cut short")),
         (counters.stale_ids, site!("socket: stale id")),
         (counters.buffer_waits, site!("buffers: a session waited")),
+        (counters.tunnels, site!("tunnel: begun")),
+        (counters.proxy_refused, site!("proxy: a stranger refused")),
+        (counters.proxy_malformed, site!("proxy: a bad header refused")),
+        (counters.proxy_timed_out, site!("timer: proxy_header")),
+        (counters.over_address_limit, site!("limits: an address over its limit")),
+        (counters.backend_queued, site!("limits: waited for a server")),
+        (counters.backend_queue_full, site!("limits: the line was full")),
     ];
     for (_, site) in all.into_iter().filter(|(count, _)| *count > 0) {
         cx.mark(site);
     }
 }
 
+/// Marks how a tunnel ended.
+fn mark_tunnel(cx: &mut Cx, record: &AccessRecord) {
+    let ending = record.ending;
+    cx.mark(match (ending.phase, ending.who) {
+        (Stage::Complete, _) => site!("tunnel: ended in order"),
+        (Stage::Connect, Who::Backend) => site!("tunnel: no server reached"),
+        (Stage::Connect, _) => site!("tunnel: given up before it began"),
+        (Stage::Tunnel, Who::Client) => site!("tunnel: broken by the client"),
+        (Stage::Tunnel, Who::Backend) => site!("tunnel: broken by the server"),
+        (Stage::Tunnel, Who::Timeout) => site!("tunnel: cut by a timer"),
+        _ => site!("tunnel: other end"),
+    });
+    if record.received == 0 && record.sent > 0 {
+        cx.mark(site!("tunnel: only the server spoke"));
+    }
+    if record.attempts > 1 {
+        cx.mark(site!("tunnel: more than one attempt"));
+    }
+}
+
 /// Marks what the access log saw.
 pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
+    if record.tcp || record.status == 101 {
+        mark_tunnel(cx, record);
+    }
     cx.mark(match record.status {
+        _ if record.tcp => site!("record: TCP"),
+        101 => site!("status: 101"),
+        429 => site!("status: 429"),
         0 => site!("status: none"),
         100..=299 => site!("status: 2xx"),
         300..=399 => site!("status: 3xx"),

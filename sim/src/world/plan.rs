@@ -27,13 +27,23 @@ const BAD_HEADS: &[&str] = &[
     "ICY 200 OK\r\n\r\n",
     "hello there, this is no HTTP at all\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n",
 ];
+/// A 101 in order, but to those who did not ask for it.
+const UNASKED: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+
 /// Draws the answer to `ask`.
 fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
     let e = ask.key;
     let all = [200, 200, 200, 200, 404, 500, 204, 304];
-    let status = cx.choices.pick(site!("plan/status"), e, &all);
-    let has_none = matches!(status, 204 | 304);
+    let mut status = cx.choices.pick(site!("plan/status"), e, &all);
+    if ask.upgrade {
+        let answers = [101, 101, 101, 101, 101, 200, 403, 403];
+        status = cx.choices.pick(site!("plan/upgrade"), e, &answers);
+    }
+    let has_none = matches!(status, 101 | 204 | 304);
     let faults = [
         (site!("plan/truncates"), rates.truncate, BackFault::Truncates),
         (site!("plan/resets"), rates.reset, BackFault::Resets),
@@ -46,6 +56,11 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
     ];
     let fault = faults.into_iter().find(|&(site, rate, _)| cx.chance(site, e, rate));
     let fault = fault.map_or(BackFault::None, |(_, _, fault)| fault);
+    // Behind a 101 nothing is garbage.
+    let fault = match fault {
+        BackFault::Garbage if status == 101 => BackFault::None,
+        fault => fault,
+    };
     let until_close = cx.chance(site!("plan/until close"), e, rates.until_close);
     let interims = match fault {
         BackFault::InterimStorm => cx.choices.between(site!("plan/storm size"), e, 17, 40),
@@ -83,8 +98,8 @@ impl Form {
         let closes = choices.chance(site!("plan/close"), e, Rate::percent(8));
         Form {
             is_chunked: is_chunked && minor == 1 && !plan.until_close,
-            minor,
-            keeps: !closes && minor == 1,
+            minor: if plan.status == 101 { 1 } else { minor },
+            keeps: plan.status == 101 || (!closes && minor == 1),
             has_hops: choices.chance(site!("plan/hops"), e, Rate::percent(15)),
         }
     }
@@ -96,6 +111,11 @@ impl Form {
         wire::response_fields(id, serial, |name, value| field(head, name, value));
         if self.has_hops {
             head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");
+        }
+        if status == 101 {
+            let hops = if self.has_hops { ", x-hop" } else { "" };
+            let _ = write!(head, "Connection: Upgrade{hops}\r\nUpgrade: websocket\r\n\r\n");
+            return;
         }
         connection(head, self.has_hops, self.keeps, minor);
         if self.is_chunked && status != 204 {
@@ -145,7 +165,7 @@ impl World {
     pub(super) fn back_begin(&mut self, b: u32, id: u32, serial: u32) {
         let row = &self.oracle.rows[id as usize];
         let plan = row.plans[serial as usize].clone();
-        let e = row.ask.key;
+        let (e, row_upgrades) = (row.ask.key, row.ask.upgrade);
         let form = Form::draw(&mut self.cx, &plan, e);
         let told = u32::from(self.back_conns[b as usize].has_continued);
         let mut head = Vec::with_capacity(256);
@@ -157,7 +177,11 @@ impl World {
         }
         if plan.fault == BackFault::BadHead {
             head.clear();
-            let bad = self.cx.choices.pick(site!("plan/which bad head"), e, BAD_HEADS);
+            let mut bad = self.cx.choices.pick(site!("plan/which bad head"), e, BAD_HEADS);
+            if !row_upgrades && e.is_multiple_of(7) {
+                self.cx.mark(site!("upgrade: a 101 nobody asked for"));
+                bad = UNASKED;
+            }
             head.extend_from_slice(bad.as_bytes());
             framing = Framing::Plain;
         }

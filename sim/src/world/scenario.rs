@@ -1,5 +1,6 @@
 //! What one seed's world is like: limits, configuration, faults and operations, drawn by coins.
 
+use super::protocols::{self, Protocols};
 use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
 use crate::gate::WireRange;
@@ -132,6 +133,26 @@ pub struct Scenario {
     pub slow_turn_delay: u64,
     /// Most readiness events in a batch.
     pub batch_max: usize,
+    /// What there is beside plain HTTP.
+    pub protocols: Protocols,
+}
+
+impl Scenario {
+    /// Servers of each cluster, those behind the TCP listener last.
+    pub fn all_clusters(&self) -> Vec<usize> {
+        let tcp = Some(self.protocols.tcp_servers).filter(|&count| count > 0);
+        self.clusters.iter().copied().chain(tcp).collect()
+    }
+
+    /// Index of the cluster behind the TCP listener.
+    pub fn tcp_cluster(&self) -> Option<usize> {
+        (self.protocols.tcp_servers > 0).then_some(self.clusters.len())
+    }
+
+    /// Listeners, the TCP one last.
+    pub fn all_listeners(&self) -> usize {
+        self.protocols.expects.len()
+    }
 }
 
 /// Draws the world of a seed.
@@ -142,11 +163,14 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
     let back_wires = draw.wires(1);
     let smallest = front_wires.buffer.0.min(back_wires.buffer.0);
     let body_max = (smallest * 120).clamp(2_000, 200 * 1024);
-    let clusters = (0..draw.between(site!("scenario/clusters"), 0, 1, 3))
+    let clusters: Vec<usize> = (0..draw.between(site!("scenario/clusters"), 0, 1, 3))
         .map(|cluster| draw.between(site!("scenario/servers"), cluster, 1, 4) as usize)
         .collect();
     let clients = draw.between(site!("scenario/clients"), 0, 1, 10) as usize;
     let slow_turn_delay = if draw.coin(site!("scenario/slow loop"), 0) { 20 * MS } else { MS };
+    let listeners = draw.between(site!("scenario/listeners"), 0, 1, 2) as usize;
+    let protocols =
+        protocols::draw(draw.choices, is_faultless, listeners, clusters.len(), body_max);
     let buffer_bytes = 1 << draw.between(site!("scenario/buffer bytes"), 0, 11, 14);
     Scenario {
         is_faultless,
@@ -157,7 +181,7 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
         max_body: draw.faulty(site!("scenario/max body"), 20).then_some(body_max / 2),
         abort_on_close: draw.faulty(site!("scenario/abort on close"), 15),
         backlog: if draw.faulty(site!("scenario/short backlog"), 30) { 2 } else { 128 },
-        listeners: draw.between(site!("scenario/listeners"), 0, 1, 2) as usize,
+        listeners,
         clusters,
         clients,
         connections: draw.between(site!("scenario/connections"), 0, 2, 6),
@@ -172,6 +196,7 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
         turn_delay: 20 * US,
         slow_turn_delay,
         batch_max: draw.choices.log_between(site!("scenario/batch"), 0, 1, 1024) as usize,
+        protocols,
     }
 }
 

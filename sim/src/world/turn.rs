@@ -165,6 +165,10 @@ impl World {
         }
         let verdict = progress::turn_ended(oracle, net, is_more);
         oracle.judge(verdict);
+        if !is_more {
+            let verdict = oracle.tunnels_rest(net);
+            oracle.judge(verdict);
+        }
         oracle.turn.first_served.clear();
         if self.turns.is_multiple_of(INVARIANTS_EVERY) {
             oracle.judge(accounting::invariants(self.proxy.check_invariants()));

@@ -1,0 +1,316 @@
+//! Group *tunnels*, ends: who may end a tunnel, when and how, and what its access record says
+//! (TUN-2, SES-3, BACK-2).
+
+use super::tunnels::{GROUP, Over, Tunnel, TunnelRecord, Way};
+use super::{Oracle, Side, Verdict, breach};
+use crate::kernel::{Ep, Net};
+use tidegate_core::effect::Close;
+use tidegate_core::event::{AccessRecord, Phase, Timer, Who};
+use tidegate_core::time::TICK;
+
+impl Tunnel {
+    /// The proxy's end towards its client.
+    fn front_ep(&self, oracle: &Oracle) -> Ep {
+        oracle.fronts[self.front as usize].ep
+    }
+
+    /// Both directions: source and destination among the proxy's ends.
+    fn ways<'a>(&'a self, oracle: &Oracle) -> Option<[(&'a Way, Ep, Ep); 2]> {
+        let back = oracle.backs[self.back? as usize].ep;
+        let front = self.front_ep(oracle);
+        Some([(&self.up, front, back), (&self.down, back, front)])
+    }
+}
+
+/// Whether everything that the source ever said was read and written, its end included.
+fn is_complete(net: &Net, way: &Way, source: Ep) -> bool {
+    let end = net.ep(source);
+    end.has_fin() && end.unread() == 0 && end.read == way.from + way.bytes
+}
+
+impl Oracle {
+    /// The shortest and the longest `tunnel_idle` that a tunnel may have seen.
+    fn idle_span(&self, tunnel: &Tunnel) -> (u64, u64) {
+        let begun = self.fronts[tunnel.front as usize].accepted_at.unwrap_or(self.now);
+        self.truth.span(begun, self.now, |t| t.tunnel_idle)
+    }
+
+    fn idle_bounds(&self, tunnel: &Tunnel) -> (u64, u64) {
+        let (low, high) = self.idle_span(tunnel);
+        let slack = TICK.as_nanos() as u64 + self.truth.loop_delay_max;
+        (tunnel.last_byte_at.saturating_add(low), tunnel.last_moved_at.saturating_add(high + slack))
+    }
+
+    /// Something passed in a tunnel: it must not have been idle for too long before.
+    pub(super) fn moved(&mut self, id: u32, is_byte: bool) -> Verdict {
+        let tunnel = &self.tunnels[id as usize];
+        let (_, high) = self.idle_bounds(tunnel);
+        if self.now > high && tunnel.over.is_none() {
+            let idle = (self.now - tunnel.last_moved_at) / 1_000_000;
+            let message = format!("tunnel {id} was idle for {idle} ms and stayed open");
+            return breach(GROUP, "SES-3", message);
+        }
+        let now = self.now;
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.last_moved_at = now;
+        if is_byte {
+            tunnel.last_byte_at = now;
+        }
+        Ok(())
+    }
+
+    /// The proxy finishes writing to one of its ends.
+    pub fn finishes_writing(&mut self, net: &Net, ep: Ep) -> Verdict {
+        let is_front = matches!(self.side(ep), Side::Front(_));
+        // Nobody sees the end of a connection that was reset.
+        if net.ep(ep).is_reset() {
+            return Ok(());
+        }
+        let Some(id) = self.tunnel_of(net, ep) else { return self.untold_end(net, ep) };
+        let tunnel = &self.tunnels[id as usize];
+        let Some([up, down]) = tunnel.ways(self) else { return Ok(()) };
+        let (way, source, _) = if is_front { down } else { up };
+        if !is_complete(net, way, source) {
+            let whither = if is_front { "client" } else { "server" };
+            let (from, end) = (way.from, net.ep(source));
+            let message = format!(
+                "tunnel {id}: FIN to the {whither} behind {} bytes of {} that its peer sent, FIN \
+                 seen: {}",
+                way.bytes,
+                end.read.saturating_sub(from) + end.unread() as u64,
+                end.has_fin()
+            );
+            return breach(GROUP, "TUN-2", message);
+        }
+        Ok(())
+    }
+
+    /// A FIN where it is not known whose: somebody must have sent one behind as many bytes.
+    fn untold_end(&self, net: &Net, ep: Ep) -> Verdict {
+        let is_explained = match self.side(ep) {
+            Side::Front(front) if self.fronts[front as usize].is_tcp => {
+                let silent = self.fronts[front as usize].tag.len() as u64;
+                self.backs.iter().any(|back| {
+                    let end = net.ep(back.ep);
+                    back.is_tcp && back.tunnel.is_none() && end.has_fin() && end.read == silent
+                })
+            }
+            Side::Front(_) => true,
+            Side::Back(back) => {
+                let silent = self.backs[back as usize].tag.len() as u64;
+                self.tunnels.iter().any(|tunnel| {
+                    let end = net.ep(tunnel.front_ep(self));
+                    let said = end.read.saturating_sub(tunnel.up.from);
+                    tunnel.back.is_none() && end.has_fin() && said == silent
+                })
+            }
+        };
+        if !is_explained {
+            let message = format!("FIN on socket {ep}, and no peer of a tunnel has sent one");
+            return breach(GROUP, "TUN-2", message);
+        }
+        Ok(())
+    }
+
+    /// The proxy closes one of its ends.
+    pub fn tunnel_closes(&mut self, net: &Net, ep: Ep, how: Close) -> Verdict {
+        let Some(id) = self.tunnel_of(net, ep) else { return Ok(()) };
+        if self.tunnels[id as usize].over.is_some() {
+            return Ok(());
+        }
+        let over = self.how_over(net, id, how)?;
+        self.tunnels[id as usize].over = Some((self.now, over));
+        self.live_tunnels.retain(|&live| live != id);
+        Ok(())
+    }
+
+    fn how_over(&self, net: &Net, id: u32, how: Close) -> Verdict<Over> {
+        let tunnel = &self.tunnels[id as usize];
+        let Some(ways) = tunnel.ways(self) else { return Ok(Over::Complete) };
+        let is_reset = ways.iter().any(|&(_, source, _)| net.ep(source).is_reset());
+        let (low, high) = self.idle_bounds(tunnel);
+        let drained = self.truth.stop_at.is_some_and(|stop| {
+            self.now >= stop.saturating_add(self.truth.span(stop, self.now, |t| t.drain).0)
+        });
+        match how {
+            Close::Normal if ways.iter().all(|(way, source, _)| is_complete(net, way, *source)) => {
+                Ok(Over::Complete)
+            }
+            Close::Normal if drained => Ok(Over::Drained),
+            Close::Normal if self.now >= low => {
+                let is_exact = self.now <= high || !self.has_ample_buffers();
+                if !is_exact {
+                    let late = (self.now - high) / 1_000_000;
+                    let message = format!("tunnel {id}: tunnel_idle fired {late} ms late");
+                    return breach(GROUP, "SES-3", message);
+                }
+                Ok(Over::Idle)
+            }
+            Close::Reset if is_reset => Ok(Over::Broken),
+            Close::Normal if is_reset => {
+                let message = format!("tunnel {id}: a reset was shown as a clean end");
+                breach(GROUP, "TUN-2", message)
+            }
+            _ => {
+                let [up, down] =
+                    ways.map(|(way, source, _)| (is_complete(net, way, source), way.bytes));
+                let message = format!(
+                    "tunnel {id} was closed ({how:?}) while a way was open: up {up:?}, down {down:?}"
+                );
+                breach(GROUP, "TUN-2", message)
+            }
+        }
+    }
+
+    /// At the end of a turn that has no work left: nothing waits that could go on.
+    pub fn tunnels_rest(&self, net: &Net) -> Verdict {
+        if !self.has_ample_buffers() {
+            return Ok(());
+        }
+        for &id in &self.live_tunnels {
+            let tunnel = &self.tunnels[id as usize];
+            // Interim responses go before a 101.
+            let is_begun = self.fronts[tunnel.front as usize].tunnel == Some(id);
+            let Some(ways) = tunnel.ways(self).filter(|_| is_begun) else { continue };
+            for (way, source, to) in ways {
+                if let Some(what) = held_back(net, way, source, to) {
+                    return breach(GROUP, "TUN-2", format!("tunnel {id}: {what}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The access record of a TCP session.
+    pub fn tcp_record(&mut self, record: &AccessRecord) -> Verdict {
+        let front = record.client.and_then(|client| crate::kernel::front_of(client.port()));
+        let found = front.and_then(|front| self.fronts.get(front as usize)).and_then(|f| f.tunnel);
+        let Some(id) = found.filter(|&id| self.tunnels[id as usize].row.is_none()) else {
+            let client = record.client;
+            return breach(GROUP, "RUN-5", format!("a record of {client:?}, who made no tunnel"));
+        };
+        let tunnel = &self.tunnels[id as usize];
+        let front = &self.fronts[tunnel.front as usize];
+        let header = tunnel.up.from;
+        let sent = front.tag.len() as u64;
+        let sent = if tunnel.back.is_some() { tunnel.down.bytes } else { sent };
+        self.counts(id, record, (front.read.saturating_sub(header), sent))?;
+        self.kept(id, record)
+    }
+
+    /// The access record of a request that became a tunnel.
+    pub fn upgrade_record(&mut self, row: u32, record: &AccessRecord) -> Verdict {
+        let Some(id) = self.rows[row as usize].tunnel else { return Ok(()) };
+        let tunnel = &self.tunnels[id as usize];
+        let front = &self.fronts[tunnel.front as usize];
+        let received = front.read - self.rows[row as usize].start;
+        let place = front.seen.iter().rposition(|seen| seen.status == 101);
+        let before = place.and_then(|at| front.seen[..at].iter().rev().find(|s| s.status >= 200));
+        let before = before.and_then(|seen| seen.end).unwrap_or(0);
+        let sent = front.reader.offset - before + tunnel.down.bytes;
+        if place.is_some() {
+            self.counts(id, record, (received, sent))?;
+        }
+        self.kept(id, record)
+    }
+
+    fn counts(&self, id: u32, record: &AccessRecord, (received, sent): (u64, u64)) -> Verdict {
+        if (record.received, record.sent) != (received, sent) {
+            let (in_record, out_record) = (record.received, record.sent);
+            let message = format!(
+                "tunnel {id}: {received} bytes received and {sent} sent, recorded: {in_record} \
+                 and {out_record}"
+            );
+            return breach(GROUP, "RUN-5", message);
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self, id: u32, record: &AccessRecord) -> Verdict {
+        let (now, ending) = (self.now, record.ending);
+        let tunnel = &mut self.tunnels[id as usize];
+        if tunnel.record.is_some() {
+            return breach(GROUP, "RUN-5", format!("tunnel {id} has two access records"));
+        }
+        let kept = TunnelRecord { at: now, ending, attempts: record.attempts };
+        tunnel.record = Some(kept);
+        let Some((_, over)) = tunnel.over else { return super::attempts::gave_up(self, id, &kept) };
+        let is_right = match over {
+            Over::Complete => ending.phase == Phase::Complete && ending.who == Who::Nobody,
+            Over::Idle => ending.timer == Some(Timer::TunnelIdle),
+            Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,
+            Over::Broken => matches!(ending.who, Who::Client | Who::Backend),
+        };
+        if !is_right {
+            let message = format!("tunnel {id} ended {over:?}, and the record says {ending:?}");
+            return breach(GROUP, "RUN-5", message);
+        }
+        Ok(())
+    }
+
+    /// At the end: each tunnel is over, has its record, and carried what it should.
+    pub(super) fn audit_tunnels(&self, net: &Net) -> Verdict {
+        for (id, tunnel) in self.tunnels.iter().enumerate() {
+            let front = &self.fronts[tunnel.front as usize];
+            if tunnel.back.is_some() && tunnel.record.is_none() {
+                return breach(GROUP, "RUN-5", format!("tunnel {id} has no access record"));
+            }
+            if tunnel.must_succeed {
+                succeeded(self, net, id, tunnel)?;
+            }
+            if tunnel.record.is_none() && tunnel.row.is_none() && front.closed.is_some() {
+                super::attempts::unserved(self, net, tunnel)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A tunnel that nothing stood against carried everything both ways.
+fn succeeded(oracle: &Oracle, net: &Net, id: usize, tunnel: &Tunnel) -> Verdict {
+    let front = &oracle.fronts[tunnel.front as usize];
+    let nature = tunnel.back.map(|back| oracle.truth.nature(oracle.backs[back as usize].server));
+    // Whether it was right to turn a connection away has been judged already.
+    let is_unserved = tunnel.record.is_none() && front.closed.is_some();
+    let is_limited = oracle.truth.natures.iter().any(|n| n.is_tcp && n.limit.is_some());
+    let is_queued = is_limited && tunnel.back.is_none();
+    let is_over = tunnel.over.is_some_and(|(_, over)| over == Over::Complete);
+    let all_arrived = [front.ep, tunnel.back.map_or(front.ep, |b| oracle.backs[b as usize].ep)]
+        .into_iter()
+        .all(|ep| net.ep(ep).arrived == net.ep(ep).written);
+    if is_unserved
+        || is_queued
+        || oracle.truth.stop_at.is_some_and(|at| front.accepted_at >= Some(at))
+    {
+        return Ok(());
+    }
+    // The shortest tunnel_idle may be shorter than what a peer takes to answer.
+    let is_idle = tunnel.over.is_some_and(|(_, over)| over == Over::Idle)
+        || tunnel.record.is_some_and(|r| r.ending.timer == Some(Timer::TunnelIdle));
+    if !(is_over && all_arrived) && !is_idle {
+        let (over, record) = (tunnel.over, tunnel.record);
+        let message =
+            format!("tunnel {id} to a healthy cluster failed: {over:?}, {record:?}, {nature:?}");
+        return breach(GROUP, "SES-4", message);
+    }
+    Ok(())
+}
+
+/// What of one direction waits though it could go on, if anything does.
+fn held_back(net: &Net, way: &Way, source: Ep, to: Ep) -> Option<String> {
+    let (source, to) = (net.ep(source), net.ep(to));
+    // What somebody was not told of yet, or nobody would take any more, may wait.
+    if source.is_woken() || to.is_woken() || to.is_reset() || to.is_shut() {
+        return None;
+    }
+    let held = source.read.saturating_sub(way.from + way.bytes);
+    if held > 0 {
+        return (!to.owes_writable()).then(|| format!("{held} bytes are held back"));
+    }
+    if source.unread() > 0 {
+        return Some(format!("{} bytes wait unread", source.unread()));
+    }
+    // The end of a 101 may be what waits.
+    let is_due = source.has_fin() && !source.is_reset() && !to.owes_writable();
+    is_due.then(|| "a FIN is held back".to_string())
+}

@@ -1,0 +1,342 @@
+//! Group *tunnels*: bytes at the far end are a prefix of what was sent; ends are passed on behind
+//! the last byte, and only when they came; nothing waits that could go on; an upgrade comes after
+//! the server's 101 (TUN-1 to TUN-3).
+
+use super::ledger::BackFault;
+use super::{Oracle, Side, Verdict, breach};
+use crate::kernel::{Ep, Net};
+use crate::stream::{Speaker, Stream, TAG_BYTES, speaker};
+use tidegate_core::event::Ending;
+
+pub(super) const GROUP: &str = "tunnels";
+/// Buffers that one direction may fill.
+const BUFFERS_MAX: usize = 18;
+
+/// One direction of a tunnel.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// What its source says.
+    pub stream: Stream,
+    /// Where that begins in what the source writes.
+    pub from: u64,
+    /// Bytes of it that the proxy wrote to the far end.
+    pub bytes: u64,
+}
+
+impl Way {
+    fn new(stream: Stream, from: u64) -> Way {
+        Way { stream, from, bytes: 0 }
+    }
+}
+
+/// How a tunnel ended, as the system calls show it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Over {
+    /// Both ways had ended.
+    Complete,
+    /// `tunnel_idle` was due.
+    Idle,
+    /// The drain deadline was due.
+    Drained,
+    /// A side broke off.
+    Broken,
+}
+
+/// What an access record said of a tunnel.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct TunnelRecord {
+    /// When it came.
+    pub at: u64,
+    /// How the session ended.
+    pub ending: Ending,
+    /// Connection attempts.
+    pub attempts: u8,
+}
+
+/// A client's connection and a server's, whose bytes belong together.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// The client's connection.
+    pub front: u32,
+    /// The server's, once bytes have told.
+    pub back: Option<u32>,
+    /// The request that asked for it, if one did.
+    pub row: Option<u32>,
+    /// From client to server.
+    pub up: Way,
+    /// From server to client.
+    pub down: Way,
+    /// When a byte was last read or written, 0 for never.
+    pub last_byte_at: u64,
+    /// The same, counting ends that were read.
+    pub last_moved_at: u64,
+    /// When and how the proxy closed it.
+    pub over: Option<(u64, Over)>,
+    /// What the access log said.
+    pub record: Option<TunnelRecord>,
+    /// Nothing stands in its way.
+    pub must_succeed: bool,
+}
+
+impl Oracle {
+    /// A client begins to connect to a TCP listener, and will speak behind `from` bytes.
+    pub fn tcp_begun(&mut self, front: u32, from: u64) {
+        let up = Way::new(Stream::of(Speaker::Front(front)), from);
+        let down = Way::new(Stream::of(Speaker::Back(u32::MAX)), 0);
+        let id = self.tunnel_begun(front, None, up, down);
+        self.fronts[front as usize].is_tcp = true;
+        self.fronts[front as usize].tunnel = Some(id);
+    }
+
+    fn tunnel_begun(&mut self, front: u32, row: Option<u32>, up: Way, down: Way) -> u32 {
+        let id = self.tunnels.len() as u32;
+        self.tunnels.push(Tunnel {
+            front,
+            back: None,
+            row,
+            up,
+            down,
+            last_byte_at: 0,
+            last_moved_at: 0,
+            over: None,
+            record: None,
+            must_succeed: false,
+        });
+        id
+    }
+
+    fn linked(&mut self, id: u32, back: u32) {
+        let now = self.now;
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.back = Some(back);
+        (tunnel.last_byte_at, tunnel.last_moved_at) = (now, now);
+        self.backs[back as usize].tunnel = Some(id);
+        self.live_tunnels.push(id);
+    }
+
+    /// The tunnel that request `row` became on `back`, whose 101 the proxy has read.
+    fn upgraded(&mut self, row: u32, back: u32, serial: u32) -> u32 {
+        let at = &mut self.rows[row as usize];
+        if let Some(known) = at.tunnel {
+            return known;
+        }
+        let behind = at.behind.clone();
+        let front = at.front;
+        let from = at.end.unwrap_or(u64::MAX);
+        let begins = at.plans[serial as usize].end.unwrap_or(u64::MAX);
+        let up = Way::new(Stream::up(row, behind), from);
+        let id = self.tunnel_begun(front, Some(row), up, Way::new(Stream::down(row), begins));
+        let must_succeed = self.rows[row as usize].must_succeed;
+        self.tunnels[id as usize].must_succeed = must_succeed;
+        self.rows[row as usize].tunnel = Some(id);
+        self.linked(id, back);
+        // What was taken for the next request are the tunnel's first bytes.
+        let later = self.fronts[front as usize].rows.iter().copied().filter(|&other| other > row);
+        for other in later.collect::<Vec<_>>() {
+            self.rows[other as usize].is_void = true;
+            self.rows[other as usize].must_succeed = false;
+        }
+        id
+    }
+
+    /// The client of request `asked`, which is for an upgrade, begins request `next` behind it. If
+    /// it was upgraded meanwhile, those bytes are its tunnel's first.
+    pub fn follows_upgrade(&mut self, asked: u32, next: u32, bytes: Vec<u8>) {
+        if let Some(id) = self.rows[asked as usize].tunnel {
+            self.tunnels[id as usize].up.stream = Stream::up(asked, bytes.clone());
+            self.rows[next as usize].is_void = true;
+            self.rows[next as usize].must_succeed = false;
+        }
+        self.rows[asked as usize].behind = bytes;
+    }
+
+    /// The tunnel of `back`, if it has become one by a 101 that the proxy has read.
+    pub fn tunnel_of_back(&mut self, net: &Net, back: u32) -> Option<u32> {
+        let at = &self.backs[back as usize];
+        if at.tunnel.is_some() {
+            return at.tunnel;
+        }
+        let seen = at.seen.last()?;
+        let row = &self.rows[seen.row as usize];
+        let serial = row.attempts[seen.attempt].plan?;
+        let plan = &row.plans[serial as usize];
+        let is_read = plan.end.is_some_and(|end| end <= net.ep(at.ep).read);
+        let is_agreed = plan.status == 101 && plan.fault == BackFault::None;
+        let is_upgraded = row.ask.upgrade && is_agreed && is_read;
+        let id = seen.row;
+        is_upgraded.then(|| self.upgraded(id, back, serial))
+    }
+
+    /// A 101 goes to the client of `front`, as the answer to `row` that is marked `serial`.
+    pub fn switches(&mut self, net: &Net, row: u32, serial: Option<u32>) -> Verdict {
+        let at = &self.rows[row as usize];
+        let attempt = at.attempts.iter().find(|a| a.plan == serial && serial.is_some());
+        let Some(back) = attempt.map(|attempt| attempt.back).filter(|_| at.ask.upgrade) else {
+            return breach(
+                GROUP,
+                "TUN-3",
+                format!("request {row}: a 101 nobody sent or asked for"),
+            );
+        };
+        match self.tunnel_of_back(net, back) {
+            Some(id) => {
+                let now = self.now;
+                let tunnel = &mut self.tunnels[id as usize];
+                (tunnel.last_byte_at, tunnel.last_moved_at) = (now, now);
+                let front = tunnel.front;
+                self.fronts[front as usize].tunnel = Some(id);
+                Ok(())
+            }
+            None => breach(GROUP, "TUN-3", format!("request {row}: a 101 that no server sent")),
+        }
+    }
+
+    /// The proxy wrote `bytes` of a tunnel to the server of `back`.
+    pub fn tunnel_up(&mut self, net: &Net, back: u32, bytes: &[u8]) -> Verdict {
+        let Some(id) = self.backs[back as usize].tunnel else { return self.tagged_up(back, bytes) };
+        let read = net.ep(self.fronts[self.tunnels[id as usize].front as usize].ep).read;
+        passed(&mut self.tunnels[id as usize].up, bytes, read, "to the server")
+    }
+
+    /// The proxy wrote `bytes` of a tunnel to the client of `front`.
+    pub fn tunnel_down(&mut self, net: &Net, front: u32, bytes: &[u8]) -> Verdict {
+        let Some(id) = self.fronts[front as usize].tunnel else { return Ok(()) };
+        let Some(back) = self.tunnels[id as usize].back else {
+            return self.tagged_down(net, id, bytes);
+        };
+        let read = net.ep(self.backs[back as usize].ep).read;
+        passed(&mut self.tunnels[id as usize].down, bytes, read, "to the client")
+    }
+
+    /// The first bytes to a server tell whose they are.
+    fn tagged_up(&mut self, back: u32, bytes: &[u8]) -> Verdict {
+        let tag = &mut self.backs[back as usize].tag;
+        let n = bytes.len().min(TAG_BYTES - tag.len());
+        tag.extend_from_slice(&bytes[..n]);
+        if tag.len() < TAG_BYTES {
+            return Ok(());
+        }
+        let found = match speaker(tag) {
+            Some(Speaker::Front(front)) => self.fronts.get(front as usize).and_then(|f| f.tunnel),
+            _ => None,
+        };
+        let Some(id) = found else { return self.untold(back) };
+        self.link(id, back)?;
+        let way = &mut self.tunnels[id as usize].up;
+        way.bytes = TAG_BYTES as u64;
+        passed(way, &bytes[n..], u64::MAX, "to the server")
+    }
+
+    /// The first bytes to a client tell whose they are.
+    fn tagged_down(&mut self, net: &Net, id: u32, bytes: &[u8]) -> Verdict {
+        let front = self.tunnels[id as usize].front;
+        let tag = &mut self.fronts[front as usize].tag;
+        let n = bytes.len().min(TAG_BYTES - tag.len());
+        tag.extend_from_slice(&bytes[..n]);
+        if tag.len() < TAG_BYTES {
+            return Ok(());
+        }
+        let found = speaker(tag);
+        let back = match found {
+            Some(Speaker::Back(back)) if (back as usize) < self.backs.len() => back,
+            _ => {
+                let message = format!("client of connection {front} got bytes nobody sent it");
+                return breach(GROUP, "TUN-1", message);
+            }
+        };
+        self.link(id, back)?;
+        self.tunnels[id as usize].down.bytes = TAG_BYTES as u64;
+        self.tunnel_down(net, front, &bytes[n..])
+    }
+
+    fn link(&mut self, id: u32, back: u32) -> Verdict {
+        let tunnel = &mut self.tunnels[id as usize];
+        if tunnel.back.is_some() || self.backs[back as usize].tunnel.is_some() {
+            let message = format!("bytes of two tunnels on connection {back} to a server");
+            return breach(GROUP, "TUN-1", message);
+        }
+        tunnel.down.stream = Stream::of(Speaker::Back(back));
+        // What was read before it was known whose it is waited behind a partial tag.
+        let tags = [&self.fronts[tunnel.front as usize].tag, &self.backs[back as usize].tag];
+        let [down, up] = tags.map(|tag| tag.len() as u64);
+        (tunnel.up.bytes, tunnel.down.bytes) = (up, down);
+        let [down, up] = [(&tunnel.down, tags[0]), (&tunnel.up, tags[1])]
+            .map(|(way, tag)| way.stream.mismatch(0, tag).is_some());
+        if down || up {
+            return breach(GROUP, "TUN-1", format!("tunnel {id} began with others' bytes"));
+        }
+        self.linked(id, back);
+        super::proxy::tunnel_linked(self, id, back)
+    }
+
+    /// What a server got first names no client. Bytes that were read with the end of a PROXY
+    /// header and are missing are that group's.
+    fn untold(&self, back: u32) -> Verdict {
+        let tag = &self.backs[back as usize].tag;
+        super::proxy::lost_surplus(self, tag)?;
+        breach(GROUP, "TUN-1", format!("connection {back}: a server got {tag:?}, nobody's bytes"))
+    }
+
+    /// A socket of the proxy gave `n` bytes, or its end.
+    pub fn tunnel_read(&mut self, net: &Net, ep: Ep, n: usize) -> Verdict {
+        let Some(id) = self.tunnel_of(net, ep) else { return Ok(()) };
+        self.moved(id, n > 0)?;
+        let tunnel = &self.tunnels[id as usize];
+        let (way, source) = match self.side(ep) {
+            Side::Front(_) => (&tunnel.up, net.ep(ep)),
+            Side::Back(_) => (&tunnel.down, net.ep(ep)),
+        };
+        let held = source.read.saturating_sub(way.from + way.bytes);
+        let most = (BUFFERS_MAX * (self.settings.buffer_bytes + 4096)) as u64;
+        if held > most {
+            let message = format!("tunnel {id}: {held} bytes wait inside the proxy");
+            return breach(GROUP, "TUN-1", message);
+        }
+        Ok(())
+    }
+
+    /// The proxy wrote to a socket.
+    pub fn tunnel_wrote(&mut self, net: &Net, ep: Ep) -> Verdict {
+        match self.tunnel_of(net, ep) {
+            Some(id) => self.moved(id, true),
+            None => Ok(()),
+        }
+    }
+
+    /// The tunnel that an end of the proxy belongs to, if it is known which server's and which
+    /// client's connection that joins.
+    pub(super) fn tunnel_of(&mut self, net: &Net, ep: Ep) -> Option<u32> {
+        let found = match self.side(ep) {
+            Side::Front(front) => self.fronts[front as usize].tunnel,
+            Side::Back(back) => self.tunnel_of_back(net, back),
+        };
+        found.filter(|&id| self.tunnels[id as usize].back.is_some())
+    }
+}
+
+/// `bytes` of a direction were written, of whose source `read` were read.
+fn passed(way: &mut Way, bytes: &[u8], read: u64, whither: &str) -> Verdict {
+    if let Some(at) = way.stream.mismatch(way.bytes, bytes) {
+        let message = format!("byte {at} of a tunnel {whither} is not its peer's");
+        return breach(GROUP, "TUN-2", message);
+    }
+    way.bytes += bytes.len() as u64;
+    if way.from.saturating_add(way.bytes) > read {
+        let message = format!("{} bytes of a tunnel went {whither}, {read} were read", way.bytes);
+        return breach(GROUP, "TUN-1", message);
+    }
+    Ok(())
+}
+
+/// The proxy writes to a server that was asked for an upgrade, and has not agreed to it.
+pub fn before_the_101(oracle: &Oracle, back: u32) -> Verdict {
+    let at = &oracle.backs[back as usize];
+    let Some(seen) = at.seen.last().filter(|seen| seen.end.is_some()) else { return Ok(()) };
+    let row = &oracle.rows[seen.row as usize];
+    if row.ask.upgrade && row.answer.is_none() {
+        let id = row.ask.id;
+        let message = format!("bytes behind request {id} reached a server before its 101");
+        return breach(GROUP, "TUN-3", message);
+    }
+    Ok(())
+}

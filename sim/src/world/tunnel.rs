@@ -1,0 +1,95 @@
+//! Peers of tunnels: clients of the TCP listener and servers behind it, and those that upgraded.
+
+use super::World;
+use super::client::{Leaves, Role};
+use super::protocols::TunnelRates;
+use super::talker::{Next, Talker};
+use crate::kernel::Ep;
+use crate::site;
+use crate::stream::{Speaker, Stream};
+use crate::trace;
+
+/// Keys the draws of servers apart from those of clients.
+pub(super) const SERVERS: u64 = 1 << 40;
+
+impl World {
+    /// How peers of tunnels behave now.
+    pub(super) fn tunnel_rates(&self) -> TunnelRates {
+        let protocols = &self.scenario.protocols;
+        if self.is_healing() { protocols.healed() } else { protocols.tunnels }
+    }
+
+    /// Client `c` has begun to connect to the TCP listener; it speaks behind `header` bytes.
+    pub(super) fn tcp_client_begins(&mut self, c: u32, front: u32, header: u64, is_owed: bool) {
+        let rates = self.tunnel_rates();
+        let stream = Stream::of(Speaker::Front(front));
+        let talker = Talker::draw(&mut self.cx, &rates, c.into(), stream, (header, 0));
+        trace!(self.cx, "client {c}: {talker:?}");
+        let client = &mut self.clients[c as usize];
+        let role = client.role;
+        client.talker = Some(talker);
+        self.oracle.tcp_begun(front, header);
+        let is_must = role == Role::Healed || (self.scenario.is_faultless && role == Role::Chaos);
+        if let Some(tunnel) = self.oracle.tunnels.last_mut() {
+            tunnel.must_succeed = is_must && is_owed;
+        }
+    }
+
+    /// Something may have changed for client `c`, who speaks through a tunnel.
+    pub(super) fn client_talks(&mut self, c: u32, ep: Ep) {
+        if self.cx.now >= self.clients[c as usize].give_up_at {
+            self.cx.mark(site!("tunnel: a client loses patience"));
+            return self.client_leave(c, Leaves::Aborts);
+        }
+        let Some(mut talker) = self.clients[c as usize].talker.take() else { return };
+        let before = talker.has_shut;
+        let next = self.talk(ep, &mut talker);
+        if talker.has_shut && !before {
+            let front = self.clients[c as usize].front;
+            self.oracle.fronts[front as usize].left_at.get_or_insert(self.cx.now);
+        }
+        let now = self.cx.now;
+        let is_new = matches!(next, Next::Waits(Some(d)) if talker.needs_timer(now, now + d));
+        self.clients[c as usize].talker = Some(talker);
+        match next {
+            Next::Waits(Some(delay)) if is_new => self.client_later(c, delay),
+            Next::Waits(_) => {}
+            Next::Closes => self.client_leave(c, Leaves::IsDone),
+            Next::Resets => {
+                self.cx.mark(site!("tunnel: a client resets"));
+                self.clients[c as usize].manner.resets = true;
+                self.client_leave(c, Leaves::Aborts);
+            }
+            Next::Lost => self.client_leave(c, Leaves::SawEnd),
+        }
+    }
+
+    /// A server that speaks no HTTP has accepted connection `b`.
+    pub(super) fn tcp_server_begins(&mut self, b: u32, back: u32) {
+        let rates = self.tunnel_rates();
+        let stream = Stream::of(Speaker::Back(back));
+        let heard_from = 0;
+        let entity = SERVERS | u64::from(b);
+        let talker = Talker::draw(&mut self.cx, &rates, entity, stream, (0, heard_from));
+        trace!(self.cx, "backend conn {b} ({back}): {talker:?}");
+        self.back_conns[b as usize].talker = Some(talker);
+    }
+
+    /// Something may have changed for backend connection `b`, which is a tunnel's.
+    pub(super) fn back_talks(&mut self, b: u32, ep: Ep) {
+        let Some(mut talker) = self.back_conns[b as usize].talker.take() else { return };
+        let next = self.talk(ep, &mut talker);
+        let now = self.cx.now;
+        let is_new = matches!(next, Next::Waits(Some(d)) if talker.needs_timer(now, now + d));
+        self.back_conns[b as usize].talker = Some(talker);
+        match next {
+            Next::Waits(Some(delay)) if is_new => self.back_later(b, delay),
+            Next::Waits(_) => {}
+            Next::Closes | Next::Lost => self.back_end(b, false),
+            Next::Resets => {
+                self.cx.mark(site!("tunnel: a server resets"));
+                self.back_end(b, true);
+            }
+        }
+    }
+}
