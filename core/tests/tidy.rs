@@ -99,6 +99,12 @@ fn functions_stay_short() {
     fail(&complaints);
 }
 
+/// rustls takes its randomness from statics: `tls/random.rs` hands a seed's stream over to the
+/// call in a thread-local that is empty between calls. There is no other way, and no other place.
+fn is_lender(path: &Path, name: &str) -> bool {
+    name == "thread_local!" && path.ends_with("sim/src/tls/random.rs")
+}
+
 /// Contract 10: nothing hidden. What a driver must pass in cannot be had behind its back.
 #[test]
 fn core_and_sim_know_no_world() {
@@ -133,11 +139,13 @@ fn core_and_sim_know_no_world() {
     for path in found {
         for (number, line) in read(&path).lines().enumerate() {
             for name in banned {
-                // `write!` into a byte vector needs the trait, and does no I/O.
-                let formats = line.trim() == "use std::io::Write as _;";
+                // `write!` into a byte vector needs a trait, as do rustls' plaintext buffers; neither
+                // does I/O.
+                let formats = ["use std::io::Write as _;", "use std::io::Read as _;"];
                 // rustls speaks `std::io` traits over slices: one file of the core knows them.
                 let tls = name == "std::io" && path.ends_with("core/src/tls/connection.rs");
-                if code(line).contains(name) && !formats && !tls {
+                let is_excepted = formats.contains(&line.trim()) || is_lender(&path, name);
+                if code(line).contains(name) && !is_excepted && !tls {
                     complaints.push(format!("{}:{}: {name}", path.display(), number + 1));
                 }
             }

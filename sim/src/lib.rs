@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod marks;
 pub mod oracle;
 pub mod refhttp;
+pub mod tls;
 pub mod trace;
 pub mod wire;
 pub mod world;
