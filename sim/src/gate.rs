@@ -3,9 +3,11 @@
 
 use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire, client_address};
+use crate::layer::{Layers, Link};
 use crate::oracle::truth::ConnectFailure;
-use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration, reuse};
+use crate::oracle::{Breach, Oracle, Side, balance, reconfiguration, reuse, tls};
 use crate::site;
+use crate::tls::random;
 use crate::trace;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::drive::Kernel;
@@ -127,6 +129,8 @@ pub struct Gate<'a> {
     pub oracle: &'a mut Oracle,
     /// The proxy's table.
     pub sockets: &'a mut Sockets,
+    /// TLS of the peers.
+    pub layers: &'a mut Layers,
     /// Wires towards backends.
     pub wires: &'a WireRange,
 }
@@ -170,7 +174,7 @@ impl Gate<'_> {
     fn fails(&mut self, ep: Ep, error: SocketError) {
         let Side::Back(back) = self.oracle.side(ep) else { return };
         self.oracle.truth.has_lost_backs = true;
-        if self.net.ep(ep).written == 0 && self.net.ep(ep).read == 0 {
+        if self.net.content_written(ep) == 0 && self.net.content_read(ep) == 0 {
             let server = self.oracle.backs[back as usize].server;
             trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
             self.back_failed(back);
@@ -190,6 +194,7 @@ impl Kernel for Gate<'_> {
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
         let ep = result?;
+        random::feed(ep.into());
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
         let Side::Front(front) = self.oracle.side(ep) else {
             panic!("a backend's connection in the proxy's backlog");
@@ -247,6 +252,11 @@ impl Kernel for Gate<'_> {
         let ep = self.net.connect(self.cx, Owner::Proxy(id), number, link, &wire);
         self.net.proxy_sockets += 1;
         let back = self.oracle.back_begun(server, ep);
+        if self.layers.secure_servers.get(usize::from(server)) == Some(&true) {
+            let link = Link::awaiting();
+            self.oracle.backs[back as usize].tls = Some(link.shared_facts());
+            self.layers.insert(self.net, ep, link);
+        }
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
         trace!(self.cx, "proxy: connect {id:?} to server {server} = connection {back}");
         Ok(())
@@ -255,6 +265,7 @@ impl Kernel for Gate<'_> {
     fn recv(&mut self, id: SocketId, into: &mut [&mut [u8]]) -> Result<usize, SocketError> {
         self.call();
         let ep = self.sockets.ep(id);
+        random::feed(ep.into());
         let result = self.net.recv(self.cx, ep, into);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(5, id, code);
@@ -266,7 +277,9 @@ impl Kernel for Gate<'_> {
                 if self.oracle.fronts[front as usize].served_at.is_none() {
                     self.oracle.turn.first_served.push(front);
                 }
-                self.oracle.read_from_client(front, result.unwrap_or(0));
+                let all = self.net.content_read(ep);
+                self.oracle.read_from_client(front, all);
+                self.oracle.secured(self.net, front);
             }
             Side::Back(back) => {
                 if result == Ok(0) {
@@ -288,6 +301,7 @@ impl Kernel for Gate<'_> {
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
         self.call();
         let ep = self.sockets.ep(id);
+        random::feed(ep.into());
         match self.oracle.side(ep) {
             Side::Front(front) => self.oracle.writes_to_client(front),
             Side::Back(back) => reuse::begins(self.oracle, self.net, back),
@@ -316,10 +330,8 @@ impl Kernel for Gate<'_> {
                 for part in from {
                     let taken = &part[..part.len().min(left)];
                     left -= taken.len();
-                    match self.oracle.side(ep) {
-                        _ if taken.is_empty() => {}
-                        Side::Front(front) => self.oracle.sent_to_client(self.net, front, taken),
-                        Side::Back(back) => self.oracle.sent_to_backend(self.net, back, taken),
+                    if !taken.is_empty() {
+                        self.emitted(ep, taken);
                     }
                 }
             }
@@ -346,6 +358,8 @@ impl Kernel for Gate<'_> {
         self.fold(7, id, 0);
         trace!(self.cx, "proxy: shutdown {id:?}");
         if let Side::Front(front) = self.oracle.side(ep) {
+            let verdict = tls::front_ended(self.oracle, self.net, front, Close::Normal);
+            self.oracle.judge(verdict);
             self.oracle.front_ended(front, Close::Normal, false);
         }
         self.net.shutdown_write(self.cx, ep);
@@ -383,6 +397,28 @@ const LOCAL_ADDRESS: SocketAddr =
 pub const SERVER_LINKS: u32 = 1 << 16;
 
 impl Gate<'_> {
+    /// The proxy wrote `taken`: records are opened, and what they carry is judged.
+    fn emitted(&mut self, ep: Ep, taken: &[u8]) {
+        let before = self.layers.facts(ep);
+        let mut plain = std::mem::take(&mut self.layers.scratch);
+        plain.clear();
+        let now = self.layers.feed(self.net, ep, taken, &mut plain);
+        if let Some((before, now)) = before.zip(now) {
+            self.cx.trace.fold_cipher(taken);
+            let verdict = tls::emitted(self.oracle, self.net, ep, &before, &now);
+            self.oracle.judge(verdict);
+        }
+        let content = if now.is_some() { &plain[..] } else { taken };
+        match self.oracle.side(ep) {
+            Side::Front(front) => {
+                self.oracle.secured(self.net, front);
+                self.oracle.sent_to_client(self.net, front, content);
+            }
+            Side::Back(back) => self.oracle.sent_to_backend(self.net, back, content),
+        }
+        self.layers.scratch = plain;
+    }
+
     /// The proxy asks whether a connection stands.
     fn probe(&mut self, id: SocketId, ep: Ep) -> Result<usize, SocketError> {
         let result = self.net.probe(ep);
@@ -401,14 +437,15 @@ impl Gate<'_> {
     fn closing(&mut self, ep: Ep, how: Close) {
         match self.oracle.side(ep) {
             Side::Front(front) => {
+                let verdict = tls::front_ended(self.oracle, self.net, front, how);
+                self.oracle.judge(verdict);
                 self.oracle.front_ended(front, how, true);
                 self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
                 let at = &mut self.oracle.backs[back as usize];
                 at.closed_at = Some(self.cx.now);
-                let end = self.net.ep(ep);
-                if end.written == 0 && end.read == 0 {
+                if self.net.content_written(ep) == 0 && self.net.content_read(ep) == 0 {
                     self.back_failed(back);
                 }
                 self.oracle.truth.last_trouble_at = self.cx.now;

@@ -17,6 +17,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
     let is_legal = match status {
         404 => versions(oracle, row).any(|v| v.places(row.ask.host).is_none()),
         408 => is_slow_client(oracle, row),
+        421 => super::tls::may_misdirect(oracle, row),
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
         502 => {
             row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
@@ -76,6 +77,8 @@ pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
     let front = &oracle.fronts[row.front as usize];
     let (earliest, latest) = match before(oracle, row) {
         // A session that must wait for buffers exists before it first reads.
+        // With TLS it runs from the end of the handshake.
+        None if front.tls.is_some() => (front.secured_at?, front.secured_at?),
         None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
         None => (front.served_at?, front.served_at?),
         Some(_) => (row.first_read_at?, row.first_read_at?),
@@ -159,7 +162,6 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
         return breach(GROUP, "RES-7", message);
     };
     let Some(end) = answer.end else { return cut_short(oracle, net, row, answer.serial) };
-    let end_of_proxy = net.ep(front.ep);
     // Who pipelines may lose an answer to a reset: a request that was wholly read is closed behind
     // at once, whatever follows it.
     let was_read = row.all_read_at.is_some_and(|at| at <= answer.ended_at);
@@ -168,8 +170,8 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let has_lingered = front.closed.is_some_and(|(at, _)| at >= answer.ended_at + linger);
     let is_excused = front.is_slow || is_followed || has_lingered;
     let is_owed = front.left_at.is_none() && !is_excused;
-    if is_owed && end_of_proxy.arrived < end {
-        let arrived = end_of_proxy.arrived;
+    if is_owed && net.content_arrived(front.ep) < end {
+        let arrived = net.content_arrived(front.ep);
         let message =
             format!("request {id}: {arrived} bytes of a stream whose answer ends at {end} arrived");
         return breach(GROUP, "RES-8", message);

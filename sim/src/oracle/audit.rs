@@ -14,7 +14,7 @@ impl Oracle {
             let verdict =
                 liveness::succeeded(self, net, row).and_then(|()| answers::silence(self, net, row));
             let front = &self.fronts[row.front as usize];
-            let arrived = net.ep(front.ep).arrived;
+            let arrived = net.content_arrived(front.ep);
             if row.answer.as_ref().is_some_and(|a| a.end.is_some_and(|end| end <= arrived)) {
                 self.completed += 1;
             }

@@ -1,7 +1,10 @@
 //! The ledger: what was asked, what reached whom, and what came back.
 
 use crate::kernel::Ep;
+use crate::layer::Facts;
 use crate::refhttp::{Kind, MessageReader};
+use std::cell::RefCell;
+use std::rc::Rc;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Ending;
 
@@ -114,6 +117,10 @@ pub struct Plan {
     pub interims: u32,
     /// What the backend does wrong, if anything.
     pub fault: BackFault,
+    /// Whether the end of the body is that of the connection.
+    pub is_by_close: bool,
+    /// Whether the connection ended without the close_notify that TLS demands.
+    pub is_unsaid: bool,
     /// Whether the response ends with its connection.
     pub until_close: bool,
     /// Offset in the backend's stream behind its last byte, once that was written.
@@ -300,6 +307,12 @@ pub struct Front {
     pub stalled_at: Option<u64>,
     /// Whether the client reads slowly, so that its window may stay closed.
     pub is_slow: bool,
+    /// Number of the listener.
+    pub listener: usize,
+    /// What the client's TLS knows, if it speaks any.
+    pub tls: Option<Rc<RefCell<Facts>>>,
+    /// When the proxy had all of the client's handshake.
+    pub secured_at: Option<u64>,
 }
 
 impl Front {
@@ -323,7 +336,17 @@ impl Front {
             left_at: None,
             stalled_at: None,
             is_slow: false,
+            listener: 0,
+            tls: None,
+            secured_at: None,
         }
+    }
+}
+
+impl Front {
+    /// What the client's TLS knows now.
+    pub fn facts(&self) -> Option<Facts> {
+        self.tls.as_ref().map(|facts| *facts.borrow())
     }
 }
 
@@ -364,6 +387,8 @@ pub struct Back {
     pub has_failed: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
+    /// What the server's TLS knows, if it speaks any.
+    pub tls: Option<Rc<RefCell<Facts>>>,
 }
 
 impl Back {
@@ -381,6 +406,12 @@ impl Back {
             has_garbage: false,
             has_failed: false,
             last_read_at: now,
+            tls: None,
         }
+    }
+
+    /// What the server's TLS knows now.
+    pub fn facts(&self) -> Option<Facts> {
+        self.tls.as_ref().map(|facts| *facts.borrow())
     }
 }

@@ -25,6 +25,7 @@ pub mod sticky;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+pub mod tls;
 pub mod truth;
 
 use crate::kernel::{Ep, Net};

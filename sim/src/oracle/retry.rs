@@ -30,7 +30,7 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
     }
     for earlier in &row.attempts {
         let back = &oracle.backs[earlier.back as usize];
-        if net.ep(back.ep).read > earlier.read_before {
+        if net.content_read(back.ep) > earlier.read_before {
             let message = format!("request {id} was repeated after a response byte");
             return breach(GROUP, "BACK-3", message);
         }

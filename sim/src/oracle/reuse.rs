@@ -35,7 +35,7 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
     let Some(plan) = row.attempts[last.attempt].plan.map(|plan| &row.plans[plan as usize]) else {
         return Some("the last request was not answered");
     };
-    let read = net.ep(at.ep).read;
+    let read = net.content_read(at.ep);
     match plan.end {
         None => Some("the last response was not sent whole"),
         Some(end) if read < end => Some("the last response was not read whole"),

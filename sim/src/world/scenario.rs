@@ -1,5 +1,6 @@
 //! What one seed's world is like: limits, configuration, faults and operations, drawn by coins.
 
+use super::secure::TlsPlan;
 use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
 use crate::gate::WireRange;
@@ -120,6 +121,8 @@ pub struct Scenario {
     pub rates: Rates,
     /// Which episodes there are.
     pub families: Families,
+    /// Where there is TLS, and how often it goes wrong.
+    pub tls: TlsPlan,
     /// Wires of clients.
     pub front_wires: WireRange,
     /// Wires towards backends.
@@ -137,7 +140,7 @@ pub struct Scenario {
 /// Draws the world of a seed.
 pub(super) fn draw(choices: &mut Choices) -> Scenario {
     let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5));
-    let mut draw = Draw { choices, is_faultless };
+    let mut draw = Draw { choices: &mut *choices, is_faultless };
     let front_wires = draw.wires(0);
     let back_wires = draw.wires(1);
     let smallest = front_wires.buffer.0.min(back_wires.buffer.0);
@@ -148,7 +151,7 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
     let clients = draw.between(site!("scenario/clients"), 0, 1, 10) as usize;
     let slow_turn_delay = if draw.coin(site!("scenario/slow loop"), 0) { 20 * MS } else { MS };
     let buffer_bytes = 1 << draw.between(site!("scenario/buffer bytes"), 0, 11, 14);
-    Scenario {
+    let mut scenario = Scenario {
         is_faultless,
         settings: draw.settings(clients, buffer_bytes),
         timeouts: draw.timeouts(),
@@ -166,13 +169,16 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
         think_max: draw.choices.log_between(site!("scenario/think"), 0, 100 * US, 400 * MS),
         rates: draw.rates(),
         families: draw.families(),
+        tls: TlsPlan::default(),
         front_wires,
         back_wires,
         chaos: draw.choices.log_between(site!("scenario/chaos"), 0, SEC, 8 * SEC),
         turn_delay: 20 * US,
         slow_turn_delay,
         batch_max: draw.choices.log_between(site!("scenario/batch"), 0, 1, 1024) as usize,
-    }
+    };
+    scenario.tls = TlsPlan::draw(choices, &scenario);
+    scenario
 }
 
 struct Draw<'a> {
