@@ -42,8 +42,8 @@ pub struct Facts {
     pub behind_notify: u64,
     /// What the peer damaged first: where it begins in its stream, and what it is.
     pub damaged: Option<(u64, Damage)>,
-    /// The peer's close_notify is in its stream.
-    pub has_notified: bool,
+    /// Bytes of the peer's stream up to the end of its close_notify, if it says it.
+    pub said_at: Option<u64>,
 }
 
 /// Why a peer's TLS refuses what the proxy emitted.
@@ -82,7 +82,7 @@ impl Facts {
             refused: None,
             behind_notify: 0,
             damaged: None,
-            has_notified: false,
+            said_at: None,
         }
     }
 

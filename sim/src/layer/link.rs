@@ -171,7 +171,7 @@ impl Link {
         if let Some((store, before)) = &self.store {
             facts.tickets = store.kept() - before;
         }
-        if facts.finished_at.is_some() || peer.connection().is_handshaking() {
+        if self.is_muted || facts.finished_at.is_some() || peer.connection().is_handshaking() {
             return;
         }
         let connection = peer.connection();
@@ -313,8 +313,9 @@ impl Link {
         peer.take_output(&mut output);
         self.emit(output);
         // Behind a damaged record nobody reads it.
-        let is_damaged = self.is_damaged();
-        self.facts.borrow_mut().has_notified = !is_damaged;
+        if !self.is_damaged() {
+            self.facts.borrow_mut().said_at = Some(self.made);
+        }
         if trouble == Trouble::More {
             // A record of nonsense: nobody may look at it.
             let mut more = vec![23, 3, 3, 0, 40];
