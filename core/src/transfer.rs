@@ -367,9 +367,10 @@ impl Proxy {
 
     /// What TLS has still to say goes out if it can: the goodbye, or the alert of a failure.
     pub(crate) fn say_last_words(&mut self, id: SocketId) {
-        let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else {
-            return;
-        };
+        // A socket that failed takes no words. One that gave no byte yet has none to be told: it may
+        // not even be connected.
+        let Some(socket) = self.sockets.get_mut(id).filter(|socket| !socket.reset) else { return };
+        let Some(tls) = socket.tls_mut().filter(|tls| tls.has_begun()) else { return };
         tls.close_notify();
         let bytes = tls.take_output();
         if !bytes.is_empty() {

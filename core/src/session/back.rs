@@ -94,6 +94,10 @@ impl Proxy {
         let socket = back.socket;
         if let Some(socket) = self.sockets.get_mut(socket) {
             socket.reset = true;
+            // Records that are owed would be tried again and again.
+            if let Some(tls) = socket.tls_mut() {
+                tls.take_output();
+            }
         }
         if !x.request.is_keeping() {
             x.request.drop_output(&mut self.pool);
