@@ -318,6 +318,10 @@ impl Kernel for Gate<'_> {
         if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
             let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
             self.oracle.judge(verdict);
+            if let Side::Back(back) = self.oracle.side(ep) {
+                let is_short = result.unwrap_or(0) < offered;
+                self.oracle.backs[back as usize].is_short = is_short;
+            }
             if let Side::Front(front) = self.oracle.side(ep)
                 && result.unwrap_or(0) < offered
             {
@@ -336,7 +340,11 @@ impl Kernel for Gate<'_> {
                 }
             }
             Err(SocketError::WouldBlock) => {}
-            Err(error) => self.fails(ep, error),
+            Err(error) => {
+                let verdict = self.oracle.turn.write_failed(ep);
+                self.oracle.judge(verdict);
+                self.fails(ep, error);
+            }
         }
         result
     }

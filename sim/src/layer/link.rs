@@ -164,26 +164,30 @@ impl Link {
         peer.take_output(&mut output);
         if !output.is_empty() {
             self.flights += 1;
-            self.emit(output);
+            self.emit(output, self.fed);
         }
         let Some(peer) = &self.peer else { return };
         let facts = &mut *self.facts.borrow_mut();
         if let Some((store, before)) = &self.store {
             facts.tickets = store.kept() - before;
         }
-        if self.is_muted || facts.finished_at.is_some() || peer.connection().is_handshaking() {
+        if facts.finished_at.is_some() || peer.connection().is_handshaking() {
             return;
         }
         let connection = peer.connection();
-        facts.finished_at = Some(self.made);
-        self.ready_at = Some(self.fed);
         facts.is_13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         facts.is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
         facts.shown = connection.peer_certificates().and_then(<[_]>::first).and_then(known);
+        // Who stalls in its last flight never finishes.
+        if !self.is_muted {
+            facts.finished_at = Some(self.made);
+            self.ready_at = Some(self.fed);
+        }
     }
 
-    /// Puts records on their way, as far as the trouble lets them.
-    fn emit(&mut self, mut output: Vec<u8>) {
+    /// Puts records on their way, as far as the trouble lets them: not before the peer has read
+    /// `after` bytes, which they answer.
+    fn emit(&mut self, mut output: Vec<u8>, after: u64) {
         if self.is_muted {
             return;
         }
@@ -203,13 +207,18 @@ impl Link {
             self.facts.borrow_mut().damaged = Some((self.made + at, damage));
         }
         self.made += output.len() as u64;
-        self.held.push_back((self.fed, output));
+        let before = self.held.back().map_or(0, |&(at, _)| at);
+        self.held.push_back((after.max(before), output));
     }
 
     /// Whether the actor may write: its handshake is complete, and it knows.
     pub(super) fn is_ready(&self, net: &Net, ep: Ep) -> bool {
         let has_read = self.ready_at.is_some_and(|at| net.ep(ep).read >= at);
-        has_read && !self.is_muted && self.ending.is_none() && self.is_flushed()
+        has_read
+            && self.failed_at.is_none()
+            && !self.is_muted
+            && self.ending.is_none()
+            && self.is_flushed()
     }
 
     /// What is known.
@@ -245,7 +254,7 @@ impl Link {
         let mut output = Vec::with_capacity(max + 64);
         peer.take_output(&mut output);
         self.content_out += max as u64;
-        self.emit(output);
+        self.emit(output, 0);
         net.count_content(ep, self.content_out);
         // What follows a damaged record is never opened.
         if !self.is_damaged() {
@@ -311,7 +320,7 @@ impl Link {
         let mut output = Vec::new();
         peer.close();
         peer.take_output(&mut output);
-        self.emit(output);
+        self.emit(output, 0);
         // Behind a damaged record nobody reads it.
         if !self.is_damaged() {
             self.facts.borrow_mut().said_at = Some(self.made);
@@ -320,7 +329,7 @@ impl Link {
             // A record of nonsense: nobody may look at it.
             let mut more = vec![23, 3, 3, 0, 40];
             more.extend(garbage(40, self.made));
-            self.emit(more);
+            self.emit(more, 0);
         }
     }
 }

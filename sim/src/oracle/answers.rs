@@ -102,19 +102,30 @@ pub fn turn_came(oracle: &Oracle, row: &Row) -> u64 {
 /// Connections that were given a part of some head, of which it is not known whose it is.
 fn heads_begun<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Back> {
     let is_read = row.head_read_at.is_some();
-    oracle.backs.iter().filter(move |back| is_read && back.reader.is_inside_head())
+    let has_part = |back: &Back| {
+        // A record that is not whole yet shows nothing of what it carries.
+        let is_held = back.is_short && back.facts().is_some_and(|f| f.finished_at.is_some());
+        back.reader.is_inside_head() || is_held || back.is_damaged()
+    };
+    oracle.backs.iter().filter(move |back| is_read && has_part(back))
 }
 
-fn has_ended(net: &Net, back: &Back) -> bool {
+/// Whether the end of a backend's stream, or a reset, has arrived.
+pub fn has_ended(net: &Net, back: &Back) -> bool {
     let end = net.ep(back.ep);
-    end.is_reset() || end.has_fin()
+    let said_at = back.facts().and_then(|facts| facts.said_at);
+    let is_said = said_at.is_some_and(|at| net.ep(back.ep ^ 1).arrived >= at);
+    end.is_reset() || end.has_fin() || is_said
 }
 
 /// Whether the connection of `attempt` failed, or answered what cannot be forwarded.
 fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Attempt) -> bool {
     let back = &oracle.backs[attempt.back as usize];
     let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
-    has_ended(net, back) || back.has_garbage || plan.is_some_and(|plan| plan.fault.breaks_head())
+    has_ended(net, back)
+        || back.is_damaged()
+        || back.has_garbage
+        || plan.is_some_and(|plan| plan.fault.breaks_head())
 }
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
@@ -140,6 +151,9 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // A head that cannot be read names nobody: how it ended is not known.
     let is_nameless = row.ask.flaw.is_some() && row.record.is_none();
     let is_excused = row.gave_up_at.is_some()
+        || super::tls::may_refuse(oracle, front)
+        // Where TLS was expected there may be no buffer for a 400.
+        || (row.ask.flaw.is_some_and(|flaw| flaw.name == "no TLS") && !oracle.has_ample_buffers())
         || (is_nameless && front.stalled_at.is_some())
         || row.end.is_none()
         || row.head_read_at.is_none()

@@ -389,6 +389,8 @@ pub struct Back {
     pub last_read_at: u64,
     /// What the server's TLS knows, if it speaks any.
     pub tls: Option<Rc<RefCell<Facts>>>,
+    /// Whether the last write took less than it was offered.
+    pub is_short: bool,
 }
 
 impl Back {
@@ -407,7 +409,13 @@ impl Back {
             has_failed: false,
             last_read_at: now,
             tls: None,
+            is_short: false,
         }
+    }
+
+    /// Whether a record of the server's was damaged, so that TLS must fail.
+    pub fn is_damaged(&self) -> bool {
+        self.tls.as_ref().is_some_and(|facts| facts.borrow().damaged.is_some())
     }
 
     /// What the server's TLS knows now.

@@ -73,6 +73,13 @@ impl Turn {
         in_vain(ep, marks.vain_writes, "written to")
     }
 
+    /// A write failed for good.
+    pub fn write_failed(&mut self, ep: Ep) -> Verdict {
+        let marks = self.marks(ep);
+        marks.vain_writes = marks.vain_writes.saturating_add(1);
+        in_vain(ep, marks.vain_writes, "written to")
+    }
+
     /// A read gave something, or would block.
     pub fn read(&mut self, ep: Ep, is_blocked: bool) -> Verdict {
         let marks = self.marks(ep);
@@ -120,7 +127,8 @@ pub fn turn_ended(oracle: &mut Oracle, net: &Net, is_more: bool) -> Verdict {
 /// response came early.
 fn is_wanted(oracle: &Oracle, net: &Net, ep: Ep) -> bool {
     match oracle.side(ep) {
-        Side::Front(_) => !net.ep(ep).is_reset(),
+        // Last words, behind which writing is finished, are tried once.
+        Side::Front(_) => !net.ep(ep).is_reset() && !net.ep(ep).is_shut(),
         Side::Back(back) => {
             let seen = oracle.backs[back as usize].seen.last();
             let row = seen.map(|seen| &oracle.rows[seen.row as usize]);

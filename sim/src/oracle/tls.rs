@@ -156,6 +156,12 @@ pub fn is_welcome(tls: &ListenerTls, facts: &Facts) -> bool {
         && (facts.is_resumed || takes(tls.auth, facts.certificate))
 }
 
+/// Whether a client's connection may end for its own TLS' sake.
+pub fn may_refuse(oracle: &Oracle, front: &Front) -> bool {
+    let Some(facts) = front.facts() else { return false };
+    facts.damaged.is_some() || settings(oracle, front).any(|tls| !is_welcome(tls, &facts))
+}
+
 /// The alert that answers a client whose bytes are sound, if one is due.
 fn due_to_client(tls: &ListenerTls, facts: &Facts) -> Option<&'static [AlertDescription]> {
     use AlertDescription as Alert;
