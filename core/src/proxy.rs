@@ -234,7 +234,10 @@ impl Proxy {
     /// Tells the driver to close the socket; its id is stale once that order is taken. TLS says
     /// goodbye, unless the peer must not take what it has for complete (TLS-3).
     pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
-        if how == Close::Normal {
+        // Behind what the peer has not taken a goodbye is not worth saying: it would drag along what
+        // nobody waits for any more, such as the rest of a request that was given up.
+        let owes = self.sockets.get(id).is_some_and(|socket| socket.owes());
+        if how == Close::Normal && !owes {
             self.say_last_words(id);
         }
         let socket = self.sockets.get_mut(id).expect("a socket is closed once");
