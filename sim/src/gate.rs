@@ -318,9 +318,10 @@ impl Kernel for Gate<'_> {
         if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
             let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
             self.oracle.judge(verdict);
-            if let Side::Back(back) = self.oracle.side(ep) {
-                let is_short = result.unwrap_or(0) < offered;
-                self.oracle.backs[back as usize].is_short = is_short;
+            let is_short = result.unwrap_or(0) < offered;
+            match self.oracle.side(ep) {
+                Side::Front(front) => self.oracle.fronts[front as usize].is_short = is_short,
+                Side::Back(back) => self.oracle.backs[back as usize].is_short = is_short,
             }
             if let Side::Front(front) = self.oracle.side(ep)
                 && result.unwrap_or(0) < offered

@@ -21,6 +21,8 @@ pub struct Facts {
     pub has_odd_alpn: bool,
     /// A client offered to resume a session: one of TLS 1.3, or not.
     pub offered: Option<bool>,
+    /// The peer's TLS has come to the end of its handshake, whether it tells the proxy or not.
+    pub is_complete: bool,
     /// Bytes of the peer's stream up to the end of its last handshake message, once its handshake
     /// is complete.
     pub finished_at: Option<u64>,
@@ -72,6 +74,7 @@ impl Facts {
             is_strict: true,
             has_odd_alpn: false,
             offered: None,
+            is_complete: false,
             finished_at: None,
             is_13: false,
             is_resumed: false,

@@ -175,6 +175,7 @@ impl Link {
             return;
         }
         let connection = peer.connection();
+        facts.is_complete = true;
         facts.is_13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         facts.is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
         facts.shown = connection.peer_certificates().and_then(<[_]>::first).and_then(known);

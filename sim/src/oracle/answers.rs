@@ -104,7 +104,7 @@ fn heads_begun<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Ba
     let is_read = row.head_read_at.is_some();
     let has_part = |back: &Back| {
         // A record that is not whole yet shows nothing of what it carries.
-        let is_held = back.is_short && back.facts().is_some_and(|f| f.finished_at.is_some());
+        let is_held = back.is_short && back.facts().is_some_and(|f| f.is_complete);
         back.reader.is_inside_head() || is_held || back.is_damaged()
     };
     oracle.backs.iter().filter(move |back| is_read && has_part(back))
@@ -138,8 +138,9 @@ fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
 /// behind what they were given of the request.
 fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
     let Some(from) = row.head_read_at else { return false };
-    let is_late =
-        |back: &&Back| back.connect_at >= from && !back.has_failed && has_ended(net, back);
+    let is_late = |back: &&Back| {
+        back.connect_at >= from && !back.has_failed && (has_ended(net, back) || back.is_damaged())
+    };
     let late = oracle.backs.iter().rev().filter(is_late).count();
     oracle.truth.failures(from, oracle.now) + late >= usize::from(super::retry::ATTEMPTS_MAX)
 }
@@ -150,10 +151,13 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let front = &oracle.fronts[row.front as usize];
     // A head that cannot be read names nobody: how it ended is not known.
     let is_nameless = row.ask.flaw.is_some() && row.record.is_none();
+    // Without buffers a session may end before it takes what TLS has opened, or before it can tell
+    // a client that TLS is expected.
+    let has_tls = front.tls.is_some() || row.ask.flaw.is_some_and(|flaw| flaw.name == "no TLS");
+    let is_starved = has_tls && row.record.is_none() && !oracle.has_ample_buffers();
     let is_excused = row.gave_up_at.is_some()
         || super::tls::may_refuse(oracle, front)
-        // Where TLS was expected there may be no buffer for a 400.
-        || (row.ask.flaw.is_some_and(|flaw| flaw.name == "no TLS") && !oracle.has_ample_buffers())
+        || is_starved
         || (is_nameless && front.stalled_at.is_some())
         || row.end.is_none()
         || row.head_read_at.is_none()

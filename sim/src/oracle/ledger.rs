@@ -311,6 +311,8 @@ pub struct Front {
     pub listener: usize,
     /// What the client's TLS knows, if it speaks any.
     pub tls: Option<Rc<RefCell<Facts>>>,
+    /// Whether the last write took less than it was offered.
+    pub is_short: bool,
     /// When the proxy had all of the client's handshake.
     pub secured_at: Option<u64>,
 }
@@ -338,6 +340,7 @@ impl Front {
             is_slow: false,
             listener: 0,
             tls: None,
+            is_short: false,
             secured_at: None,
         }
     }

@@ -239,9 +239,8 @@ pub fn front_ended(oracle: &Oracle, net: &Net, front: u32, how: Close) -> Verdic
         && facts.refused.is_none()
         && facts.damaged.is_none()
         && !end.is_reset();
-    // What the socket did not take at once was not worth waiting for.
-    let is_stalled = at.stalled_at == Some(oracle.now) || end.space() < 64;
-    if is_in_order && facts.notified_at.is_none() && !is_stalled {
+    // Behind what the client has not taken, a goodbye is not worth waiting for.
+    if is_in_order && facts.notified_at.is_none() && !at.is_short {
         let message = format!("connection {front} ends in order, and without close_notify");
         return breach(GROUP, "TLS-3", message);
     }
