@@ -70,8 +70,15 @@ pub fn turn<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, now: Time) -> bool {
     proxy.expire(now);
     let mut has_shed = false;
     for _ in 0..STEPS_MAX {
+        // Who gets room may order a connection, which must exist before its first step.
+        proxy.give_room();
         carry_out(proxy, kernel);
-        let Some(step) = proxy.next_step() else { break };
+        let Some(step) = proxy.next_step() else {
+            if proxy.has_room_to_give() {
+                continue;
+            }
+            break;
+        };
         match step {
             Step::Send(id) => proxy.transmit(id, |slices| kernel.send(id, slices)),
             Step::Receive(id) => receive(proxy, kernel, id),
@@ -153,8 +160,8 @@ fn accept<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, listener: SocketId, has_
 }
 
 impl Proxy {
-    /// The next thing to do; the accept queue is looked at first when there may be room (ACC-7).
-    fn next_step(&mut self) -> Option<Step> {
+    /// Whoever waits for a session, a server or buffers gets what has become free (ACC-7).
+    fn give_room(&mut self) {
         if self.vacancy {
             self.admit();
         }
@@ -164,6 +171,13 @@ impl Proxy {
         if self.pool.contended {
             self.serve_waiters();
         }
+    }
+
+    fn has_room_to_give(&self) -> bool {
+        self.vacancy || self.relieved
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
         self.sockets.next_step()
     }
 
@@ -178,7 +192,7 @@ impl Proxy {
     }
 
     fn has_steps(&self) -> bool {
-        self.vacancy || self.relieved || self.sockets.has_steps()
+        self.has_room_to_give() || self.sockets.has_steps()
     }
 
     fn read_was_short(&mut self, id: SocketId) {

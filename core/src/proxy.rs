@@ -39,7 +39,8 @@ pub(crate) enum Wakes {
 /// Four kinds of methods:
 ///
 /// - *inputs* tell what happened: [`advance`](Proxy::advance), [`ready`](Proxy::ready),
-///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`failed`](Proxy::failed), [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
+///   [`accepted`](Proxy::accepted), [`received`](Proxy::received), [`failed`](Proxy::failed),
+///   [`blocked`](Proxy::blocked), [`expire`](Proxy::expire),
 ///   [`stop`](Proxy::stop), [`set_wall_clock`](Proxy::set_wall_clock). They cannot fail. Only
 ///   [`apply`](Proxy::apply) returns a `Result`: a configuration is refused whole;
 /// - *loans* lend the core's own bytes: [`recv_space`](Proxy::recv_space) and
@@ -69,6 +70,8 @@ pub struct Proxy {
     pub(crate) pool: Pool,
     /// Sessions that wait for buffers, longest first (SES-5).
     pub(crate) waiters: VecDeque<SessionId>,
+    /// They are being served: who ends meanwhile does not begin anew.
+    pub(crate) serving_waiters: bool,
     /// Idle sessions, longest idle first (ACC-10).
     pub(crate) idle_first: Option<SessionId>,
     pub(crate) idle_last: Option<SessionId>,
@@ -98,7 +101,7 @@ pub struct Proxy {
     pub(crate) answer_scratch: Vec<u8>,
     pub(crate) path_scratch: Vec<u8>,
     pub(crate) discard: Box<[u8]>,
-    /// Where sockets with TLS read into.
+    /// Where sockets with TLS read into; a buffer's bytes behind a PROXY header fit, too.
     pub(crate) cipher: Box<[u8]>,
     /// Sessions that wait for a connection to a limited server, by cluster, longest first (BACK-9).
     pub(crate) queues: BTreeMap<Box<str>, VecDeque<SessionId>>,
@@ -145,6 +148,7 @@ impl Proxy {
             session_serial: 0,
             pool: Pool::new(settings.buffer_bytes, settings.buffers_max),
             waiters: VecDeque::new(),
+            serving_waiters: false,
             idle_first: None,
             idle_last: None,
             spare: Vec::with_capacity(64),
@@ -168,7 +172,7 @@ impl Proxy {
             answer_scratch: Vec::with_capacity(settings.buffer_bytes),
             path_scratch: Vec::with_capacity(settings.buffer_bytes),
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
-            cipher: vec![0; crate::tls::RECV_BYTES].into_boxed_slice(),
+            cipher: vec![0; crate::tls::RECV_BYTES.max(settings.buffer_bytes)].into_boxed_slice(),
             queues: BTreeMap::new(),
             relieved: false,
             per_address: BTreeMap::new(),

@@ -24,7 +24,7 @@ impl Proxy {
             return 0;
         }
         if has_tls {
-            space[0] = &mut self.cipher;
+            space[0] = &mut self.cipher[..crate::tls::RECV_BYTES];
             return 1;
         }
         let Proxy { sessions, backs, servers, pool, discard, .. } = self;
@@ -116,6 +116,9 @@ impl Proxy {
                 Ok(n) => self.plain_received(id, n),
                 Err(failure) => return self.tls_failed(id, failure),
             }
+        }
+        if let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) {
+            tls.rest();
         }
         self.settle_owner(id, Moved::Nobody);
     }
@@ -248,8 +251,11 @@ impl Proxy {
             }
             Owner::Back(back) if sealed > 0 => {
                 let x = self.sessions[self.backs[back].session].x();
+                if x.given == 0 && !x.tcp {
+                    x.request.keep();
+                }
                 x.request.sent(&mut self.pool, sealed);
-                x.given += sealed as u64;
+                x.sealed += sealed as u64;
             }
             _ => {}
         }
@@ -308,6 +314,12 @@ impl Proxy {
         if n > 0 {
             x.request.sent(&mut self.pool, n);
             x.given += n as u64;
+        }
+        if x.sealed > 0 {
+            x.given += std::mem::take(&mut x.sealed);
+            if !x.facts.idempotent {
+                x.request.release_kept(&mut self.pool);
+            }
         }
         if session.state == State::Tunnel {
             self.tunnel_sent(id);
@@ -370,7 +382,9 @@ impl Proxy {
         // A socket that failed takes no words. One that gave no byte yet has none to be told: it may
         // not even be connected.
         let Some(socket) = self.sockets.get_mut(id).filter(|socket| !socket.reset) else { return };
-        let Some(tls) = socket.tls_mut().filter(|tls| tls.has_begun()) else { return };
+        let transport = socket.transport.as_deref_mut().filter(|transport| !transport.is_mute());
+        let tls = transport.and_then(|transport| transport.tls.as_mut());
+        let Some(tls) = tls.filter(|tls| tls.has_begun()) else { return };
         tls.close_notify();
         let bytes = tls.take_output();
         if !bytes.is_empty() {

@@ -94,9 +94,8 @@ impl Proxy {
         let socket = back.socket;
         if let Some(socket) = self.sockets.get_mut(socket) {
             socket.reset = true;
-            // Records that are owed would be tried again and again.
-            if let Some(tls) = socket.tls_mut() {
-                tls.take_output();
+            if let Some(transport) = socket.transport.as_deref_mut() {
+                transport.mute();
             }
         }
         if !x.request.is_keeping() {

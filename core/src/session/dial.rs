@@ -118,16 +118,21 @@ impl Proxy {
 
     /// A limited server whose connections are all open has an idle one closed for a new one.
     fn make_room(&mut self, id: SessionId, pick: Pick) {
-        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
-        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
-        let version = &self.versions[x.version.expect("a request sees a version")];
-        let limit = version.clusters[cluster].limits[usize::from(pick.index)];
+        let limit = self.limit_of(id, pick);
         let server = &self.servers[pick.server];
         if server.open >= limit
             && let Some(&oldest) = server.idle.first()
         {
             self.close_back(oldest, Close::Normal);
         }
+    }
+
+    /// Connections that the server may have (BACK-9).
+    fn limit_of(&self, id: SessionId, pick: Pick) -> u32 {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        version.clusters[cluster].limits[usize::from(pick.index)]
     }
 
     /// What lies between a new connection to the server and the session's bytes: the PROXY header
@@ -164,7 +169,7 @@ impl Proxy {
             x.record.queue = self.now.since(x.mark);
             x.mark = self.now;
         }
-        x.given = 0;
+        (x.given, x.sealed) = (0, 0);
         x.request.rewind();
         x.response_begun = false;
         x.back_write_failed = false;
@@ -198,7 +203,7 @@ impl Proxy {
         let x = self.sessions[id].x();
         let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
         let x = self.sessions[id].x();
-        let nothing_given = x.given == 0;
+        let nothing_given = x.given == 0 && x.is_held_whole();
         let may_repeat = x.facts.idempotent && x.is_held_whole();
         if !reused && fault.blames_server() {
             self.blame(id);
@@ -281,14 +286,18 @@ impl Proxy {
         }
     }
 
+    fn is_still_free(&self, id: SessionId, pick: Pick) -> bool {
+        let server = &self.servers[pick.server];
+        server.health.usable(self.now) && server.active < self.limit_of(id, pick)
+    }
+
     /// The pause before another attempt is over.
     pub(crate) fn pause_over(&mut self, id: SessionId) {
         self.sessions[id].timers.clear_back();
-        // Others may have marked the server down meanwhile: then the choice is made anew.
+        // Others may have marked the server down meanwhile, or taken its last connection: then the
+        // choice is made anew.
         match self.sessions[id].x().held_back.take() {
-            Some(pick) if self.servers[pick.server].health.usable(self.now) => {
-                self.connect(id, pick);
-            }
+            Some(pick) if self.is_still_free(id, pick) => self.connect(id, pick),
             _ => self.dispatch(id),
         }
     }

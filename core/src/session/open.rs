@@ -163,6 +163,10 @@ impl Proxy {
         }
         session.go(Move::Serve);
         self.release_opening(id);
+        if self.closes_when_idle(id) {
+            // A graceful stop has begun meanwhile: it closes unless its request is here.
+            self.sockets.assume_readable(self.sessions[id].front);
+        }
         let session = &mut self.sessions[id];
         let Some(x) = session.exchange.as_deref_mut() else { return };
         let surplus = x.request.input_len();

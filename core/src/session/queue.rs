@@ -38,15 +38,11 @@ impl Proxy {
             return;
         }
         self.sessions[id].timers.clear_back();
-        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
-        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
-        let version = &self.versions[x.version.expect("a request sees a version")];
-        let name = &version.config.clusters[cluster].name;
-        let Some(queue) = self.queues.get_mut(name) else { return };
-        queue.retain(|&waiter| waiter != id);
-        if queue.is_empty() {
-            self.queues.remove(name);
-        }
+        // Its record may be written already, and with it the name of its cluster be gone.
+        self.queues.retain(|_, queue| {
+            queue.retain(|&waiter| waiter != id);
+            !queue.is_empty()
+        });
     }
 
     /// Servers have room again: whoever has waited longest and can use it goes on.

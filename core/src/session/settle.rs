@@ -125,7 +125,8 @@ impl Proxy {
         self.sessions.get(id).is_some()
     }
 
-    /// `tunnel_idle` runs anew from each byte; `client_idle` runs while the proxy waits for the client to send its body, or to read.
+    /// `tunnel_idle` runs anew from each byte; `client_idle` runs while the proxy waits for the
+    /// client to send its body, or to read.
     fn settle_front_timer(&mut self, id: SessionId, wants: Wants, moved: Moved) {
         let session = &self.sessions[id];
         match session.state {

@@ -52,11 +52,6 @@ impl Proxy {
         let session = &mut self.sessions[id];
         session.timers.clear_front();
         session.timers.clear_back();
-        let front = session.front;
-        if let Some(tls) = self.sockets.get_mut(front).and_then(|socket| socket.tls_mut()) {
-            tls.rest();
-        }
-        let session = &mut self.sessions[id];
         if surplus == 0 {
             session.go(Move::Keep);
             self.release_exchange(id);
@@ -109,6 +104,11 @@ impl Proxy {
 
     /// Sessions that wait for buffers get them first in, first out (SES-5).
     pub(crate) fn serve_waiters(&mut self) {
+        // A TCP session may end as soon as it is served, and come here: the loop goes on with
+        // what it gave back.
+        if std::mem::replace(&mut self.serving_waiters, true) {
+            return;
+        }
         while let Some(&first) = self.waiters.front() {
             let waits = self.sessions.get(first).is_some_and(|s| s.buffers == BufferWait::Waiting);
             if waits {
@@ -123,6 +123,7 @@ impl Proxy {
             }
         }
         self.pool.contended = !self.waiters.is_empty();
+        self.serving_waiters = false;
     }
 
     /// Separates the exchange from its connection to a server, which is closed, and from the

@@ -69,18 +69,18 @@ impl Proxy {
         }
         let to = x.record.cluster.or(version.forwards[usize::from(opening.listener)].to);
         x.record.cluster = to;
-        self.pour_request(id);
+        self.pour(id);
         match to {
             Some(_) => self.dispatch(id),
             None => self.give_up(id, ending(Who::Proxy, Phase::Connect)),
         }
     }
 
-    /// Makes what lies in the request pipe output as it is.
-    fn pour_request(&mut self, id: SessionId) {
+    /// From here on, bytes pass both ways as they are; first those that came already.
+    fn pour(&mut self, id: SessionId) {
         let x = self.sessions[id].x();
-        x.request_body = BodyReader::UntilClose;
-        x.request_encoding = Encoding::Raw;
+        (x.request_body, x.response_body) = (BodyReader::UntilClose, BodyReader::UntilClose);
+        (x.request_encoding, x.response_encoding) = (Encoding::Raw, Encoding::Raw);
         let poured = x.request.take_body(&mut x.request_body, Encoding::Raw);
         debug_assert!(poured.is_ok(), "bytes until the end are never bad");
     }
@@ -93,10 +93,7 @@ impl Proxy {
     /// The server agreed to switch protocols; its 101 is the response pipe's output (TUN-3).
     pub(crate) fn begin_upgrade(&mut self, id: SessionId) {
         self.sessions[id].go(Move::Upgrade);
-        let x = self.sessions[id].x();
-        x.response_body = BodyReader::UntilClose;
-        x.response_encoding = Encoding::Raw;
-        self.pour_request(id);
+        self.pour(id);
         self.begin_tunnel(id);
     }
 

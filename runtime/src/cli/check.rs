@@ -4,12 +4,13 @@ use super::output::{counted, out, refuse, show};
 use super::{CheckArgs, Format};
 use crate::config::{Loaded, load, print};
 use crate::diagnostic::to_json;
+use crate::tls::Memory;
 use std::process::ExitCode;
 
 /// Checks the file and says what is wrong, or what it amounts to.
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
     let path = &args.file.config;
-    match (load(path), args.format) {
+    match (load(path, &Memory::default()), args.format) {
         (Err(diagnostics), Format::Json) => {
             out(&to_json(&diagnostics));
             ExitCode::FAILURE

@@ -26,19 +26,25 @@ impl Words<'_> {
     pub(super) fn diagnostic(&self, error: &ConfigError) -> Diagnostic {
         let span = self.spans.of(&error.place, item(&error.problem).as_deref());
         if let Problem::UnknownCluster { name } = &error.problem {
-            return self.unknown_cluster(name, span);
+            let who = match &error.place {
+                Place::Listener(..) => "listener",
+                _ => "route",
+            };
+            return self.unknown_cluster(who, name, span);
         }
         let (code, message, hint) = self
             .of_entries(error)
             .or_else(|| of_routes(&error.problem))
+            .or_else(|| of_listeners(&error.problem))
+            .or_else(|| of_answers(&error.problem))
             .unwrap_or_else(|| of_values(error));
         let diagnostic = Diagnostic::error(code, self.source, Some(span), message).hint(hint);
         Diagnostic { other: self.other(error), ..diagnostic }
     }
 
-    /// A route at `span` leads to the cluster `name`, which does not exist.
-    pub(super) fn unknown_cluster(&self, name: &str, span: Range<usize>) -> Diagnostic {
-        let message = format!("route sends to cluster \"{name}\", which is not defined");
+    /// A route or listener at `span` leads to the cluster `name`, which does not exist.
+    pub(super) fn unknown_cluster(&self, who: &str, name: &str, span: Range<usize>) -> Diagnostic {
+        let message = format!("{who} sends to cluster \"{name}\", which is not defined");
         let clusters = self.config.clusters.iter().map(|cluster| &*cluster.name);
         let hint = did_you_mean(name, clusters, || format!("add a table [cluster.{name}]"));
         Diagnostic::error(Code::UnknownCluster, self.source, Some(span), message).hint(hint)
@@ -190,6 +196,46 @@ fn of_routes(problem: &Problem) -> Option<Said> {
     })
 }
 
+/// Problems of what is spoken on a listener, and to servers.
+fn of_listeners(problem: &Problem) -> Option<Said> {
+    Some(match problem {
+        Problem::NowhereToGo => said(
+            Code::MissingKey,
+            "this tcp listener leads nowhere",
+            "add the cluster: to = \"app\", or sni = { \"a.example\" = \"app\" }",
+        ),
+        Problem::HttpOnly { key } => said(
+            Code::Conflict,
+            format!("`{key}` does nothing on a tcp listener"),
+            "leave it away: there are no requests to apply it to",
+        ),
+        Problem::TlsTwice => said(
+            Code::Conflict,
+            "`sni` passes TLS through, and `tls` ends it here",
+            "leave one of them away",
+        ),
+        Problem::DuplicateSni { name } => {
+            said(Code::Duplicate, format!("the name \"{name}\" stands in `sni` twice"), "leave one")
+        }
+        Problem::FromWithoutHeader => said(
+            Code::Conflict,
+            "`proxy_protocol_from` without a PROXY header to believe",
+            "add proxy_protocol = \"expect\"",
+        ),
+        Problem::RouteOnTcp { name } => said(
+            Code::Conflict,
+            format!("route is bound to \"{name}\", a tcp listener, which has no requests"),
+            "a tcp listener names its cluster itself, by `to`",
+        ),
+        Problem::NoTlsName { address } => said(
+            Code::MissingKey,
+            format!("there is no name to check the certificate of {address} for"),
+            "add it to the cluster: tls = { sni = \"app.example\" }",
+        ),
+        _ => return None,
+    })
+}
+
 /// Problems of single values, and whatever no other function speaks of.
 fn of_values(error: &ConfigError) -> Said {
     match &error.problem {
@@ -237,7 +283,27 @@ fn of_values(error: &ConfigError) -> Said {
     }
 }
 
-/// Problems of clusters and answers, and none of those that the functions above speak of.
+/// Problems of answers.
+fn of_answers(problem: &Problem) -> Option<Said> {
+    Some(match problem {
+        Problem::BodyTooLong { bytes, max } => said(
+            Code::BadAnswer,
+            format!("the answer has {bytes} bytes"),
+            format!("at most {max}: it leaves from one buffer, with its head"),
+        ),
+        Problem::BodyNotAllowed { status } => said(
+            Code::BadAnswer,
+            format!("a response of status {status} has no body"),
+            "leave `file` away",
+        ),
+        Problem::BadContentType { value } => {
+            said(Code::BadAnswer, format!("\"{value}\" is no content type"), "rename the file")
+        }
+        _ => return None,
+    })
+}
+
+/// Problems of clusters, and none of those that the functions above speak of.
 fn of_clusters(problem: &Problem) -> Said {
     match problem {
         Problem::NothingToStickBy { address, servers } => said(
@@ -257,19 +323,6 @@ fn of_clusters(problem: &Problem) -> Said {
             ),
             "raise `max` or lower `min`",
         ),
-        Problem::BodyTooLong { bytes, max } => said(
-            Code::BadAnswer,
-            format!("the answer has {bytes} bytes"),
-            format!("at most {max}: it leaves from one buffer, with its head"),
-        ),
-        Problem::BodyNotAllowed { status } => said(
-            Code::BadAnswer,
-            format!("a response of status {status} has no body"),
-            "leave `file` away",
-        ),
-        Problem::BadContentType { value } => {
-            said(Code::BadAnswer, format!("\"{value}\" is no content type"), "rename the file")
-        }
         // Listed, so that a new problem must be put into words before this compiles.
         Problem::OutOfRange { .. }
         | Problem::TooMany { .. }
@@ -301,7 +354,17 @@ fn of_clusters(problem: &Problem) -> Said {
         | Problem::BadFieldName { .. }
         | Problem::BadFieldValue { .. }
         | Problem::ReservedField { .. }
-        | Problem::FieldsTooLong { .. } => unreachable!("the functions before speak of these"),
+        | Problem::FieldsTooLong { .. }
+        | Problem::BodyTooLong { .. }
+        | Problem::BodyNotAllowed { .. }
+        | Problem::BadContentType { .. }
+        | Problem::NowhereToGo
+        | Problem::HttpOnly { .. }
+        | Problem::TlsTwice
+        | Problem::DuplicateSni { .. }
+        | Problem::FromWithoutHeader
+        | Problem::RouteOnTcp { .. }
+        | Problem::NoTlsName { .. } => unreachable!("the functions before speak of these"),
     }
 }
 
@@ -320,6 +383,8 @@ fn item(problem: &Problem) -> Option<String> {
         }
         Problem::BadNetwork { network } => Some(format!("{}/{}", network.addr, network.prefix)),
         Problem::BadStatus { status, .. } => Some(status.to_string()),
+        Problem::DuplicateSni { name } | Problem::UnknownCluster { name } => Some(name.to_string()),
+        Problem::BadHost { host, .. } => Some(host.to_string()),
         _ => None,
     }
 }

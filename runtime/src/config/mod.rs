@@ -22,10 +22,11 @@ pub use keys::{Fallback, Key, keys};
 pub use print::print;
 pub use reference::reference;
 pub use samples::{DEMO_PORTS, demo_config, quick_config};
-pub use share::{divide, workers_started};
+pub use share::{divide, server_limit, workers_started};
 pub use source::Source;
 
 use crate::diagnostic::{Diagnostic, Severity, SourceText};
+use crate::tls::Memory;
 use outside::{Outside, Real};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,13 +98,45 @@ pub struct Origins {
     pub answers: BTreeMap<String, PathBuf>,
     /// The line of each route's header, from 1.
     pub route_lines: Vec<usize>,
+    /// The files of each listener's TLS settings, by its name.
+    pub listener_tls: BTreeMap<String, ServerTlsOrigin>,
+    /// The files of each cluster's TLS settings, by its name.
+    pub cluster_tls: BTreeMap<String, ClientTlsOrigin>,
+    /// Names that servers' certificates are checked for: what each server's address was resolved
+    /// from, if it was a name, by the cluster's name.
+    pub server_names: BTreeMap<String, Vec<Option<String>>>,
+}
+
+/// What a listener's TLS settings were made of.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ServerTlsOrigin {
+    /// Files of chains and keys.
+    pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// TLS 1.3 alone is spoken.
+    pub from_13: bool,
+    /// File of the authorities whose clients are let in.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// What a cluster's TLS settings were made of.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ClientTlsOrigin {
+    /// File of the authorities that are trusted instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The name that all its servers have.
+    pub sni: Option<String>,
+    /// Files of the chain and the key that are shown to servers.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// A configuration that can be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// Worker threads to start: as asked for, at most what the limits feed (ACC-11).
+    /// Worker threads to start: as asked for, at most what the limits feed, those of servers
+    /// included (ACC-11).
     pub workers: usize,
+    /// Worker threads that would start but for limits of servers, which a reload may change.
+    pub workers_of_process: usize,
     /// Limits of the whole process; see [`divide`].
     pub settings: Settings,
     /// What the core applies.
@@ -116,15 +149,16 @@ pub struct Loaded {
     pub origins: Origins,
 }
 
-/// Reads the configuration file at `path`.
+/// Reads the configuration file at `path`, and the files that it names. TLS settings that
+/// `memory` knows are not made anew.
 ///
 /// # Errors
 ///
 /// Every mistake in it, in file order; warnings are among them.
-pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+pub fn load(path: &Path, memory: &Memory) -> Result<Loaded, Vec<Diagnostic>> {
     let (name, text) = source::read_file(path)?;
     let base = path.parent().unwrap_or(Path::new(""));
-    read(&name, &text, base, &Real)
+    read(&name, &text, base, &Real, memory)
 }
 
 /// Reads a configuration from `text`; `name` is what diagnostics call it. Relative paths in it
@@ -133,8 +167,8 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 ///
 /// As [`load`].
-pub fn from_str(name: &str, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    read(name, text, Path::new(""), &Real)
+pub fn from_str(name: &str, text: &str, memory: &Memory) -> Result<Loaded, Vec<Diagnostic>> {
+    read(name, text, Path::new(""), &Real, memory)
 }
 
 fn read(
@@ -142,9 +176,10 @@ fn read(
     text: &str,
     base: &Path,
     outside: &dyn Outside,
+    memory: &Memory,
 ) -> Result<Loaded, Vec<Diagnostic>> {
     let source = SourceText { name: name.into(), text: text.into() };
-    let mut outcome = decode::decode(&source, base, outside);
+    let mut outcome = decode::decode(&source, base, outside, memory);
     if !outcome.broken_syntax {
         spans::add_errors_of_meaning(&mut outcome, &source);
     }

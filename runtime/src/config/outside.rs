@@ -1,8 +1,18 @@
 //! What loading a configuration asks of the machine, so that tests can answer instead.
 
+use rustls::pki_types::CertificateDer;
 use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
+
+/// Who may read a file.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Its owner and its group at most.
+    Private,
+    /// Everybody.
+    OthersRead,
+}
 
 /// The machine, as far as a configuration can tell.
 pub(crate) trait Outside {
@@ -16,6 +26,12 @@ pub(crate) trait Outside {
     fn processors(&self) -> usize;
     /// `path` as seen from the root.
     fn absolute(&self, path: &Path) -> std::path::PathBuf;
+    /// Who may read the file.
+    fn mode(&self, path: &Path) -> Mode;
+    /// The wall clock, in seconds since 1970.
+    fn now(&self) -> i64;
+    /// The authorities that this machine trusts, or why there are none.
+    fn system_roots(&self) -> Result<Vec<CertificateDer<'static>>, String>;
 }
 
 /// The machine that this process runs on.
@@ -50,5 +66,27 @@ impl Outside for Real {
 
     fn absolute(&self, path: &Path) -> std::path::PathBuf {
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    }
+
+    fn mode(&self, path: &Path) -> Mode {
+        let others = rustix::fs::Mode::ROTH.as_raw_mode();
+        match rustix::fs::stat(path) {
+            Ok(stat) if stat.st_mode & others != 0 => Mode::OthersRead,
+            _ => Mode::Private,
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "certificates have days on which they end")]
+    fn now(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    fn system_roots(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let found = rustls_native_certs::load_native_certs();
+        match found.errors.first() {
+            Some(error) if found.certs.is_empty() => Err(error.to_string()),
+            _ => Ok(found.certs),
+        }
     }
 }

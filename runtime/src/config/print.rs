@@ -2,13 +2,15 @@
 
 use super::samples::quote;
 use super::value::{show_duration, show_size};
-use super::{Level, Loaded, LogFormat, Origins, Sink};
+use super::{ClientTlsOrigin, Level, Loaded, LogFormat, Origins, ServerTlsOrigin, Sink};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_core::config::{
-    Answers, Balance, Cluster, HostPattern, Listener, PathRule, Reuse, Route, Server, Target,
-    TimeoutOverrides, Timeouts,
+    Answers, Balance, Cluster, HostPattern, Listener, Network, PathRule, Protocol, Reuse, Route,
+    Server, Target, TimeoutOverrides, Timeouts,
 };
+use tidegate_core::proxy_protocol::Version;
 
 /// `loaded` as a configuration file. Secrets and answers stay where they came from: the file
 /// names them by absolute paths.
@@ -36,14 +38,12 @@ pub fn print(loaded: &Loaded) -> String {
 
 fn top(out: &mut String, loaded: &Loaded) {
     let (settings, config) = (&loaded.settings, &loaded.config);
-    line(out, "workers", &loaded.workers.to_string());
+    line(out, "workers", &loaded.workers_of_process.to_string());
     line(out, "max_connections", &settings.max_connections.to_string());
     line(out, "zombie_check_interval", &duration(settings.zombie_check_interval));
     let age = settings.max_session_age.map_or_else(|| quote("off"), duration);
     line(out, "max_session_age", &age);
-    let networks = config.trusted_proxies.iter();
-    let networks = networks.map(|network| quote(&format!("{}/{}", network.addr, network.prefix)));
-    line(out, "trusted_proxies", &list(networks));
+    line(out, "trusted_proxies", &networks(&config.trusted_proxies));
     if let Some(origin) = &loaded.origins.sticky_secret {
         line(out, "sticky_secret", &quote(origin));
     }
@@ -96,7 +96,30 @@ fn log(out: &mut String, loaded: &Loaded) {
 fn listener(out: &mut String, listener: &Listener, origins: &Origins) {
     heading(out, &format!("listener.{}", bare(&listener.name)));
     line(out, "bind", &list(listener.binds.iter().map(|bind| quote(&bind.to_string()))));
-    line(out, "protocol", &quote("http"));
+    let forward = match &listener.protocol {
+        Protocol::Http => None,
+        Protocol::Tcp(forward) => Some(forward),
+    };
+    let protocol = match (forward, &listener.tls) {
+        (Some(_), _) => "tcp",
+        (None, Some(_)) => "https",
+        (None, None) => "http",
+    };
+    line(out, "protocol", &quote(protocol));
+    if let Some(origin) = origins.listener_tls.get(&*listener.name) {
+        line(out, "tls", &server_tls(origin));
+    }
+    line(out, "proxy_protocol", &quote(if listener.expect_proxy { "expect" } else { "off" }));
+    line(out, "proxy_protocol_from", &networks(&listener.proxy_from));
+    if let Some(forward) = forward {
+        if let Some(to) = &forward.to {
+            line(out, "to", &quote(to));
+        }
+        let names = forward.sni.iter();
+        let names = names.map(|(name, to)| format!("{} = {}", quote(&host(name)), quote(to)));
+        line(out, "sni", &inline_table(names));
+    }
+    line(out, "max_connections_per_ip", &limit(listener.max_connections_per_ip));
     line(out, "max_body", &listener.max_body.map_or_else(|| quote("off"), size));
     line(out, "abort_on_close", &listener.abort_on_close.to_string());
     line(out, "backlog", &listener.backlog.to_string());
@@ -108,8 +131,8 @@ fn listener(out: &mut String, listener: &Listener, origins: &Origins) {
 fn cluster(out: &mut String, cluster: &Cluster, origins: &Origins) {
     heading(out, &format!("cluster.{}", bare(&cluster.name)));
     out.push_str("servers = [\n");
-    for server in &cluster.servers {
-        let _ = writeln!(out, "  {},", self::server(server));
+    for server in servers(cluster, origins) {
+        let _ = writeln!(out, "  {server},");
     }
     out.push_str("]\n");
     let balance = match cluster.balance {
@@ -130,6 +153,15 @@ fn cluster(out: &mut String, cluster: &Cluster, origins: &Origins) {
     };
     line(out, "reuse", &quote(reuse));
     line(out, "idle_per_server", &cluster.idle_per_server.to_string());
+    line(out, "queue", &format!("{{ capacity = {} }}", cluster.queue_capacity));
+    let header = match cluster.send_proxy {
+        None => "off",
+        Some(Version::V1) => "v1",
+        Some(Version::V2) => "v2",
+    };
+    line(out, "proxy_protocol", &quote(header));
+    let tls = origins.cluster_tls.get(&*cluster.name).map(client_tls);
+    line(out, "tls", &tls.unwrap_or_else(|| "false".to_owned()));
     line(out, "fall", &cluster.fall.to_string());
     let (min, max) = (duration(cluster.backoff_min), duration(cluster.backoff_max));
     line(out, "backoff", &format!("{{ min = {min}, max = {max} }}"));
@@ -138,13 +170,28 @@ fn cluster(out: &mut String, cluster: &Cluster, origins: &Origins) {
     timeouts(out, &cluster.timeouts, Timeouts::OF_CLUSTER);
 }
 
-fn server(server: &Server) -> String {
+/// Servers whose certificates are checked for the name that they were written with keep it, one
+/// entry for all addresses; the others are shown as they were resolved.
+fn servers(cluster: &Cluster, origins: &Origins) -> Vec<String> {
+    let names = origins.server_names.get(&*cluster.name);
+    let name = |index: usize| names.and_then(|names| names.get(index)?.as_deref());
+    let entries = cluster.servers.iter().enumerate().map(|(index, of)| match name(index) {
+        Some(name) => server(of, name),
+        None => server(of, &of.addr.to_string()),
+    });
+    let mut entries: Vec<String> = entries.collect();
+    entries.dedup();
+    entries
+}
+
+fn server(server: &Server, addr: &str) -> String {
     let id = server.id.as_ref().map(|id| format!("id = {}, ", quote(id)));
     format!(
-        "{{ addr = {}, {}weight = {}, backup = {}, drained = {} }}",
-        quote(&server.addr.to_string()),
+        "{{ addr = {}, {}weight = {}, max_connections = {}, backup = {}, drained = {} }}",
+        quote(addr),
         id.unwrap_or_default(),
         server.weight,
+        limit(server.max_connections),
         server.backup,
         server.drained
     )
@@ -155,10 +202,8 @@ fn route(out: &mut String, route: &Route, index: usize, origins: &Origins) {
     if let Some(listener) = &route.listener {
         line(out, "listener", &quote(listener));
     }
-    match &route.host {
-        HostPattern::Any => {}
-        HostPattern::Exact(host) => line(out, "host", &quote(host)),
-        HostPattern::Wildcard(suffix) => line(out, "host", &quote(&format!("*.{suffix}"))),
+    if route.host != HostPattern::Any {
+        line(out, "host", &quote(&host(&route.host)));
     }
     match &route.path {
         PathRule::Any => {}
@@ -208,6 +253,52 @@ fn timeouts(out: &mut String, overrides: &TimeoutOverrides, of: &[&str]) {
         .iter()
         .filter_map(|name| overrides.get(name).map(|span| format!("{name} = {}", duration(span))));
     line(out, "timeouts", &inline_table(set));
+}
+
+fn server_tls(origin: &ServerTlsOrigin) -> String {
+    let mut entries: Vec<String> = origin.certificates.iter().map(identity).collect();
+    if let Some(first) = entries.first_mut() {
+        let _ = write!(first, ", min_version = \"{}\"", if origin.from_13 { "1.3" } else { "1.2" });
+        if let Some(path) = &origin.client_ca {
+            let _ = write!(first, ", client_ca = {}", file(path));
+        }
+    }
+    match entries.as_slice() {
+        [only] => format!("{{ {only} }}"),
+        several => list(several.iter().map(|entry| format!("{{ {entry} }}"))),
+    }
+}
+
+fn client_tls(origin: &ClientTlsOrigin) -> String {
+    let ca = origin.ca.as_ref().map(|path| format!("ca = {}", file(path)));
+    let sni = origin.sni.as_ref().map(|name| format!("sni = {}", quote(name)));
+    let parts = [ca, sni, origin.identity.as_ref().map(identity)];
+    inline_table(parts.into_iter().flatten())
+}
+
+fn identity((cert, key): &(PathBuf, PathBuf)) -> String {
+    format!("cert = {}, key = {}", file(cert), file(key))
+}
+
+fn file(path: &Path) -> String {
+    quote(&path.display().to_string())
+}
+
+fn host(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Any => "*".to_owned(),
+        HostPattern::Exact(host) => host.to_string(),
+        HostPattern::Wildcard(suffix) => format!("*.{suffix}"),
+    }
+}
+
+fn networks(networks: &[Network]) -> String {
+    let networks = networks.iter();
+    list(networks.map(|network| quote(&format!("{}/{}", network.addr, network.prefix))))
+}
+
+fn limit(limit: Option<u32>) -> String {
+    limit.map_or_else(|| quote("off"), |limit| limit.to_string())
 }
 
 fn heading(out: &mut String, table: &str) {

@@ -4,6 +4,7 @@ use super::outside::{Outside, Real};
 use super::samples::{DEMO_PORTS, demo_config, quick_config};
 use super::{FILE_BYTES_MAX, Loaded, from_str, load};
 use crate::diagnostic::{Code, Diagnostic, SourceText};
+use crate::tls::Memory;
 use std::path::{Path, PathBuf};
 
 /// What `serve` runs; a reload reads it again.
@@ -34,10 +35,11 @@ impl Source {
     ///
     /// As [`load`].
     pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        let memory = Memory::default();
         match self {
-            Source::File(path) => load(path),
-            Source::Text { name, text } => from_str(name, text),
-            Source::Demo => from_str("(demo)", &demo_config(DEMO_PORTS)),
+            Source::File(path) => load(path, &memory),
+            Source::Text { name, text } => from_str(name, text, &memory),
+            Source::Demo => from_str("(demo)", &demo_config(DEMO_PORTS), &memory),
         }
     }
 

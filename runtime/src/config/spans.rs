@@ -36,7 +36,8 @@ impl Entry {
     }
 }
 
-/// The path of an item of a list of strings. No key holds a NUL, so that it is no key's path.
+/// The path of an item of a list of strings, or of a value in a table of them. No key holds a NUL,
+/// so that it is no key's path.
 fn item_path(list: &str, item: &str) -> String {
     format!("{list}\0{item}")
 }
@@ -84,6 +85,9 @@ impl Entry {
     fn walk(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             self.add(&format!("{prefix}{}", name.get_ref()), value);
+            if let (Some(list), Some(text)) = (prefix.strip_suffix('.'), value.get_ref().as_str()) {
+                self.keys.insert(item_path(list, text), value.span());
+            }
         }
     }
 
@@ -143,7 +147,7 @@ pub(super) fn add_errors_of_meaning(outcome: &mut Outcome, source: &SourceText) 
     }
     for (name, span) in &spans.clusters_named_by_broken_routes {
         if !loaded.config.clusters.iter().any(|cluster| cluster.name == *name) {
-            diagnostics.push(words.unknown_cluster(name, span.clone()));
+            diagnostics.push(words.unknown_cluster("route", name, span.clone()));
         }
     }
 }

@@ -100,6 +100,20 @@ codes! {
     NothingToStickBy = "TG029",
     /// The longest back-off is shorter than the first.
     BackoffOrder = "TG030",
+    /// A certificate's or key's file cannot be read.
+    TlsUnreadable = "TG031",
+    /// A file that holds no certificate or no key that can be used.
+    BadPem = "TG032",
+    /// A key and a certificate that do not belong together.
+    KeyMismatch = "TG033",
+    /// A certificate that has expired, expires soon, or is not valid yet.
+    CertificateTime = "TG034",
+    /// A key that every user of the machine can read.
+    KeyReadable = "TG035",
+    /// A certificate without names.
+    CertificateNameless = "TG036",
+    /// TLS settings that cannot be used together, or not on this machine.
+    TlsUnusable = "TG037",
 }
 
 impl Code {

@@ -27,6 +27,7 @@ pub use refusal::Refusal;
 
 use crate::config::{Level, Loaded, Source, demo_config, divide, from_str, load};
 use crate::diagnostic::Diagnostic;
+use crate::tls::Memory;
 use clock::Origin;
 use log::{Log, RingWriter, Topic};
 use prepare::Prepared;
@@ -83,16 +84,20 @@ fn reader(source: Source) -> Result<(Reader, Option<String>), Refusal> {
     let prepare = |loaded: Result<Loaded, Vec<Diagnostic>>| {
         loaded.map_err(Refusal::Mistakes).and_then(Prepared::new)
     };
+    // It outlives every version: what a reload leaves as it is stays the very same.
+    let memory = Memory::default();
     Ok(match source {
-        Source::File(path) => (Arc::new(move || prepare(load(&path))), None),
-        Source::Text { name, text } => (Arc::new(move || prepare(from_str(&name, &text))), None),
+        Source::File(path) => (Arc::new(move || prepare(load(&path, &memory))), None),
+        Source::Text { name, text } => {
+            (Arc::new(move || prepare(from_str(&name, &text, &memory))), None)
+        }
         Source::Demo => {
             let ports = demo::start().map_err(|error| {
                 let why = format_args!("the demo's origins cannot be started: {error}");
                 Refusal::machine(why, "ip addr show lo")
             })?;
             let text = demo_config(ports);
-            (Arc::new(move || prepare(from_str("demo", &text))), Some(demo::HELLO.into()))
+            (Arc::new(move || prepare(from_str("demo", &text, &memory))), Some(demo::HELLO.into()))
         }
     })
 }

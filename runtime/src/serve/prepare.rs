@@ -24,6 +24,8 @@ impl Shared {
 /// A configuration that workers can start with, or change to.
 pub(crate) struct Prepared {
     pub(crate) workers: usize,
+    /// As [`Loaded::workers_of_process`].
+    pub(crate) workers_of_process: usize,
     pub(crate) settings: Settings,
     pub(crate) log: LogConfig,
     pub(crate) warnings: Vec<Diagnostic>,
@@ -33,13 +35,14 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Compiles what was loaded. May take long: no worker's work.
     pub(crate) fn new(loaded: Loaded) -> Result<Prepared, Refusal> {
-        let Loaded { workers, settings, config, log, warnings, .. } = loaded;
+        let Loaded { workers, workers_of_process, settings, config, log, warnings, .. } = loaded;
         let names = Arc::new(Names::of(&config));
         // Loading has asked the core already: what it finds now is a fault of ours.
         let compiled = Compiled::new(config, &settings).map_err(|errors| {
             let why = format!("loading has accepted what cannot be compiled: {errors:?}");
             Refusal::machine(why, "tidegate check")
         })?;
-        Ok(Prepared { workers, settings, log, warnings, shared: Shared { compiled, names } })
+        let shared = Shared { compiled, names };
+        Ok(Prepared { workers, workers_of_process, settings, log, warnings, shared })
     }
 }

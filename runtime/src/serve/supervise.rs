@@ -253,6 +253,15 @@ impl Supervisor {
                 fixed.join(", ")
             ));
         }
+        if prepared.workers < self.workers.len() {
+            let text = format_args!(
+                "a server's max_connections is lower than the {} workers that run, each of which \
+                 keeps one connection to it at least: restart to start only {}",
+                self.workers.len(),
+                prepared.workers
+            );
+            self.log.say(Level::Warn, Topic::Reload, text);
+        }
         let held: Vec<Wanted> = wanted(self.in_force.shared.compiled.config());
         let bound = match bind_all(prepared.shared.compiled.config(), &held, self.workers.len()) {
             Ok(bound) => bound,
@@ -311,7 +320,7 @@ fn fixed_differences(old: &Prepared, new: &Prepared) -> Vec<&'static str> {
         (of.accept_queue_capacity, of.accept_queue_max_wait, of.accept_queue_evict_idle)
     };
     let keys = [
-        ("workers", old.workers != new.workers),
+        ("workers", old.workers_of_process != new.workers_of_process),
         ("max_connections", a.max_connections != b.max_connections),
         ("accept_queue", queue(a) != queue(b)),
         ("buffers", (a.buffer_bytes, a.buffers_max) != (b.buffer_bytes, b.buffers_max)),

@@ -1,12 +1,13 @@
 //! One worker: one thread, one poll, one [`Proxy`] (RUN-4).
 
+mod tell;
+
 use super::clock::{Clock, Origin};
 use super::kernel::{MioKernel, Wanted};
 use super::listen::{Bound, wanted};
-use super::log::{Encoder, Log, RingWriter, Topic, Versions};
+use super::log::{Encoder, Log, RingWriter, Versions};
 use super::prepare::Shared;
 use super::supervise::Message;
-use crate::config::Level;
 use mio::{Events, Poll, Token, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -318,69 +319,6 @@ impl<F: Turn> Worker<F> {
         self.applying = false;
         self.add_version();
         self.report(Report::Applied);
-    }
-
-    /// Connections that were closed without a session have no access record: says how many.
-    fn tell_shed(&mut self, proxy: &Proxy) {
-        let counters = proxy.counters();
-        let shed = (counters.queue_overflow, counters.queue_aged);
-        // A proxy that was made anew after a panic counts from nothing.
-        if shed.0 > self.shed.0 || shed.1 > self.shed.1 {
-            let text = format_args!(
-                "worker {}: so far {} connections were closed unserved because the accept queue \
-                 was full, and {} because they waited longer than accept_queue.max_wait; raise \
-                 max_connections or accept_queue.capacity",
-                self.index, shed.0, shed.1
-            );
-            self.log.say(Level::Warn, Topic::Shed, text);
-        }
-        self.shed = shed;
-    }
-
-    fn tell(&mut self, event: &Event) {
-        let worker = self.index;
-        match event {
-            Event::Access(record) => {
-                let names = self.versions.get(record.version);
-                let start = self.clock.unix_millis(record.start);
-                let encoder = &mut self.encoder;
-                self.records.record(|line| encoder.access(line, record, names, start));
-            }
-            Event::ServerDown { cluster, addr, backoff } => {
-                let text = format_args!(
-                    "worker {worker}: {cluster}/{addr} is down, left alone for {backoff:?}"
-                );
-                self.log.say(Level::Warn, Topic::ServerDown, text);
-            }
-            Event::ServerUp { cluster, addr } => {
-                let text = format_args!("worker {worker}: {cluster}/{addr} is up again");
-                self.log.say(Level::Info, Topic::ServerUp, text);
-            }
-            Event::AcceptPaused => {
-                let text = format_args!(
-                    "worker {worker}: short of descriptors or memory, accepting pauses; \
-                     see the limit with `prlimit --nofile --pid {}`",
-                    std::process::id()
-                );
-                self.log.say(Level::Warn, Topic::AcceptPaused, text);
-            }
-            Event::Zombie { session, state } => {
-                let text = format_args!(
-                    "worker {worker}: session {session} was forgotten in state {state} and is \
-                     closed; this is a bug of ours"
-                );
-                self.log.say(Level::Error, Topic::Zombie, text);
-            }
-            Event::Broken { session, what } => {
-                let text = format_args!(
-                    "worker {worker}: session {session} is broken ({what}) and is closed; this \
-                     is a bug of ours"
-                );
-                self.log.say(Level::Error, Topic::Broken, text);
-            }
-            // The loop looks for it itself.
-            Event::Stopped { .. } => {}
-        }
     }
 }
 

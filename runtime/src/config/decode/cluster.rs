@@ -2,11 +2,14 @@
 
 use super::super::spans::Entry;
 use super::super::value::{self, Written};
-use super::listener::{answers, overrides};
+use super::listener::{answers, limit, overrides};
 use super::section::Section;
+use super::speech::send_proxy;
+use super::tls::{self, server_name};
 use super::top::set;
 use super::{Cx, Value};
 use crate::diagnostic::Code;
+use rustls::pki_types::ServerName;
 use std::ops::Range;
 use tidegate_core::config::{Balance, Cluster, Config, Reuse, Server, Timeouts};
 use tidegate_core::input::Address;
@@ -29,16 +32,26 @@ pub(super) fn decode(
     cx.spans.clusters.push(Entry::of(at, value));
     cx.spans.servers.push(Vec::new());
     let mut cluster = Cluster::new(name, Vec::new());
+    let tls = section.get("tls").and_then(|value| tls::of_cluster(cx, &section, name, value));
+    let tls = tls.unwrap_or_default();
+    cluster.tls = tls.client;
+    let mut servers =
+        Servers { has_tls: cluster.tls.is_some(), sni: tls.sni, ..Servers::default() };
     match section.get("servers") {
         Some(value) => {
             let list = cx.list(value).unwrap_or(&[]);
             for value in list {
-                server(cx, &section, value, &mut cluster.servers);
+                server(cx, &section, value, &mut servers);
             }
         }
         None => cx.missing(&section, "servers", "add servers = [\"127.0.0.1:9001\"]"),
     }
+    cluster.servers = servers.servers;
+    if servers.has_tls && servers.sni.is_none() {
+        cx.origins.server_names.insert(name.to_owned(), servers.names);
+    }
     choice_of_server(cx, &section, &mut cluster);
+    connections(cx, &section, &mut cluster);
     health(cx, &section, &mut cluster);
     if let Some(value) = section.get("timeouts") {
         let of = Timeouts::OF_CLUSTER;
@@ -48,6 +61,31 @@ pub(super) fn decode(
         cluster.answers = answers(cx, &format!("cluster.{name}.answers"), value);
     }
     config.clusters.push(cluster);
+}
+
+/// Servers as they are decoded.
+#[derive(Default)]
+struct Servers {
+    servers: Vec<Server>,
+    /// What each one's address was written as, if it was a name.
+    names: Vec<Option<String>>,
+    has_tls: bool,
+    /// The name that all of them have.
+    sni: Option<ServerName<'static>>,
+}
+
+/// What connections to servers begin with, and what waits for one.
+fn connections(cx: &mut Cx<'_>, section: &Section<'_>, cluster: &mut Cluster) {
+    if let Some(value) = section.get("proxy_protocol") {
+        set(&mut cluster.send_proxy, send_proxy(cx, value));
+    }
+    let title = format!("{}.queue]", section.title.trim_end_matches(']'));
+    if let Some(value) = section.get("queue")
+        && let Some(section) = cx.subsection("cluster.NAME.queue", title, value)
+        && let Some(value) = section.get("capacity")
+    {
+        set(&mut cluster.queue_capacity, cx.integer(value, 0, COUNT_MAX));
+    }
 }
 
 fn choice_of_server(cx: &mut Cx<'_>, section: &Section<'_>, cluster: &mut Cluster) {
@@ -114,7 +152,7 @@ fn health(cx: &mut Cx<'_>, section: &Section<'_>, cluster: &mut Cluster) {
 }
 
 /// Decodes one entry of `servers` and adds what it stands for: a name is every address it has.
-fn server(cx: &mut Cx<'_>, cluster: &Section<'_>, value: &Value<'_>, servers: &mut Vec<Server>) {
+fn server(cx: &mut Cx<'_>, cluster: &Section<'_>, value: &Value<'_>, servers: &mut Servers) {
     if value.get_ref().is_str() {
         let model = Server::new(Address::Unix("".into()));
         return add(cx, value, Entry::of_value("addr", value.span()), model, servers);
@@ -132,6 +170,9 @@ fn server(cx: &mut Cx<'_>, cluster: &Section<'_>, value: &Value<'_>, servers: &m
     if let Some(value) = section.get("weight") {
         set(&mut model.weight, cx.integer(value, 1, WEIGHT_MAX));
     }
+    if let Some(value) = section.get("max_connections") {
+        set(&mut model.max_connections, limit(cx, value));
+    }
     if let Some(value) = section.get("backup") {
         set(&mut model.backup, cx.boolean(value));
     }
@@ -145,12 +186,16 @@ fn server(cx: &mut Cx<'_>, cluster: &Section<'_>, value: &Value<'_>, servers: &m
 }
 
 /// Adds a server like `model` for each address that `value` stands for (RUN-10).
-fn add(cx: &mut Cx<'_>, value: &Value<'_>, entry: Entry, model: Server, servers: &mut Vec<Server>) {
+fn add(cx: &mut Cx<'_>, value: &Value<'_>, entry: Entry, model: Server, servers: &mut Servers) {
     let Some(text) = cx.string(value) else { return };
+    let mut name = None;
     let addrs = match value::address(text) {
         Ok(Written::Ready(address)) => vec![address],
         Ok(Written::Name(host, port)) => match cx.resolve(&host, port) {
-            Ok(addrs) => addrs.into_iter().map(Address::Ip).collect(),
+            Ok(addrs) => {
+                name = Some(host);
+                addrs.into_iter().map(Address::Ip).collect()
+            }
             Err(why) => {
                 let message = format!("no address for the server \"{host}\"");
                 return cx.error(Code::Unresolved, value.span(), message, &why);
@@ -167,8 +212,21 @@ fn add(cx: &mut Cx<'_>, value: &Value<'_>, entry: Entry, model: Server, servers:
         let hint = "give each address an entry of its own, or leave `id` away";
         return cx.error(Code::Conflict, value.span(), message, hint);
     }
+    let tls_name = match (&servers.sni, &name) {
+        _ if !servers.has_tls => None,
+        (Some(sni), _) => Some(sni.clone()),
+        (None, Some(host)) => match server_name(cx, value, host) {
+            Some(name) => Some(name),
+            None => return,
+        },
+        (None, None) => match addrs.first() {
+            Some(Address::Ip(addr)) => Some(addr.ip().into()),
+            _ => None,
+        },
+    };
     for addr in addrs {
-        servers.push(Server { addr, ..model.clone() });
+        servers.servers.push(Server { addr, tls_name: tls_name.clone(), ..model.clone() });
+        servers.names.push(name.as_ref().map(|_| text.to_owned()));
         if let Some(entries) = cx.spans.servers.last_mut() {
             entries.push(entry.clone());
         }

@@ -3,11 +3,14 @@
 use super::super::spans::Entry;
 use super::super::value::{self, Written};
 use super::section::{Section, in_order};
+use super::speech::{protocol, proxy_header};
 use super::top::set;
-use super::{Cx, Value};
+use super::{Cx, Value, tls};
 use crate::diagnostic::Code;
 use std::ops::Range;
-use tidegate_core::config::{AnswerBody, Answers, Config, Listener, TimeoutOverrides, Timeouts};
+use tidegate_core::config::{
+    AnswerBody, Answers, Config, HostPattern, Listener, Protocol, TimeoutOverrides, Timeouts,
+};
 use tidegate_core::input::Address;
 
 /// Bytes of an answer's file at most.
@@ -29,9 +32,24 @@ pub(super) fn decode(
         Some(value) => listener.binds = binds(cx, value),
         None => cx.missing(&section, "bind", "add an address, like bind = \"127.0.0.1:8080\""),
     }
-    if let Some(value) = section.get("protocol") {
-        protocol(cx, value);
+    listener.protocol = protocol(cx, &section);
+    let http = listener.protocol == Protocol::Http;
+    if let Some(value) = section.get("tls") {
+        listener.tls = tls::of_listener(cx, &section, name, value, http);
     }
+    limits(cx, &section, &mut listener);
+    proxy_header(cx, &section, &mut listener);
+    if let Some(value) = section.get("answers") {
+        listener.answers = answers(cx, &format!("listener.{name}.answers"), value);
+    }
+    if let Some(value) = section.get("timeouts") {
+        let of = Timeouts::OF_LISTENER;
+        listener.timeouts = overrides(cx, "listener.NAME.timeouts", &section, value, of);
+    }
+    config.listeners.push(listener);
+}
+
+fn limits(cx: &mut Cx<'_>, section: &Section<'_>, listener: &mut Listener) {
     if let Some(value) = section.get("max_body") {
         let size = match value.get_ref().as_str() {
             Some("off") => Some(None),
@@ -45,14 +63,28 @@ pub(super) fn decode(
     if let Some(value) = section.get("backlog") {
         set(&mut listener.backlog, cx.integer(value, 1, 1 << 30));
     }
-    if let Some(value) = section.get("answers") {
-        listener.answers = answers(cx, &format!("listener.{name}.answers"), value);
+    if let Some(value) = section.get("max_connections_per_ip") {
+        set(&mut listener.max_connections_per_ip, limit(cx, value));
     }
-    if let Some(value) = section.get("timeouts") {
-        let of = Timeouts::OF_LISTENER;
-        listener.timeouts = overrides(cx, "listener.NAME.timeouts", &section, value, of);
+}
+
+/// A number of connections, or `"off"`.
+pub(super) fn limit(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<Option<u32>> {
+    match value.get_ref().as_str() {
+        Some("off") => Some(None),
+        _ => cx.integer(value, 1, u64::from(u32::MAX)).map(Some),
     }
-    config.listeners.push(listener);
+}
+
+/// A host name, `*.` and a suffix, or `*`: in lower case and without trailing dot.
+pub(super) fn host_pattern(text: &str) -> HostPattern {
+    let text = text.to_ascii_lowercase();
+    let text = text.strip_suffix('.').unwrap_or(&text);
+    match text.strip_prefix("*.") {
+        _ if text == "*" => HostPattern::Any,
+        Some(suffix) => HostPattern::Wildcard(suffix.into()),
+        None => HostPattern::Exact(text.into()),
+    }
 }
 
 fn binds(cx: &mut Cx<'_>, value: &Value<'_>) -> Vec<Address> {
@@ -82,15 +114,6 @@ fn bind(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<Address> {
     let message = format!("\"{text}\" is not an address to listen on");
     cx.error(Code::BadAddress, value.span(), message, &hint);
     None
-}
-
-fn protocol(cx: &mut Cx<'_>, value: &Value<'_>) {
-    if let Some(text @ ("https" | "tcp")) = value.get_ref().as_str() {
-        let message = format!("the protocol \"{text}\" is not \"http\"");
-        cx.error(Code::NotAChoice, value.span(), message, "this version speaks http alone");
-        return;
-    }
-    cx.choice(value, &[("http", ())]);
 }
 
 /// Timeouts of a listener or a cluster: those named in `of`.

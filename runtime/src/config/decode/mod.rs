@@ -7,12 +7,15 @@ mod cluster;
 mod listener;
 mod route;
 mod section;
+mod speech;
+mod tls;
 mod top;
 
 use super::outside::Outside;
 use super::spans::Spans;
 use super::{Loaded, Origins};
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceText};
+use crate::tls::{Memory, Roots};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -37,17 +40,24 @@ pub(super) struct Outcome {
 }
 
 /// Decodes the whole text of `source`; relative paths in it start at `base`.
-pub(super) fn decode(source: &SourceText, base: &Path, outside: &dyn Outside) -> Outcome {
+pub(super) fn decode(
+    source: &SourceText,
+    base: &Path,
+    outside: &dyn Outside,
+    memory: &Memory,
+) -> Outcome {
     let text = source.text.clone();
     let (document, errors) = DeTable::parse_recoverable(&text);
     let mut cx = Cx {
         source,
         base,
         outside,
+        memory,
         found: Vec::new(),
         spans: Spans::default(),
         origins: Origins::default(),
         resolved: BTreeMap::new(),
+        system_roots: None,
         line_at: (0, 1),
     };
     let mut loaded = top::decode(&mut cx, &document);
@@ -105,6 +115,7 @@ struct Cx<'o> {
     source: &'o SourceText,
     base: &'o Path,
     outside: &'o dyn Outside,
+    memory: &'o Memory,
     found: Vec<Diagnostic>,
     spans: Spans,
     origins: Origins,
@@ -112,6 +123,8 @@ struct Cx<'o> {
     line_at: (usize, usize),
     /// Names that were looked up already: a name costs one question a load.
     resolved: BTreeMap<(String, u16), Result<Vec<SocketAddr>, String>>,
+    /// The system's authorities, once a cluster has asked for them.
+    system_roots: Option<Result<Roots, String>>,
 }
 
 impl Cx<'_> {

@@ -1,7 +1,7 @@
 //! `[[route]]`.
 
 use super::super::spans::Entry;
-use super::listener::answer_body;
+use super::listener::{answer_body, host_pattern};
 use super::section::{Section, in_order};
 use super::{Cx, Value};
 use crate::diagnostic::Code;
@@ -94,13 +94,7 @@ fn only_one(
 
 fn host(cx: &mut Cx<'_>, section: &Section<'_>) -> Option<HostPattern> {
     let Some(value) = section.get("host") else { return Some(HostPattern::Any) };
-    let text = cx.string(value)?.to_ascii_lowercase();
-    let text = text.strip_suffix('.').unwrap_or(&text);
-    Some(match text.strip_prefix("*.") {
-        _ if text == "*" => HostPattern::Any,
-        Some(suffix) => HostPattern::Wildcard(suffix.into()),
-        None => HostPattern::Exact(text.into()),
-    })
+    Some(host_pattern(cx.string(value)?))
 }
 
 fn path(cx: &mut Cx<'_>, section: &Section<'_>) -> Option<PathRule> {

@@ -1,6 +1,6 @@
 //! The top of the file, and the tables that belong to the whole process.
 
-use super::super::share::workers_started;
+use super::super::share::{server_limit, workers_started};
 use super::super::spans::Entry;
 use super::super::value;
 use super::super::{Level, Loaded, LogConfig, LogFormat, Origins, Sink};
@@ -8,7 +8,7 @@ use super::section::Section;
 use super::{Cx, Value, cluster, listener, nearest, route};
 use crate::diagnostic::{Code, Diagnostic};
 use std::path::Path;
-use tidegate_core::config::{Config, Settings, Timeouts};
+use tidegate_core::config::{Config, Network, Place, Settings, Timeouts};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -59,8 +59,31 @@ pub(super) fn decode(cx: &mut Cx<'_>, document: &Spanned<DeTable<'_>>) -> Loaded
         let missing = Diagnostic::error(Code::MissingKey, cx.source, None, message);
         cx.found.push(missing.hint(hint));
     }
-    let workers = workers(cx, &top, &settings);
-    Loaded { workers, settings, config, log, warnings: Vec::new(), origins: Origins::default() }
+    let workers_of_process = workers(cx, &top, &settings);
+    let workers = workers_of_servers(cx, &config, workers_of_process);
+    Loaded {
+        workers,
+        workers_of_process,
+        settings,
+        config,
+        log,
+        warnings: Vec::new(),
+        origins: Origins::default(),
+    }
+}
+
+/// How many of `wanted` workers get a connection to every server (ACC-11, BACK-9).
+fn workers_of_servers(cx: &mut Cx<'_>, config: &Config, wanted: usize) -> usize {
+    match server_limit(config) {
+        Some((limit, cluster, server)) if limit < wanted => {
+            let span = cx.spans.of(&Place::Server(cluster, server, "max_connections"), None);
+            let message = format!("only {limit} of {wanted} workers start, as no more get a share");
+            let hint = "each worker needs one connection to the server";
+            cx.warning(Code::FewerWorkers, span, message, hint);
+            limit
+        }
+        _ => wanted,
+    }
 }
 
 fn workers(cx: &mut Cx<'_>, top: &Section<'_>, settings: &Settings) -> usize {
@@ -160,19 +183,26 @@ fn behaviour(cx: &mut Cx<'_>, top: &Section<'_>, config: &mut Config) {
         set(&mut config.forwarded, cx.boolean(value));
     }
     if let Some(value) = top.get("trusted_proxies") {
-        for (text, value) in cx.strings(value) {
-            match value::network(text) {
-                Ok(network) => config.trusted_proxies.push(network),
-                Err(hint) => {
-                    let message = format!("\"{text}\" is not a network like \"10.0.0.0/8\"");
-                    cx.error(Code::BadAddress, value.span(), message, &hint);
-                }
-            }
-        }
+        config.trusted_proxies = networks(cx, value);
     }
     if let Some(value) = top.get("sticky_secret") {
         config.sticky_secret = secret(cx, value);
     }
+}
+
+/// Networks of a list.
+pub(super) fn networks(cx: &mut Cx<'_>, value: &Value<'_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for (text, value) in cx.strings(value) {
+        match value::network(text) {
+            Ok(network) => networks.push(network),
+            Err(hint) => {
+                let message = format!("\"{text}\" is not a network like \"10.0.0.0/8\"");
+                cx.error(Code::BadAddress, value.span(), message, &hint);
+            }
+        }
+    }
+    networks
 }
 
 /// The bytes that `env:VARIABLE` or `file:PATH` names, without a file's final newline.

@@ -145,6 +145,21 @@ pub(super) const KEYS: &[Key] = &[
     key("limits", "target", Is("\"8KiB\""), "\"4KiB\"", "Bytes of a request target; above: 414."),
     key(
         "timeouts",
+        "proxy_header",
+        Is("\"3s\""),
+        "\"1s\"",
+        "Start of a connection until its PROXY header is complete; the connection is closed.",
+    ),
+    key(
+        "timeouts",
+        "tls_handshake",
+        Is("\"10s\""),
+        "\"5s\"",
+        "Until the TLS handshake is complete, or the ClientHello where TLS is passed through; \
+        the connection is closed.",
+    ),
+    key(
+        "timeouts",
         "request_head",
         Is("\"10s\""),
         "\"5s\"",
@@ -167,7 +182,20 @@ pub(super) const KEYS: &[Key] = &[
         "No progress while waiting for the \
         client's body, or for it to read; 408 or a close.",
     ),
-    key("timeouts", "connect", Is("\"3s\""), "\"500ms\"", "Each attempt to connect to a server."),
+    key(
+        "timeouts",
+        "connect",
+        Is("\"3s\""),
+        "\"500ms\"",
+        "Each attempt to connect to a server, TLS included.",
+    ),
+    key(
+        "timeouts",
+        "backend_queue",
+        Is("\"5s\""),
+        "\"1s\"",
+        "Waiting for a server whose `max_connections` are in use; 503.",
+    ),
     key(
         "timeouts",
         "backend_response",
@@ -185,6 +213,13 @@ pub(super) const KEYS: &[Key] = &[
         server's body, or for it to read; 504 or a close.",
     ),
     key("timeouts", "backend_keep_alive", Is("\"30s\""), "\"10s\"", "Idle connection to a server."),
+    key(
+        "timeouts",
+        "tunnel_idle",
+        Is("\"1h\""),
+        "\"10m\"",
+        "No byte either way of a TCP connection or WebSocket; both sides are closed.",
+    ),
     key(
         "timeouts",
         "linger",

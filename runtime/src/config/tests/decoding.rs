@@ -3,6 +3,7 @@
 use super::super::{Level, LogConfig, LogFormat, Sink, demo_config, from_str, quick_config};
 use super::{SITE, codes, load, try_load};
 use crate::diagnostic::Code;
+use crate::tls::Memory;
 use std::time::Duration;
 use tidegate_core::config::{
     Balance, Cluster, Config, HostPattern, Listener, PathRule, Redirect, Reuse, Route, Server,
@@ -58,6 +59,7 @@ log = {{ access = \"logs/access.log\", format = \"text\", level = \"debug\" }}
         zombie_check_interval: Duration::from_secs(5),
         max_session_age: Some(Duration::from_secs(86_400)),
         access_records: true,
+        worker: (0, 1),
     };
     assert_eq!(loaded.settings, settings);
     let config = &loaded.config;
@@ -145,6 +147,8 @@ answers = { 503 = \"503.html\" }
         weight: 256,
         backup: true,
         drained: true,
+        max_connections: None,
+        tls_name: None,
     };
     assert_eq!(cluster.servers[0], first);
     assert_eq!(cluster.servers[1].addr, Address::Unix("/run/b".into()));
@@ -304,15 +308,16 @@ fn broken_syntax_hides_neither_itself_nor_what_is_wrong_elsewhere() {
 
 #[test]
 fn the_made_configurations_are_good() {
-    let demo = from_str("demo", &demo_config([9001, 9002, 9003])).unwrap();
+    let memory = Memory::default();
+    let demo = from_str("demo", &demo_config([9001, 9002, 9003]), &memory).unwrap();
     assert_eq!(demo.config.clusters[0].servers.len(), 3);
     assert_eq!(demo.warnings, []);
     let to = ["127.0.0.1:9001".to_owned(), "[::1]:9002".to_owned()];
-    let quick = from_str("quick", &quick_config("0.0.0.0:80", &to)).unwrap();
+    let quick = from_str("quick", &quick_config("0.0.0.0:80", &to), &memory).unwrap();
     assert_eq!(quick.config.listeners[0].binds, [ip("0.0.0.0:80")]);
     assert_eq!(quick.config.clusters[0].servers.len(), 2);
     let hostile = quick_config("\"\n[x]\n\u{1}", &["\\".to_owned()]);
-    let found = from_str("quick", &hostile).unwrap_err();
+    let found = from_str("quick", &hostile, &memory).unwrap_err();
     assert!(found.iter().all(|diagnostic| diagnostic.code == Code::BadAddress), "{found:?}");
     assert_eq!(found.len(), 2);
 }

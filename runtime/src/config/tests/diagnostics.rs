@@ -1,8 +1,9 @@
 //! Each code, as it is shown.
 
-use super::super::load as load_file;
-use super::{SITE, try_load};
+use super::super::{load as load_file, read};
+use super::{Machine, SITE, try_load};
 use crate::diagnostic::{Code, Diagnostic, render, to_json};
+use crate::tls::Memory;
 use std::path::Path;
 
 /// For each code a file that it is found in.
@@ -11,6 +12,7 @@ fn case(code: Code) -> String {
         assert!(SITE.contains(from));
         SITE.replace(from, to)
     };
+    let tls = |entry: &str| with("[cluster.app]", &format!("tls = {{ {entry} }}\n[cluster.app]"));
     match code {
         Code::Syntax => with("\"127.0.0.1:8080\"", "127.0.0.1:8080"),
         Code::UnknownKey => with("servers =", "server ="),
@@ -45,13 +47,29 @@ fn case(code: Code) -> String {
         Code::TiedRoutes => format!("{SITE}[[route]]\nredirect = {{ scheme = \"https\" }}\n"),
         Code::NothingToStickBy => with("[[route]]", "sticky = true\n[[route]]"),
         Code::BackoffOrder => with("[[route]]", "backoff = { min = \"2m\" }\n[[route]]"),
+        Code::TlsUnreadable => tls("cert = \"nope.pem\", key = \"site.key\""),
+        Code::BadPem => tls("cert = \"site.key\", key = \"site.pem\""),
+        Code::KeyMismatch => tls("cert = \"site.pem\", key = \"other.key\""),
+        Code::CertificateTime => tls("cert = \"soon.pem\", key = \"soon.key\""),
+        Code::KeyReadable => tls("cert = \"open.pem\", key = \"open.key\""),
+        Code::CertificateNameless => with(
+            "[cluster.app]",
+            "tls = [{ cert = \"site.pem\", key = \"site.key\" },\n\
+             { cert = \"nameless.pem\", key = \"nameless.key\" }]\n[cluster.app]",
+        ),
+        Code::TlsUnusable => with("[[route]]", "tls = true\n[[route]]"),
         Code::FewerWorkers => format!("workers = 4\nmax_connections = 3\n{SITE}"),
     }
 }
 
 fn found(code: Code) -> Vec<Diagnostic> {
     if code == Code::FileUnreadable {
-        return load_file(Path::new("no/such/tidegate.toml")).unwrap_err();
+        return load_file(Path::new("no/such/tidegate.toml"), &Memory::default()).unwrap_err();
+    }
+    if code == Code::TlsUnusable {
+        let machine = Machine { has_authorities: false };
+        let base = Path::new("/etc/tg");
+        return read("tidegate.toml", &case(code), base, &machine, &Memory::default()).unwrap_err();
     }
     match try_load(&case(code)) {
         Ok(loaded) => loaded.warnings,

@@ -7,6 +7,17 @@ use crate::diagnostic::Code;
 use std::path::Path;
 use tidegate_core::config::Timeouts;
 
+/// A table `tls` with `entry`, and what it cannot be without: a certificate and its key go
+/// together, and `needed` says whether there must be any.
+fn tls_with(key: &Key, entry: &str, needed: bool) -> String {
+    let pair = [("cert", "cert = \"site.pem\""), ("key", "key = \"site.key\"")];
+    let needed = needed || pair.iter().any(|(name, _)| *name == key.name);
+    let others = pair.iter().filter(|(name, _)| needed && *name != key.name);
+    let mut parts: Vec<&str> = others.map(|(_, other)| *other).collect();
+    parts.push(entry);
+    format!("tls = {{ {} }}", parts.join(", "))
+}
+
 /// A good file in which `entry` (`key = value`) stands where `key` belongs, and nothing that
 /// would contradict it.
 fn file_with(key: &Key, value: &str) -> String {
@@ -21,7 +32,10 @@ fn file_with(key: &Key, value: &str) -> String {
         "listener" | "cluster" => top = format!("[{}]\n{entry}", key.section),
         "listener.NAME" => listener = entry,
         "listener.NAME.timeouts" => listener = nested("timeouts"),
+        "listener.NAME.tls" => listener = tls_with(key, &entry, true),
         "cluster.NAME" => cluster = entry,
+        "cluster.NAME.queue" => cluster = nested("queue"),
+        "cluster.NAME.tls" => cluster = tls_with(key, &entry, false),
         "cluster.NAME.servers[]" => server = format!("{server}, {entry}"),
         "cluster.NAME.sticky" => cluster = nested("sticky"),
         "cluster.NAME.backoff" => cluster = nested("backoff"),
@@ -37,6 +51,13 @@ fn file_with(key: &Key, value: &str) -> String {
     }
     if key.section == "cluster.NAME.servers[]" && key.name == "addr" {
         server.clone_from(&server[server.rfind("addr").unwrap()..].to_owned());
+    }
+    if key.section == "listener.NAME" && ["to", "sni"].contains(&key.name) {
+        listener = format!("protocol = \"tcp\"\nto = \"app\"\n{listener}");
+        listener = listener.replace("to = \"app\"\nto =", "to =");
+    }
+    if key.name == "proxy_protocol_from" {
+        listener = format!("proxy_protocol = \"expect\"\n{listener}");
     }
     if !listener.starts_with("bind") {
         listener = format!("bind = \"127.0.0.1:1\"\n{listener}");

@@ -5,17 +5,24 @@ mod diagnostics;
 mod keys;
 mod printing;
 mod shares;
+mod speech;
+mod tls;
 mod values;
 
-use super::outside::Outside;
+use super::outside::{Mode, Outside};
 use super::{Loaded, read};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::tls::Memory;
+use crate::tls::tests::pems::{NOW, pems};
+use rustls::pki_types::CertificateDer;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// A machine with two names, three files, one variable and four processors.
-struct Machine;
+/// A machine with two names, three files, those of [`pems()`], one variable and four processors.
+struct Machine {
+    has_authorities: bool,
+}
 
 impl Outside for Machine {
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -37,6 +44,7 @@ impl Outside for Machine {
             Some("/etc/tg/404.json") => b"{}",
             Some("/etc/tg/key") => b"a secret of 24 bytes....\n",
             Some("/etc/tg/empty") => b" \n",
+            Some(path) if pems().files.contains_key(path) => &pems().files[path],
             _ => return Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
         };
         assert!(bytes.len() as u64 <= bytes_max);
@@ -54,11 +62,33 @@ impl Outside for Machine {
     fn absolute(&self, path: &Path) -> PathBuf {
         Path::new("/").join(path)
     }
+
+    fn mode(&self, path: &Path) -> Mode {
+        if path.ends_with("open.key") { Mode::OthersRead } else { Mode::Private }
+    }
+
+    fn now(&self) -> i64 {
+        NOW
+    }
+
+    fn system_roots(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        if self.has_authorities {
+            Ok(vec![pems().authority.clone()])
+        } else {
+            Err("no such directory".to_owned())
+        }
+    }
 }
 
 /// Reads `text` as `/etc/tg/tidegate.toml` of [`Machine`].
 fn try_load(text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    read("tidegate.toml", text, Path::new("/etc/tg"), &Machine)
+    try_load_with(text, &Memory::default())
+}
+
+/// As [`try_load`], with what an earlier load left.
+fn try_load_with(text: &str, memory: &Memory) -> Result<Loaded, Vec<Diagnostic>> {
+    let machine = Machine { has_authorities: true };
+    read("tidegate.toml", text, Path::new("/etc/tg"), &machine, memory)
 }
 
 /// [`try_load`] of a text that is good.

@@ -15,7 +15,7 @@ forwarded = true
 accept_queue = { capacity = 7, max_wait = "1500ms", evict_idle = true }
 buffers = { size = "20000B", count = 99 }
 limits = { head = "8KiB", fields = 50, target = "4KiB" }
-timeouts = { linger = "1s", drain = "2m" }
+timeouts = { linger = "1s", drain = "2m", tunnel_idle = "5m" }
 log = { access = "a.log", format = "text", level = "warn" }
 [listener."web.1"]
 bind = ["0.0.0.0:80", "unix:/run/tg"]
@@ -24,6 +24,30 @@ abort_on_close = true
 backlog = 16
 timeouts = { keep_alive = "5s" }
 answers = { 503 = "503.html" }
+tls = [
+  { cert = "site.pem", key = "site.key" },
+  { cert = "both.pem", key = "both.pem", min_version = "1.3", client_ca = "ca.pem" },
+]
+proxy_protocol = "expect"
+proxy_protocol_from = ["10.0.0.0/8"]
+max_connections_per_ip = 3
+[listener.one]
+bind = "127.0.0.1:1"
+tls = { cert = "site.pem", key = "site.key" }
+[listener.tcp]
+bind = "127.0.0.1:2"
+protocol = "tcp"
+to = "app"
+sni = { "b.example" = "app", "*.a.example" = "secure" }
+[cluster.secure]
+servers = ["two.test:443", "10.0.0.9:443", { addr = "one.test:443", max_connections = 9 }]
+tls = true
+proxy_protocol = "v1"
+[cluster.named]
+servers = ["two.test:443", "unix:/run/x"]
+tls = { sni = "server.example", ca = "ca.pem", cert = "client.pem", key = "client.key" }
+proxy_protocol = "v2"
+queue = { capacity = 9 }
 [cluster.app]
 servers = ["two.test:80", { addr = "[::1]:81", id = "x", weight = 2, backup = true }]
 balance = "power-of-two"

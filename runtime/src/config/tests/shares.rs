@@ -24,6 +24,7 @@ fn shares_add_up_and_remainders_go_to_the_first() {
         assert!(shares.is_sorted_by(|a, b| a.max_connections >= b.max_connections));
         assert!(shares.iter().all(|share| share.buffers_max >= 2));
     }
+    assert_eq!(divide(&settings, 3, 2).worker, (2, 3));
     assert_eq!(divide(&settings, 3, 0).max_connections, 4);
     assert_eq!(divide(&settings, 3, 2).max_connections, 3);
     assert_eq!(divide(&settings, 3, 1).buffer_bytes, settings.buffer_bytes);
@@ -52,6 +53,16 @@ fn fewer_workers_are_a_warning() {
     assert_eq!(loaded.warnings.len(), 1);
     assert_eq!(loaded.warnings[0].code, Code::FewerWorkers);
     assert_eq!(loaded.warnings[0].position(), Some((2, 19)));
+    // BACK-9: every worker needs a connection to every server.
+    let loaded = load(
+        "workers = 4\n[listener.a]\nbind = \"127.0.0.1:1\"\n[cluster.a]\nservers = [\n\
+         { addr = \"127.0.0.1:2\", max_connections = 5 },\n\
+         { addr = \"127.0.0.1:3\", max_connections = 3 }]\n",
+    );
+    assert_eq!((loaded.workers, loaded.workers_of_process), (3, 4));
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.warnings[0].code, Code::FewerWorkers);
+    assert_eq!(loaded.warnings[0].position(), Some((7, 43)));
     // "auto" is one for each processor, of which the tests' machine has four.
     assert_eq!(load("[listener.a]\nbind = \"127.0.0.1:1\"").workers, 4);
     let text = "accept_queue.capacity = 3\n[listener.a]\nbind = \"127.0.0.1:1\"";

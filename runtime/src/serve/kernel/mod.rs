@@ -255,11 +255,25 @@ impl Kernel for MioKernel {
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
         let fd = self.fd(id)?;
         retry_on_intr(|| match from.len() {
+            // Linux answers EAGAIN while it is connecting; a writev of nothing does not ask.
+            0 => net::send(fd, &[], SendFlags::NOSIGNAL),
             1 => net::send(fd, from[0], SendFlags::NOSIGNAL),
-            ..=SLICES_FEW => send_slices::<SLICES_FEW>(fd, from),
+            2..=SLICES_FEW => send_slices::<SLICES_FEW>(fd, from),
             _ => send_slices::<SLICES_MAX>(fd, from),
         })
         .map_err(errno::of_socket)
+    }
+
+    fn local_addr(&mut self, id: SocketId) -> Option<SocketAddr> {
+        let local = net::getsockname(self.table.get(id)?).ok()?;
+        SocketAddr::try_from(local).ok()
+    }
+
+    fn keep_alive(&mut self, id: SocketId) {
+        if let Some(fd) = self.table.get(id) {
+            // Without it a tunnel ends by `tunnel_idle`: later, not never.
+            let _ = sockopt::set_socket_keepalive(fd, true);
+        }
     }
 
     fn shutdown_write(&mut self, id: SocketId) {

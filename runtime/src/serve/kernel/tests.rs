@@ -156,6 +156,68 @@ fn a_port_without_listener_refuses() {
     assert_eq!(rig.kernel.connect(id, &nowhere), Err(SocketError::Refused));
 }
 
+// A send of nothing asks whether a connection stands: not while it is begun, and not after it has
+// failed. A listener whose backlog is full lets clients wait.
+#[test]
+fn an_empty_send_asks_whether_a_connection_stands() {
+    let mut rig = rig();
+    let there = net::socket_with(AddressFamily::INET, SocketType::STREAM, FLAGS, None);
+    let there = there.expect("a socket");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    net::bind(&there, &any).expect("bound");
+    net::listen(&there, 0).expect("listening");
+    let addr = net::getsockname(&there).and_then(SocketAddr::try_from).expect("an address");
+    let ids: Vec<SocketId> = (0..8).map(|_| rig.id()).collect();
+    for &id in &ids {
+        rig.kernel.connect(id, &Address::Ip(addr)).expect("begun");
+    }
+    let stands = rig.until(|kernel| kernel.send(ids[0], &[]));
+    assert_eq!(stands, Ok(0));
+    assert_eq!(rig.kernel.send(ids[7], &[]), Err(SocketError::WouldBlock));
+    assert_eq!(rig.kernel.send(ids[0], &[b"x"]), Ok(1));
+    assert_eq!(rig.kernel.send(ids[0], &[]), Ok(0));
+    drop(there);
+
+    let gone = TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+    let id = rig.id();
+    let outcome = match rig.kernel.connect(id, &Address::Ip(gone)) {
+        Ok(()) => rig.until(|kernel| kernel.send(id, &[])).map(|_| ()),
+        refused => refused,
+    };
+    assert_eq!(outcome, Err(SocketError::Refused));
+
+    let at = unix_path("empty");
+    let (listener, _) = rig.listen(&at);
+    let client = rig.id();
+    rig.kernel.connect(client, &at).expect("connected");
+    assert_eq!(rig.kernel.send(client, &[]), Ok(0));
+    rig.kernel.prepare(Vec::new(), Vec::new());
+    rig.kernel.close(listener, Close::Normal);
+}
+
+// PP-1: what a PROXY header tells of the proxy's side. RUN-7: tunnels are kept alive.
+#[test]
+fn the_local_address_and_keep_alive_are_the_sockets_own() {
+    let mut rig = rig();
+    let (id, peer) = rig.pair();
+    assert_eq!(rig.kernel.local_addr(id), peer.peer_addr().ok());
+    assert_eq!(sockopt::socket_keepalive(rig.kernel.fd(id).expect("open")), Ok(false));
+    rig.kernel.keep_alive(id);
+    assert_eq!(sockopt::socket_keepalive(rig.kernel.fd(id).expect("open")), Ok(true));
+    rig.kernel.close(id, Close::Normal);
+    rig.kernel.keep_alive(id);
+    assert_eq!(rig.kernel.local_addr(id), None);
+
+    let at = unix_path("local");
+    let (listener, _) = rig.listen(&at);
+    let (client, server) = (rig.id(), rig.id());
+    rig.kernel.connect(client, &at).expect("connected");
+    rig.kernel.accept(listener, server).expect("accepted");
+    assert_eq!(rig.kernel.local_addr(server), None);
+    rig.kernel.prepare(Vec::new(), Vec::new());
+    rig.kernel.close(listener, Close::Normal);
+}
+
 // LOOP-6: half-close is a fact of its own; the other direction stays open.
 #[test]
 fn half_close_goes_both_ways() {

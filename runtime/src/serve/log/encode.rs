@@ -9,6 +9,7 @@ use crate::config::LogFormat;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tidegate_core::event::{AccessRecord, Phase, Text, Who};
+use tidegate_core::tls::{TlsFacts, TlsVersion};
 
 /// A key as each format writes it, with what stands between it and the value before.
 struct Key {
@@ -163,9 +164,13 @@ fn whole<const JSON: bool>(
     fields.line.put(b"Z\"");
     fields.number(key!("session"), record.session);
     fields.number(key!("request"), u64::from(record.request));
-    fields.key(quoted!("request_id"));
-    fields.line.hex(record.request_id);
-    fields.line.put(b"\"");
+    if record.tcp {
+        fields.absent(key!("request_id"));
+    } else {
+        fields.key(quoted!("request_id"));
+        fields.line.hex(record.request_id);
+        fields.line.put(b"\"");
+    }
     places(fields, record, names);
     fields.number(key!("attempts"), u64::from(record.attempts));
     fields.key(key!("reused"));
@@ -173,14 +178,25 @@ fn whole<const JSON: bool>(
     fields.key(quoted!("client"));
     client(fields.line, record.client);
     fields.line.put(b"\"");
-    fields.text(quoted!("method"), &record.method);
-    fields.text(quoted!("host"), &record.host);
-    fields.text(quoted!("path"), &record.path);
-    fields.key(quoted!("version"));
-    fields.line.put(b"1.");
-    fields.line.decimal(u64::from(record.minor));
-    fields.line.put(b"\"");
-    fields.number(key!("status"), u64::from(record.status));
+    fields.word(quoted!("protocol"), if record.tcp { "tcp" } else { "http" });
+    tls(fields, record.tls.as_ref());
+    if record.tcp {
+        // There was no request, and so none of these; a name that TLS asked for there may be.
+        fields.absent(key!("method"));
+        fields.text(quoted!("host"), &record.host);
+        fields.absent(key!("path"));
+        fields.absent(key!("version"));
+        fields.absent(key!("status"));
+    } else {
+        fields.text(quoted!("method"), &record.method);
+        fields.text(quoted!("host"), &record.host);
+        fields.text(quoted!("path"), &record.path);
+        fields.key(quoted!("version"));
+        fields.line.put(b"1.");
+        fields.line.decimal(u64::from(record.minor));
+        fields.line.put(b"\"");
+        fields.number(key!("status"), u64::from(record.status));
+    }
     fields.number(key!("received_bytes"), record.received);
     fields.number(key!("sent_bytes"), record.sent);
     fields.span(key!("head_ms"), record.head);
@@ -191,6 +207,23 @@ fn whole<const JSON: bool>(
     fields.word(quoted!("ended_by"), who(record.ending.who));
     fields.word(quoted!("phase"), phase(record.ending.phase));
     name!(fields, "timer", record.ending.timer.map(|timer| timer.name()));
+}
+
+/// The client's TLS, or that there is none.
+fn tls<const JSON: bool>(fields: &mut Fields<'_, '_, JSON>, facts: Option<&TlsFacts>) {
+    let Some(facts) = facts else {
+        fields.absent(key!("tls"));
+        fields.absent(key!("resumed"));
+        return fields.absent(key!("sni"));
+    };
+    let version = match facts.version {
+        TlsVersion::Tls12 => "TLSv1.2",
+        TlsVersion::Tls13 => "TLSv1.3",
+    };
+    fields.word(quoted!("tls"), version);
+    fields.key(key!("resumed"));
+    fields.line.put(if facts.resumed { b"true" } else { b"false" });
+    fields.text(quoted!("sni"), &facts.sni);
 }
 
 fn places<const JSON: bool>(
@@ -245,6 +278,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::RequestBody => "request body",
         Phase::ResponseHead => "response head",
         Phase::ResponseBody => "response body",
+        Phase::Tunnel => "tunnel",
         Phase::Complete => "complete",
     }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::config::{LogConfig, Sink, from_str};
 use crate::serve::log::Running;
 use crate::serve::worker::{Start, Worker};
+use crate::tls::Memory;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use tidegate_core::config::{Config, Listener};
@@ -39,8 +40,9 @@ struct Rig {
 fn rig() -> Rig {
     let source = Arc::new(Mutex::new(text(IN_FORCE)));
     let read = Arc::clone(&source);
+    let memory = Memory::default();
     let reader: Reader = Arc::new(move || {
-        let loaded = from_str("test", &read.lock().expect("unpoisoned"));
+        let loaded = from_str("test", &read.lock().expect("unpoisoned"), &memory);
         loaded.map_err(Refusal::Mistakes).and_then(Prepared::new)
     });
     let in_force = reader().expect("valid");
@@ -140,6 +142,28 @@ fn a_bad_file_changes_nothing() {
         assert!(Arc::ptr_eq(&rig.supervisor.in_force.shared.names, &before));
         assert!(matches!(rig.supervisor.state.reload, Reload::Idle));
     }
+}
+
+// ACC-11: a limit of a server may fall below the workers that run, each of which keeps one.
+#[test]
+fn a_server_limit_changes_while_running() {
+    let mut rig = rig();
+    let server = "{ addr = \"127.0.0.1:1\", max_connections = 1 }";
+    let limited = |workers: usize| {
+        let workers = format!("workers = {workers}");
+        text(IN_FORCE).replace("workers = 1", &workers).replace("\"127.0.0.1:1\"", server)
+    };
+    rig.write(limited(1));
+    rig.supervisor.reload();
+    rig.read();
+    assert!(rig.told_to_apply());
+    assert_eq!(rig.supervisor.heard(0, Report::Applied), None);
+    // As if two had been started.
+    rig.supervisor.in_force.workers_of_process = 2;
+    rig.write(limited(2));
+    rig.supervisor.reload();
+    rig.read();
+    assert!(rig.told_to_apply());
 }
 
 // RUN-1: requests to reload that come during one are one more, not lost and not many.

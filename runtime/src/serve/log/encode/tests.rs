@@ -41,6 +41,8 @@ fn record() -> AccessRecord {
             phase: Phase::ResponseHead,
             timer: Some(Timer::BackendResponse),
         },
+        tls: Some(TlsFacts { version: TlsVersion::Tls13, resumed: true, sni: text(b"A.example") }),
+        ..AccessRecord::default()
     }
 }
 
@@ -69,7 +71,8 @@ fn a_record_in_json_tells_every_field() {
         r#"{"time":"2023-11-14T22:13:20.123Z","session":7,"request":2,"#,
         r#""request_id":"0000000000000000000000000000feed","listener":"web","route":"*","#,
         r#""cluster":"app","server":"10.0.0.1:80","attempts":1,"reused":true,"#,
-        r#""client":"192.0.2.1:5000","method":"GET","host":"a.example","#,
+        r#""client":"192.0.2.1:5000","protocol":"http","tls":"TLSv1.3","resumed":true,"#,
+        r#""sni":"A.example","method":"GET","host":"a.example","#,
         r#""path":"/x?y=\"z\"","version":"1.1","status":504,"received_bytes":120,"#,
         r#""sent_bytes":1024,"head_ms":0.001,"queue_ms":0.000,"connect_ms":1.234,"#,
         r#""wait_ms":30000.000,"transfer_ms":0.000,"ended_by":"timeout","#,
@@ -107,6 +110,24 @@ fn what_is_unknown_is_null() {
     assert!(encoded(LogFormat::Text, &of, None).contains(" listener=- route=- cluster=- "));
 }
 
+// TUN-1: a TCP session has a record, and no request.
+#[test]
+fn a_tcp_session_has_no_request() {
+    let mut of = record();
+    (of.tcp, of.tls, of.ending.phase) = (true, None, Phase::Tunnel);
+    let json = encoded(LogFormat::Json, &of, Some(&names()));
+    let parsed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    for absent in ["request_id", "method", "path", "version", "status", "tls", "resumed", "sni"] {
+        assert!(parsed[absent].is_null(), "{absent}: {json}");
+    }
+    assert_eq!(parsed["protocol"], "tcp");
+    assert_eq!(parsed["phase"], "tunnel");
+    assert_eq!(parsed["host"], "a.example");
+    let text = encoded(LogFormat::Text, &of, None);
+    assert!(text.contains(" protocol=\"tcp\" tls=- resumed=- sni=- method=- host="), "{text}");
+    assert!(text.contains(" path=- version=- status=- received_bytes=120 "), "{text}");
+}
+
 // Peers are hostile: one record is one line of valid JSON, whatever they send.
 #[test]
 fn every_byte_a_peer_sends_stays_inside_its_field() {
@@ -116,11 +137,14 @@ fn every_byte_a_peer_sends_stays_inside_its_field() {
         of.path = text(bytes);
         of.host = text(bytes);
         of.method = text(bytes);
+        let sni = text(bytes);
+        of.tls = Some(TlsFacts { version: TlsVersion::Tls12, resumed: false, sni });
         let json = encoded(LogFormat::Json, &of, Some(&names()));
         assert_eq!(json.find('\n'), Some(json.len() - 1));
         let parsed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         let expected: String = bytes.iter().map(|&byte| char::from(byte)).collect();
         assert_eq!(parsed["path"], expected.as_str());
+        assert_eq!(parsed["sni"], expected.as_str());
         let cut: String = bytes[..16].iter().map(|&byte| char::from(byte)).chain(['…']).collect();
         assert_eq!(parsed["method"], cut.as_str());
         assert_eq!(encoded(LogFormat::Text, &of, None).matches('\n').count(), 1);
