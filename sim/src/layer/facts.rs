@@ -38,6 +38,8 @@ pub struct Facts {
     pub alert: Option<AlertDescription>,
     /// Bytes of the proxy's stream up to the end of its close_notify.
     pub notified_at: Option<u64>,
+    /// The proxy's last record is not whole yet.
+    pub is_inside: bool,
     /// What is wrong with what the proxy emitted, as the peer's TLS sees it.
     pub refused: Option<Refused>,
     /// Bytes that the proxy emitted behind its close_notify.
@@ -82,6 +84,7 @@ impl Facts {
             tickets: 0,
             alert: None,
             notified_at: None,
+            is_inside: false,
             refused: None,
             behind_notify: 0,
             damaged: None,

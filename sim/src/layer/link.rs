@@ -125,6 +125,7 @@ impl Link {
             self.open(net, ep, record, plain);
         }
         self.partial = rest.to_vec();
+        self.facts.borrow_mut().is_inside = !self.partial.is_empty();
     }
 
     fn open(&mut self, net: &mut Net, ep: Ep, record: &[u8], plain: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! The audit at the end of a run: what is owed to every request.
 
-use super::{Oracle, accounting, answers, liveness};
+use super::{Oracle, accounting, answers, handshakes, liveness};
 use crate::kernel::Net;
 use tidegate_core::stats::Counters;
 
@@ -8,6 +8,8 @@ impl Oracle {
     /// Judges the whole ledger.
     pub fn audit(&mut self, net: &Net, counters: &Counters) {
         let verdict = accounting::records(self, counters);
+        self.judge(verdict);
+        let verdict = handshakes::counted(self, counters);
         self.judge(verdict);
         for id in 0..self.rows.len() {
             let row = &self.rows[id];

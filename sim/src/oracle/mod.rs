@@ -12,6 +12,7 @@ pub mod balance;
 pub mod bytes;
 pub mod framing;
 mod front;
+pub mod handshakes;
 pub mod headers;
 pub mod ledger;
 pub mod liveness;
@@ -32,6 +33,7 @@ use crate::kernel::{Ep, Net};
 use ledger::{Ask, Back, Front, Row};
 use std::collections::BTreeSet;
 use tidegate_core::config::Settings;
+use tidegate_core::tls::TlsFailure;
 use truth::Truth;
 
 /// A rule that was broken, before it is known when.
@@ -101,6 +103,8 @@ pub struct Oracle {
     pub completed: u64,
     /// Access records seen.
     pub records: u64,
+    /// Handshakes that the proxy told of as failed, in the order of [`TlsFailure::ALL`].
+    pub handshakes_failed: [u64; TlsFailure::ALL.len()],
     sides: Vec<Side>,
     now: u64,
     event: u64,
@@ -123,6 +127,7 @@ impl Oracle {
             has_waited: false,
             completed: 0,
             records: 0,
+            handshakes_failed: [0; TlsFailure::ALL.len()],
             sides: Vec::new(),
             now: 0,
             event: 0,

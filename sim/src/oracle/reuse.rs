@@ -61,6 +61,10 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
 pub fn begins(oracle: &mut Oracle, net: &Net, back: u32) {
     let at = &oracle.backs[back as usize];
     let Some(last) = at.seen.last() else { return };
+    // What a record carries began with its first byte.
+    if at.facts().is_some_and(|facts| facts.is_inside) {
+        return;
+    }
     if at.reader.is_inside_body() {
         let row = &oracle.rows[last.row as usize];
         if row.record.is_some() {

@@ -49,7 +49,10 @@ pub fn covers(certificates: &[Which], sni: Option<u16>, host: u16) -> bool {
 }
 
 /// The settings that a session on `front` may have begun under.
-fn settings<'a>(oracle: &'a Oracle, front: &'a Front) -> impl Iterator<Item = &'a ListenerTls> {
+pub(super) fn settings<'a>(
+    oracle: &'a Oracle,
+    front: &'a Front,
+) -> impl Iterator<Item = &'a ListenerTls> {
     let from = front.accepted_at.unwrap_or(oracle.now);
     let to = front.served_at.unwrap_or(oracle.now);
     let all = oracle.truth.in_force(from, to).iter();
@@ -96,7 +99,8 @@ pub fn emitted(oracle: &Oracle, net: &Net, ep: Ep, before: &Facts, now: &Facts) 
 fn refused_by_client(oracle: &Oracle, front: u32, now: &Facts) -> Verdict {
     let at = &oracle.fronts[front as usize];
     let is_due = match now.refused {
-        Some(Refused::Certificate) => {
+        // A damaged hello may ask for another name.
+        Some(Refused::Certificate) if now.damaged.is_none() => {
             let is_wrong = |tls: &ListenerTls| match now.sni {
                 None => true,
                 Some(sni) => !is_for(chosen(tls.certificates, Some(sni)), sni),
@@ -136,12 +140,12 @@ fn resumption(front: u32, now: &Facts) -> Verdict {
 }
 
 /// Whether two ends speak a version in common.
-fn have_common(one: Versions, other: Versions) -> bool {
+pub(super) fn have_common(one: Versions, other: Versions) -> bool {
     one == Versions::Both || other == Versions::Both || one == other
 }
 
 /// Whether a listener takes what a client shows when it is asked.
-fn takes(auth: ClientAuth, certificate: Option<Which>) -> bool {
+pub(super) fn takes(auth: ClientAuth, certificate: Option<Which>) -> bool {
     match (auth, certificate) {
         (ClientAuth::None, _) | (_, Some(Which::Client)) => true,
         (ClientAuth::Optional, None) => true,

@@ -2,13 +2,11 @@
 
 use super::World;
 use super::ask;
-use super::controller::listener_address;
 use super::dress::Dress;
 use super::manner::Manner;
 use super::producer::Producer;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Ep, Owner};
-use crate::layer::Link;
 use crate::site;
 use crate::trace;
 use tidegate_core::input::SocketError;
@@ -112,13 +110,7 @@ impl World {
         let ep = self.net.connect(&mut self.cx, Owner::Client(c), to, c, &wire);
         let front = self.oracle.front_begun(c, ep);
         self.oracle.fronts[front as usize].is_slow = manner.slow_read.is_some();
-        let listener = (0..self.scenario.listeners)
-            .find(|&n| self.net.number_of(&listener_address(n)) == Some(to))
-            .unwrap_or(0);
-        let (dress, only_host) = self.dress_client(c, ep, listener);
-        let at = &mut self.oracle.fronts[front as usize];
-        at.listener = listener;
-        at.tls = self.layers.link(ep).map(Link::shared_facts);
+        let (dress, only_host) = self.dress_client(c, ep, front, to);
         let client = &mut self.clients[c as usize];
         client.ep = Some(ep);
         client.front = front;

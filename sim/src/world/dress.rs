@@ -2,6 +2,7 @@
 
 use super::World;
 use super::client::Role;
+use super::controller::listener_address;
 use super::secure::{ClientTls, SERVER_NAME};
 use crate::choice::Rate;
 use crate::kernel::Ep;
@@ -31,9 +32,25 @@ impl World {
         !self.scenario.is_faultless && self.rates_are_on()
     }
 
-    /// Puts TLS between client `c` and its new connection `ep` to listener `n`, if that is what is
-    /// spoken there. The second value is the only host that it asks for, if there is but one.
-    pub(super) fn dress_client(&mut self, c: u32, ep: Ep, n: usize) -> (Dress, Option<u16>) {
+    /// Puts TLS between client `c` and its new connection `ep`, number `front`, to the address
+    /// `to`, if that is what is spoken there. The second value is the only host that it asks for,
+    /// if there is but one.
+    pub(super) fn dress_client(
+        &mut self,
+        c: u32,
+        ep: Ep,
+        front: u32,
+        to: u16,
+    ) -> (Dress, Option<u16>) {
+        let is_it = |n: &usize| self.net.number_of(&listener_address(*n)) == Some(to);
+        let n = (0..self.scenario.listeners).find(is_it).unwrap_or(0);
+        self.oracle.fronts[front as usize].listener = n;
+        let dressed = self.draw_dress(c, ep, n);
+        self.oracle.fronts[front as usize].tls = self.layers.link(ep).map(Link::shared_facts);
+        dressed
+    }
+
+    fn draw_dress(&mut self, c: u32, ep: Ep, n: usize) -> (Dress, Option<u16>) {
         let Some(now) = self.desired.tls.listeners[n] else { return (Dress::Plain, None) };
         let slot = u64::from(c);
         let role = self.clients[c as usize].role;

@@ -13,6 +13,7 @@ mod plan;
 mod producer;
 mod scenario;
 mod secure;
+mod tls_marks;
 mod turn;
 
 pub use scenario::{Families, Rates, Scenario};
@@ -323,6 +324,7 @@ impl World {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
+        tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });
