@@ -217,6 +217,7 @@ pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
         404 => site!("status: 404"),
         408 => site!("status: 408"),
         413 => site!("status: 413"),
+        421 => site!("status: 421"),
         414 => site!("status: 414"),
         431 => site!("status: 431"),
         500 => site!("status: 500"),
