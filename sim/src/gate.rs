@@ -3,9 +3,11 @@
 
 use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
+use crate::layer::{Layers, Link};
 use crate::oracle::truth::ConnectFailure;
-use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse};
+use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse, tls};
 use crate::site;
+use crate::tls::random;
 use crate::trace;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::drive::Kernel;
@@ -127,6 +129,8 @@ pub struct Gate<'a> {
     pub oracle: &'a mut Oracle,
     /// The proxy's table.
     pub sockets: &'a mut Sockets,
+    /// TLS of the peers.
+    pub layers: &'a mut Layers,
     /// Wires towards backends.
     pub wires: &'a WireRange,
 }
@@ -197,6 +201,7 @@ impl Kernel for Gate<'_> {
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
         let ep = result?;
+        random::feed(ep.into());
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
         let Side::Front(front) = self.oracle.side(ep) else {
             panic!("a backend's connection in the proxy's backlog");
@@ -255,6 +260,11 @@ impl Kernel for Gate<'_> {
         let ep = self.net.connect(self.cx, Owner::Proxy(id), number, link, &wire);
         self.net.proxy_sockets += 1;
         let back = self.oracle.back_begun(server, ep);
+        if self.layers.secure_servers.get(usize::from(server)) == Some(&true) {
+            let link = Link::awaiting();
+            self.oracle.backs[back as usize].tls = Some(link.shared_facts());
+            self.layers.insert(self.net, ep, link);
+        }
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
         trace!(self.cx, "proxy: connect {id:?} to server {server} = connection {back}");
         Ok(())
@@ -263,6 +273,7 @@ impl Kernel for Gate<'_> {
     fn recv(&mut self, id: SocketId, into: &mut [&mut [u8]]) -> Result<usize, SocketError> {
         self.call();
         let ep = self.sockets.ep(id);
+        random::feed(ep.into());
         let result = self.net.recv(self.cx, ep, into);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(5, id, code);
@@ -275,7 +286,9 @@ impl Kernel for Gate<'_> {
                 if at.served_at.is_none() && !at.is_tcp {
                     self.oracle.turn.first_served.push(front);
                 }
-                self.oracle.read_from_client(front, result.unwrap_or(0));
+                let all = self.net.content_read(ep);
+                self.oracle.read_from_client(front, all);
+                self.oracle.secured(self.net, front);
             }
             Side::Back(back) => {
                 if result == Ok(0) && !self.oracle.backs[back as usize].is_tcp {
@@ -300,6 +313,7 @@ impl Kernel for Gate<'_> {
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
         self.call();
         let ep = self.sockets.ep(id);
+        random::feed(ep.into());
         match self.oracle.side(ep) {
             Side::Front(front) => self.oracle.writes_to_client(front),
             Side::Back(back) => reuse::begins(self.oracle, self.net, back),
@@ -316,6 +330,11 @@ impl Kernel for Gate<'_> {
         if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
             let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
             self.oracle.judge(verdict);
+            let is_short = result.unwrap_or(0) < offered;
+            match self.oracle.side(ep) {
+                Side::Front(front) => self.oracle.fronts[front as usize].is_short = is_short,
+                Side::Back(back) => self.oracle.backs[back as usize].is_short = is_short,
+            }
             if let Side::Front(front) = self.oracle.side(ep)
                 && result.unwrap_or(0) < offered
             {
@@ -330,10 +349,8 @@ impl Kernel for Gate<'_> {
                 for part in from {
                     let taken = &part[..part.len().min(left)];
                     left -= taken.len();
-                    match self.oracle.side(ep) {
-                        _ if taken.is_empty() => {}
-                        Side::Front(front) => self.oracle.sent_to_client(self.net, front, taken),
-                        Side::Back(back) => self.oracle.sent_to_backend(self.net, back, taken),
+                    if !taken.is_empty() {
+                        self.emitted(ep, taken);
                     }
                 }
             }
@@ -364,6 +381,8 @@ impl Kernel for Gate<'_> {
         self.fold(7, id, 0);
         trace!(self.cx, "proxy: shutdown {id:?}");
         if let Side::Front(front) = self.oracle.side(ep) {
+            let verdict = tls::front_ended(self.oracle, self.net, front, Close::Normal);
+            self.oracle.judge(verdict);
             self.oracle.front_ended(front, Close::Normal, false);
         }
         let verdict = self.oracle.finishes_writing(self.net, ep);
@@ -396,8 +415,8 @@ impl Kernel for Gate<'_> {
 }
 
 /// Where the proxy's listener number `n` is.
-pub fn listener_socket(n: u16) -> SocketAddr {
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8000 + n))
+pub fn listener_socket(n: usize) -> SocketAddr {
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8000 + n as u16))
 }
 
 /// What the system says of a client's connection; no listener is on all addresses, so that nobody
@@ -409,6 +428,28 @@ const LOCAL_ADDRESS: SocketAddr =
 pub const SERVER_LINKS: u32 = 1 << 16;
 
 impl Gate<'_> {
+    /// The proxy wrote `taken`: records are opened, and what they carry is judged.
+    fn emitted(&mut self, ep: Ep, taken: &[u8]) {
+        let before = self.layers.facts(ep);
+        let mut plain = std::mem::take(&mut self.layers.scratch);
+        plain.clear();
+        let now = self.layers.feed(self.net, ep, taken, &mut plain);
+        if let Some((before, now)) = before.zip(now) {
+            self.cx.trace.fold_cipher(taken);
+            let verdict = tls::emitted(self.oracle, self.net, ep, &before, &now);
+            self.oracle.judge(verdict);
+        }
+        let content = if now.is_some() { &plain[..] } else { taken };
+        match self.oracle.side(ep) {
+            Side::Front(front) => {
+                self.oracle.secured(self.net, front);
+                self.oracle.sent_to_client(self.net, front, content);
+            }
+            Side::Back(back) => self.oracle.sent_to_backend(self.net, back, content),
+        }
+        self.layers.scratch = plain;
+    }
+
     /// The proxy asks whether a connection stands.
     fn probe(&mut self, id: SocketId, ep: Ep) -> Result<usize, SocketError> {
         let result = self.net.probe(ep);
@@ -431,6 +472,8 @@ impl Gate<'_> {
             Side::Front(front) => {
                 let end = self.net.ep(ep);
                 let verdict = proxy::closes(self.oracle, front, end.is_reset() || end.has_fin());
+                self.oracle.judge(verdict);
+                let verdict = tls::front_ended(self.oracle, self.net, front, how);
                 self.oracle.judge(verdict);
                 self.oracle.front_ended(front, how, true);
                 self.oracle.unserved_closed(self.net, front);

@@ -12,6 +12,7 @@ pub mod cx;
 pub mod gate;
 pub mod heap;
 pub mod kernel;
+pub mod layer;
 pub mod marks;
 pub mod oracle;
 pub mod refhttp;

@@ -10,6 +10,8 @@ pub type Sink = Box<dyn FnMut(&str)>;
 #[derive(Default)]
 pub struct Trace {
     hash: u64,
+    /// Over ciphertext, which differs from one provider to another where all else is the same.
+    cipher: u64,
     events: u64,
     checkpoints: Vec<u64>,
     each: Option<Vec<u64>>,
@@ -35,15 +37,27 @@ impl Trace {
         self.hash = (wide >> 64) as u64 ^ wide as u64;
     }
 
+    /// Folds bytes of ciphertext, each of them.
+    #[inline]
+    pub fn fold_cipher(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            let word = self.cipher.rotate_left(5) ^ u64::from_le_bytes(word) ^ part.len() as u64;
+            self.cipher = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
     /// Closes one event: counts it, and keeps a checkpoint when one is due.
     #[inline]
     pub fn end_event(&mut self) {
         self.events += 1;
         if self.events.is_multiple_of(CHECKPOINT_EVENTS) {
-            self.checkpoints.push(self.hash);
+            self.checkpoints.push(self.hash());
         }
+        let hash = self.hash();
         if let Some(each) = &mut self.each {
-            each.push(self.hash);
+            each.push(hash);
         }
     }
 
@@ -60,8 +74,13 @@ impl Trace {
         }
     }
 
-    /// The hash so far.
+    /// The hash so far, ciphertext included.
     pub fn hash(&self) -> u64 {
+        self.hash ^ self.cipher
+    }
+
+    /// The hash so far without ciphertext.
+    pub fn hash_without_cipher(&self) -> u64 {
         self.hash
     }
 

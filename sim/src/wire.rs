@@ -4,9 +4,17 @@
 use crate::choice::mix;
 use std::io::Write as _;
 
-/// The hosts that requests name.
+/// A name that nobody serves and no certificate has.
+pub const UNKNOWN_HOST: u16 = 900;
+
+/// The hosts that requests name: those that certificates are for, exactly or by a wildcard.
 pub fn host_name(host: u16) -> String {
-    format!("h{host}.sim")
+    match host {
+        0 => "a.example".into(),
+        1 => "b.example".into(),
+        UNKNOWN_HOST => "unknown.example".into(),
+        _ => format!("h{host}.wild.example"),
+    }
 }
 
 /// The sticky cookie that names `server` in `cluster`.

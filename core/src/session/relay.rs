@@ -186,9 +186,13 @@ impl Proxy {
     fn response_complete(&mut self, id: SessionId) {
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         x.phase = ResponsePhase::Done;
+        let back = x.back.and_then(|back| self.sockets.get(self.backs[back].socket));
+        // What was sealed is not yet sent.
+        let owes = back.is_some_and(|socket| socket.owes());
         let exact = x.back_persistent
             && x.response.input_len() == 0
             && x.request_sent()
+            && !owes
             && !x.back_write_failed;
         x.response.drop_input();
         if !x.request_sent() {

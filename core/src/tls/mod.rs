@@ -47,7 +47,7 @@ pub struct TlsFacts {
 pub enum TlsFailure {
     /// The client speaks something else: HTTP in the clear, for the most part.
     NotTls,
-    /// No version, cipher suite, group or signature scheme in common.
+    /// No version, cipher suite, group, signature scheme or protocol (ALPN) in common.
     Incompatible,
     /// The peer's certificate is not accepted, or it has none where one is demanded.
     Certificate,
@@ -89,7 +89,7 @@ impl TlsFailure {
     fn of(error: &rustls::Error) -> TlsFailure {
         use rustls::Error;
         match error {
-            Error::PeerIncompatible(_) => TlsFailure::Incompatible,
+            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFailure::Incompatible,
             Error::InvalidCertificate(_)
             | Error::InvalidCertRevocationList(_)
             | Error::NoCertificatesPresented

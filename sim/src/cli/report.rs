@@ -17,6 +17,8 @@ pub(crate) struct Totals {
     pub(crate) completed: u64,
     pub(crate) healed_seeds: u64,
     pub(crate) twice: u64,
+    /// Seeds run with the real cipher, and again with the stand-in.
+    pub(crate) both: u64,
     /// Every seed's hash, in a sum that does not depend on their order.
     pub(crate) hash: u64,
     pub(crate) completed_by_seed: Vec<u32>,
@@ -56,6 +58,7 @@ impl Totals {
         let healed = self.healed_seeds * 100 / self.seeds.max(1);
         writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", self.healed_seeds)?;
         writeln!(out, "run twice        {:>12}", self.twice)?;
+        writeln!(out, "both ciphers     {:>12}", self.both)?;
         writeln!(out, "hash of all      {:>16x}", self.hash)?;
         let ratio = virtual_seconds / seconds;
         let density = self.events as f64 / virtual_seconds.max(1e-9);
@@ -83,6 +86,7 @@ impl Totals {
             "completed_median": self.median_completed(),
             "healed_seeds": self.healed_seeds,
             "run_twice": self.twice,
+            "both_ciphers": self.both,
             "hash": format!("{:016x}", self.hash),
             "seconds": took.as_secs_f64(),
             "virtual_seconds": self.virtual_nanos as f64 / 1e9,

@@ -3,6 +3,7 @@
 use super::report::Totals;
 use super::{BROKEN, CLEAN, Case, NONDETERMINISM, RunArgs, USAGE};
 use crate::choice::mix;
+use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -105,6 +106,10 @@ fn worker(
             let events = totals.events as f64 / start.elapsed().as_secs_f64();
             bar.set_message(format!("{events:.0} events/s, {} marks", totals.marks.len()));
         }
+        if world::provider_of(seed) == Provider::Real {
+            totals.both += 1;
+            is_same &= same_without_cipher(&outcome, Provider::Fast);
+        }
         if !is_same || outcome.violation.is_some() {
             let is_enough = failed(args, &outcome, is_same, shared, bar);
             if is_enough {
@@ -148,7 +153,9 @@ fn failed(
         None => String::new(),
     };
     bar.suspend(|| {
-        let _ = write!(std::io::stdout(), "{text}{place}  tidegate-sim replay {seed}\n\n");
+        let other = with_the_other(&kept);
+        let line = format!("{text}{place}{other}  tidegate-sim replay {seed}\n\n");
+        let _ = write!(std::io::stdout(), "{line}");
     });
     is_enough
 }
@@ -171,6 +178,31 @@ fn same_again(first: &Outcome) -> bool {
         && first.checkpoints == second.checkpoints
 }
 
+/// Whether a run with `provider` does the same but for its ciphertext, which has the same length.
+fn same_without_cipher(first: &Outcome, provider: Provider) -> bool {
+    let options = Options { provider: Some(provider), ..super::options() };
+    let second = world::run(first.seed, options);
+    first.hash_without_cipher == second.hash_without_cipher && first.events == second.events
+}
+
+/// Whether a failing run fails alike with the other provider of TLS, in words.
+fn with_the_other(first: &Outcome) -> String {
+    let (provider, name) = match world::provider_of(first.seed) {
+        Provider::Fast => (Provider::Real, "the real cipher"),
+        Provider::Real => (Provider::Fast, "the stand-in cipher"),
+    };
+    let options = Options { provider: Some(provider), ..super::options() };
+    let second = world::run(first.seed, options);
+    match (&first.violation, &second.violation) {
+        (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),
+        (Some(one), Some(other)) if one.breach == other.breach && one.event == other.event => {
+            format!("  with {name}: fails alike\n")
+        }
+        (_, Some(other)) => format!("  with {name}: {}", describe(other)),
+        (_, None) => format!("  with {name}: another run, and clean\n"),
+    }
+}
+
 /// The first event after which two runs of a seed differ.
 fn first_difference(seed: u64) -> String {
     let run = || world::run(seed, Options { keeps_each: true, ..super::options() });
@@ -190,6 +222,7 @@ fn merge(into: &mut Totals, from: Totals) {
     into.completed += from.completed;
     into.healed_seeds += from.healed_seeds;
     into.twice += from.twice;
+    into.both += from.both;
     into.hash = into.hash.wrapping_add(from.hash);
     into.completed_by_seed.extend(from.completed_by_seed);
     for (name, (seeds, visits)) in from.marks {

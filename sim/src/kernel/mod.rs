@@ -5,6 +5,7 @@
 //! reused within a run. Bytes inside a stream are never lost or reordered: loss is delay, or a
 //! reset.
 
+mod content;
 mod endpoint;
 mod flight;
 mod listener;
@@ -103,6 +104,8 @@ pub struct Net {
     addresses: Vec<(Address, u32)>,
     held: VecDeque<(Ep, Flight)>,
     spare: Vec<VecDeque<u8>>,
+    /// By endpoint: what its stream carries, where that is not the stream itself.
+    carried: Vec<Option<Box<content::Carried>>>,
     /// Endpoints and listeners of the proxy that its next batch must tell of.
     pub proxy_woken: VecDeque<Woken>,
     /// Endpoints of peers to which something happened.

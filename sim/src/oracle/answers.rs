@@ -17,6 +17,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
     let is_legal = match status {
         404 => versions(oracle, row).any(|v| v.places(row.ask.host).is_none()),
         408 => is_slow_client(oracle, row),
+        421 => super::tls::may_misdirect(oracle, row),
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
         502 => {
             row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
@@ -84,6 +85,8 @@ pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
         // The service begins behind the PROXY header.
         None if announced.is_some() => (announced?, announced?),
         // A session that must wait for buffers exists before it first reads.
+        // With TLS it runs from the end of the handshake.
+        None if front.tls.is_some() => (front.secured_at?, front.secured_at?),
         None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
         None => (front.served_at?, front.served_at?),
         Some(_) => (row.first_read_at?, row.first_read_at?),
@@ -107,19 +110,30 @@ pub fn turn_came(oracle: &Oracle, row: &Row) -> u64 {
 /// Connections that were given a part of some head, of which it is not known whose it is.
 fn heads_begun<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Back> {
     let is_read = row.head_read_at.is_some();
-    oracle.backs.iter().filter(move |back| is_read && back.reader.is_inside_head())
+    let has_part = |back: &Back| {
+        // A record that is not whole yet shows nothing of what it carries.
+        let is_held = back.is_short && back.facts().is_some_and(|f| f.is_complete);
+        back.reader.is_inside_head() || is_held || back.is_damaged()
+    };
+    oracle.backs.iter().filter(move |back| is_read && has_part(back))
 }
 
-fn has_ended(net: &Net, back: &Back) -> bool {
+/// Whether the end of a backend's stream, or a reset, has arrived.
+pub fn has_ended(net: &Net, back: &Back) -> bool {
     let end = net.ep(back.ep);
-    end.is_reset() || end.has_fin()
+    let said_at = back.facts().and_then(|facts| facts.said_at);
+    let is_said = said_at.is_some_and(|at| net.ep(back.ep ^ 1).arrived >= at);
+    end.is_reset() || end.has_fin() || is_said
 }
 
 /// Whether the connection of `attempt` failed, or answered what cannot be forwarded.
 fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Attempt) -> bool {
     let back = &oracle.backs[attempt.back as usize];
     let plan = attempt.plan.map(|plan| &row.plans[plan as usize]);
-    has_ended(net, back) || back.has_garbage || plan.is_some_and(|plan| plan.fault.breaks_head())
+    has_ended(net, back)
+        || back.is_damaged()
+        || back.has_garbage
+        || plan.is_some_and(|plan| plan.fault.breaks_head())
 }
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
@@ -132,8 +146,9 @@ fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
 /// behind what they were given of the request.
 fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
     let Some(from) = row.head_read_at else { return false };
-    let is_late =
-        |back: &&Back| back.connect_at >= from && !back.has_failed && has_ended(net, back);
+    let is_late = |back: &&Back| {
+        back.connect_at >= from && !back.has_failed && (has_ended(net, back) || back.is_damaged())
+    };
     let late = oracle.backs.iter().rev().filter(is_late).count();
     oracle.truth.failures(from, oracle.now) + late >= usize::from(super::retry::ATTEMPTS_MAX)
 }
@@ -144,11 +159,17 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let front = &oracle.fronts[row.front as usize];
     // A head that cannot be read names nobody: how it ended is not known.
     let is_nameless = row.ask.flaw.is_some() && row.record.is_none();
+    // Without buffers a session may end before it takes what TLS has opened, or before it can tell
+    // a client that TLS is expected.
+    let has_tls = front.tls.is_some() || row.ask.flaw.is_some_and(|flaw| flaw.name == "no TLS");
+    let is_starved = has_tls && row.record.is_none() && !oracle.has_ample_buffers();
     let is_excused = row.gave_up_at.is_some()
         || row.is_void
         // How a tunnel ended is judged where it did.
         || row.tunnel.is_some()
         || super::proxy::may_close(oracle, row.front)
+        || super::tls::may_refuse(oracle, front)
+        || is_starved
         || (is_nameless && front.stalled_at.is_some())
         || row.end.is_none()
         || row.head_read_at.is_none()
@@ -171,7 +192,6 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
         return breach(GROUP, "RES-7", message);
     };
     let Some(end) = answer.end else { return cut_short(oracle, net, row, answer.serial) };
-    let end_of_proxy = net.ep(front.ep);
     // Who pipelines may lose an answer to a reset: a request that was wholly read is closed behind
     // at once, whatever follows it.
     let was_read = row.all_read_at.is_some_and(|at| at <= answer.ended_at);
@@ -180,8 +200,8 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let has_lingered = front.closed.is_some_and(|(at, _)| at >= answer.ended_at + linger);
     let is_excused = front.is_slow || is_followed || has_lingered;
     let is_owed = front.left_at.is_none() && !is_excused;
-    if is_owed && end_of_proxy.arrived < end {
-        let arrived = end_of_proxy.arrived;
+    if is_owed && net.content_arrived(front.ep) < end {
+        let arrived = net.content_arrived(front.ep);
         let message =
             format!("request {id}: {arrived} bytes of a stream whose answer ends at {end} arrived");
         return breach(GROUP, "RES-8", message);

@@ -1,6 +1,6 @@
 //! The audit at the end of a run: what is owed to every request.
 
-use super::{Oracle, accounting, answers, liveness, proxy};
+use super::{Oracle, accounting, answers, handshakes, liveness, proxy};
 use crate::kernel::Net;
 use tidegate_core::stats::Counters;
 
@@ -15,12 +15,14 @@ impl Oracle {
             let verdict = proxy::turned_away(self, front);
             self.judge(verdict);
         }
+        let verdict = handshakes::counted(self, counters);
+        self.judge(verdict);
         for id in 0..self.rows.len() {
             let row = &self.rows[id];
             let verdict = proxy::blames(self, row, answers::silence(self, net, row))
                 .and_then(|()| liveness::succeeded(self, net, row));
             let front = &self.fronts[row.front as usize];
-            let arrived = net.ep(front.ep).arrived;
+            let arrived = net.content_arrived(front.ep);
             if row.answer.as_ref().is_some_and(|a| a.end.is_some_and(|end| end <= arrived)) {
                 self.completed += 1;
             }

@@ -3,7 +3,7 @@
 use super::ledger::{Attempt, SeenRequest};
 use super::{
     Oracle, Verdict, balance, bytes, framing, headers, limits, matching, proxy, retry, reuse,
-    sticky, timers, tunnels,
+    sticky, timers, tls, tunnels,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -64,8 +64,9 @@ impl Oracle {
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
         sticky::request(self, back, row, head)?;
+        tls::request(self, back, row)?;
         let body = framing::request_body(row, head)?;
-        let (now, read_before) = (self.now, net.ep(self.backs[back as usize].ep).read);
+        let (now, read_before) = (self.now, net.content_read(self.backs[back as usize].ep));
         let row = &mut self.rows[id as usize];
         row.attempts.push(Attempt {
             back,

@@ -1,7 +1,7 @@
 //! What passes between the proxy and its clients, as the system calls show it.
 
 use super::ledger::{Answer, SeenResponse};
-use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, sticky};
+use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, sticky, tls};
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
@@ -11,7 +11,9 @@ impl Oracle {
     pub fn writes_to_client(&mut self, front: u32) {
         let now = self.now;
         let front = &mut self.fronts[front as usize];
-        if front.reader.is_between() {
+        // A handshake is no response.
+        let is_secured = front.tls.is_none() || front.secured_at.is_some();
+        if front.reader.is_between() && is_secured {
             front.response_begun_at.get_or_insert(now);
         }
     }
@@ -132,6 +134,12 @@ impl Oracle {
             answer.end = Some(offset);
             answer.ended_at = now;
         }
+        let row = &self.rows[id as usize];
+        let serial = row.answer.as_ref().and_then(|answer| answer.serial);
+        if let Some(serial) = serial {
+            tls::response_complete(row, &row.plans[serial as usize])?;
+        }
+        tls::tickets(row.front, &self.fronts[row.front as usize])?;
         bytes::complete(row)
     }
 
@@ -146,7 +154,9 @@ impl Oracle {
             }
         }
         let at = &mut self.fronts[front as usize];
-        if at.reader.is_until_close() && how == Close::Normal {
+        // With TLS it is close_notify that ends a body.
+        let is_said = at.facts().map(|facts| facts.notified_at.is_some());
+        if at.reader.is_until_close() && is_said.unwrap_or(how == Close::Normal) {
             let offset = at.reader.offset;
             at.reader = MessageReader::new(Kind::Response);
             at.reader.offset = offset;
@@ -155,8 +165,20 @@ impl Oracle {
         }
     }
 
-    /// The proxy tried to read from a client, and got `n` bytes.
-    pub fn read_from_client(&mut self, front: u32, n: usize) {
+    /// Notes when the proxy has all of the client's handshake.
+    pub fn secured(&mut self, net: &Net, front: u32) {
+        let now = self.now;
+        let at = &mut self.fronts[front as usize];
+        if let Some(facts) = at.facts()
+            && at.secured_at.is_none()
+            && facts.finished_at.is_some_and(|end| net.ep(at.ep).read >= end)
+        {
+            at.secured_at = Some(now);
+        }
+    }
+
+    /// The proxy tried to read from a client, and has `all` bytes of content now.
+    pub fn read_from_client(&mut self, front: u32, all: u64) {
         let now = self.now;
         let at = &mut self.fronts[front as usize];
         if at.served_at.is_none() {
@@ -166,8 +188,9 @@ impl Oracle {
                 self.waiting.remove(place);
             }
         }
-        at.read += n as u64;
-        let verdict = proxy::read(self, front, n);
+        let n = all - at.read;
+        at.read = all;
+        let verdict = proxy::read(self, front, n as usize);
         self.judge(verdict);
         let at = &mut self.fronts[front as usize];
         // What is read behind an answer is only discarded.

@@ -2,8 +2,11 @@
 
 use super::proxy::{Announcement, Preface};
 use crate::kernel::{Ep, client_address};
+use crate::layer::Facts;
 use crate::refhttp::{Kind, MessageReader};
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Ending;
 
@@ -118,6 +121,10 @@ pub struct Plan {
     pub interims: u32,
     /// What the backend does wrong, if anything.
     pub fault: BackFault,
+    /// Whether the end of the body is that of the connection.
+    pub is_by_close: bool,
+    /// Whether the connection ended without the close_notify that TLS demands.
+    pub is_unsaid: bool,
     /// Whether the response ends with its connection.
     pub until_close: bool,
     /// Offset in the backend's stream behind its last byte, once that was written; of a 101, where
@@ -315,8 +322,6 @@ pub struct Front {
     pub stalled_at: Option<u64>,
     /// Whether the client reads slowly, so that its window may stay closed.
     pub is_slow: bool,
-    /// Which listener it came to.
-    pub listener: u16,
     /// The client's address.
     pub address: SocketAddr,
     /// The PROXY header that the client sends first.
@@ -329,6 +334,14 @@ pub struct Front {
     pub tunnel: Option<u32>,
     /// The first bytes of a tunnel's stream, until they name its speaker.
     pub tag: Vec<u8>,
+    /// Number of the listener.
+    pub listener: usize,
+    /// What the client's TLS knows, if it speaks any.
+    pub tls: Option<Rc<RefCell<Facts>>>,
+    /// Whether the last write took less than it was offered.
+    pub is_short: bool,
+    /// When the proxy had all of the client's handshake.
+    pub secured_at: Option<u64>,
 }
 
 impl Front {
@@ -359,7 +372,17 @@ impl Front {
             is_tcp: false,
             tunnel: None,
             tag: Vec::new(),
+            tls: None,
+            is_short: false,
+            secured_at: None,
         }
+    }
+}
+
+impl Front {
+    /// What the client's TLS knows now.
+    pub fn facts(&self) -> Option<Facts> {
+        self.tls.as_ref().map(|facts| *facts.borrow())
     }
 }
 
@@ -408,6 +431,10 @@ pub struct Back {
     pub tunnel: Option<u32>,
     /// The first bytes of a tunnel's stream, until they name its speaker.
     pub tag: Vec<u8>,
+    /// What the server's TLS knows, if it speaks any.
+    pub tls: Option<Rc<RefCell<Facts>>>,
+    /// Whether the last write took less than it was offered.
+    pub is_short: bool,
 }
 
 impl Back {
@@ -429,6 +456,18 @@ impl Back {
             is_tcp: false,
             tunnel: None,
             tag: Vec::new(),
+            tls: None,
+            is_short: false,
         }
+    }
+
+    /// Whether a record of the server's was damaged, so that TLS must fail.
+    pub fn is_damaged(&self) -> bool {
+        self.tls.as_ref().is_some_and(|facts| facts.borrow().damaged.is_some())
+    }
+
+    /// What the server's TLS knows now.
+    pub fn facts(&self) -> Option<Facts> {
+        self.tls.as_ref().map(|facts| *facts.borrow())
     }
 }

@@ -19,7 +19,7 @@ pub fn succeeded(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     }
     let id = row.ask.id;
     let front = &oracle.fronts[row.front as usize];
-    let arrived = net.ep(front.ep).arrived;
+    let arrived = net.content_arrived(front.ep);
     let answer = row.answer.as_ref();
     let is_whole =
         answer.is_some_and(|a| a.serial.is_some() && a.end.is_some_and(|end| end <= arrived));

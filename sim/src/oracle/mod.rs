@@ -13,6 +13,7 @@ pub mod balance;
 pub mod bytes;
 pub mod framing;
 mod front;
+pub mod handshakes;
 pub mod headers;
 pub mod ledger;
 pub mod limits;
@@ -28,6 +29,7 @@ pub mod sticky;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+pub mod tls;
 pub mod truth;
 mod tunnel_ends;
 pub mod tunnels;
@@ -36,6 +38,7 @@ use crate::kernel::{Ep, Net, client_address};
 use ledger::{Ask, Back, Front, Row};
 use std::collections::BTreeSet;
 use tidegate_core::config::Settings;
+use tidegate_core::tls::TlsFailure;
 use truth::Truth;
 use tunnels::Tunnel;
 
@@ -110,6 +113,8 @@ pub struct Oracle {
     pub completed: u64,
     /// Access records seen.
     pub records: u64,
+    /// Handshakes that the proxy told of as failed, in the order of [`TlsFailure::ALL`].
+    pub handshakes_failed: [u64; TlsFailure::ALL.len()],
     sides: Vec<Side>,
     now: u64,
     event: u64,
@@ -134,6 +139,7 @@ impl Oracle {
             has_waited: false,
             completed: 0,
             records: 0,
+            handshakes_failed: [0; TlsFailure::ALL.len()],
             sides: Vec::new(),
             now: 0,
             event: 0,

@@ -73,10 +73,10 @@ impl Turn {
         in_vain(ep, marks.vain_writes, "written to")
     }
 
-    /// A write failed.
+    /// A write failed for good.
     pub fn write_failed(&mut self, ep: Ep) -> Verdict {
         let marks = self.marks(ep);
-        marks.vain_writes += 1;
+        marks.vain_writes = marks.vain_writes.saturating_add(1);
         in_vain(ep, marks.vain_writes, "written to")
     }
 
@@ -127,7 +127,8 @@ pub fn turn_ended(oracle: &mut Oracle, net: &Net, is_more: bool) -> Verdict {
 /// response came early.
 fn is_wanted(oracle: &Oracle, net: &Net, ep: Ep) -> bool {
     match oracle.side(ep) {
-        Side::Front(_) => !net.ep(ep).is_reset(),
+        // Last words, behind which writing is finished, are tried once.
+        Side::Front(_) => !net.ep(ep).is_reset() && !net.ep(ep).is_shut(),
         Side::Back(back) => {
             let at = &oracle.backs[back as usize];
             if at.preface.is_partial() || at.tunnel.is_some() || at.is_tcp {

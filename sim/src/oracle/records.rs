@@ -2,7 +2,8 @@
 
 use super::ledger::Recorded;
 use super::{
-    Oracle, Verdict, accounting, balance, breach, liveness, reconfiguration, retry, timers,
+    Oracle, Verdict, accounting, balance, breach, handshakes, liveness, reconfiguration, retry,
+    timers,
 };
 use tidegate_core::event::{AccessRecord, Event};
 
@@ -21,7 +22,11 @@ impl Oracle {
                 balance::health(self, event);
                 Ok(())
             }
-            Event::AcceptPaused | Event::Stopped { .. } | Event::HandshakeFailed { .. } => Ok(()),
+            Event::HandshakeFailed { client, failure, .. } => {
+                self.handshakes_failed[*failure as usize] += 1;
+                handshakes::failed(self, *client, *failure)
+            }
+            Event::AcceptPaused | Event::Stopped { .. } => Ok(()),
         };
         self.judge(verdict);
     }
@@ -43,6 +48,7 @@ impl Oracle {
         if row.record.is_some() {
             return breach(GROUP, "RUN-5", format!("request {id} has two access records"));
         }
+        handshakes::recorded(&self.fronts[row.front as usize], record)?;
         let recorded = Recorded {
             at: self.now,
             status: record.status,

@@ -1,7 +1,7 @@
 //! Group *reuse*: a backend connection is used again only when its last exchange was complete both
 //! ways and nothing came after it, not one whose end was already visible (BACK-6, BACK-7).
 
-use super::ledger::Row;
+use super::ledger::{Back, Row};
 use super::{Oracle, Verdict, breach};
 use crate::kernel::Net;
 use tidegate_core::config::Reuse;
@@ -16,12 +16,22 @@ pub fn told(oracle: &mut Oracle, net: &Net, back: u32, mask: Readiness) {
         "it had shown a reset"
     } else if mask.read_closed {
         "it had shown its end"
-    } else if mask.readable && unclean(oracle, net, back).is_none() {
+    } else if mask.readable
+        && shows_something(net, &oracle.backs[back as usize])
+        && unclean(oracle, net, back).is_none()
+    {
         "it had shown bytes that nobody asked for"
     } else {
         return;
     };
     oracle.backs[back as usize].spoiled.get_or_insert((now, spoils));
+}
+
+/// Whether what can be read is more than what TLS does for itself, such as tickets.
+fn shows_something(net: &Net, back: &Back) -> bool {
+    let Some(facts) = back.facts() else { return true };
+    let has_said = facts.said_at.is_some_and(|at| net.ep(back.ep ^ 1).arrived >= at);
+    net.content_unread(back.ep) > 0 || has_said || facts.damaged.is_some()
 }
 
 /// Why the last exchange of a connection is not complete both ways, if it is not.
@@ -35,7 +45,7 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
     let Some(plan) = row.attempts[last.attempt].plan.map(|plan| &row.plans[plan as usize]) else {
         return Some("the last request was not answered");
     };
-    let read = net.ep(at.ep).read;
+    let read = net.content_read(at.ep);
     match plan.end {
         None => Some("the last response was not sent whole"),
         Some(end) if read < end => Some("the last response was not read whole"),
@@ -51,6 +61,10 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
 pub fn begins(oracle: &mut Oracle, net: &Net, back: u32) {
     let at = &oracle.backs[back as usize];
     let Some(last) = at.seen.last() else { return };
+    // What a record carries began with its first byte.
+    if at.facts().is_some_and(|facts| facts.is_inside) {
+        return;
+    }
     if at.reader.is_inside_body() {
         let row = &oracle.rows[last.row as usize];
         if row.record.is_some() {

@@ -6,7 +6,7 @@ mod tunnels;
 mod worker;
 
 use super::ledger::{Ask, BackFault, Method, Plan};
-use super::truth::{Place, Truth, Version};
+use super::truth::{Place, TlsTruth, Truth, Version};
 use super::{Oracle, Verdict};
 use crate::choice::Choices;
 use crate::cx::Cx;
@@ -43,6 +43,7 @@ fn version(at: u64) -> Version {
         timeouts: Timeouts::default(),
         max_body: None,
         abort_on_close: false,
+        tls: TlsTruth::default(),
         config: Config { clusters, ..Config::default() },
     }
 }
@@ -72,6 +73,8 @@ fn plan(body: u64, fault: BackFault) -> Plan {
         is_bodyless: false,
         interims: 0,
         fault,
+        is_by_close: false,
+        is_unsaid: false,
         until_close: false,
         end: None,
     }
@@ -118,7 +121,7 @@ impl Lab {
         let row = &mut self.oracle.rows[id as usize];
         row.head_end = Some(start + 100);
         row.end = Some(start + 100);
-        self.oracle.read_from_client(front, 100);
+        self.oracle.read_from_client(front, start + 100);
         id
     }
 
@@ -134,7 +137,7 @@ impl Lab {
             body => format!("Content-Length: {body}\r\n"),
         };
         format!(
-            "{} /r/{id} HTTP/1.1\r\nHost: h0.sim\r\n{fields}X-Forwarded-For: 192.0.2.1\r\n\
+            "{} /r/{id} HTTP/1.1\r\nHost: a.example\r\n{fields}X-Forwarded-For: 192.0.2.1\r\n\
              X-Forwarded-Proto: http\r\nX-Request-Id: 1\r\nVia: 1.1 t\r\n{length}\r\n",
             row.ask.method.name()
         )

@@ -1,5 +1,6 @@
 //! What was configured, and what was done to the world, when.
 
+use crate::tls::{ClientAuth, Versions, Which};
 use tidegate_core::config::{Config, Timeouts};
 
 /// A server's place in a cluster.
@@ -9,6 +10,29 @@ pub struct Place {
     pub server: u16,
     /// Whether it gets no new request.
     pub is_drained: bool,
+}
+
+/// How a listener terminates TLS.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct ListenerTls {
+    /// Its certificates, the first of which is the default.
+    pub certificates: &'static [Which],
+    /// Versions it speaks.
+    pub versions: Versions,
+    /// Whether it asks for client certificates.
+    pub auth: ClientAuth,
+    /// Another number stands for other settings.
+    pub generation: u32,
+}
+
+/// Where there is TLS in a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsTruth {
+    /// By the number of the listener.
+    pub listeners: Vec<Option<ListenerTls>>,
+    /// By cluster: which generation of settings its servers are spoken to with. Odd ones show a
+    /// certificate to the server.
+    pub clusters: Vec<Option<u32>>,
 }
 
 /// One applied configuration, as far as the oracle needs it.
@@ -26,6 +50,8 @@ pub struct Version {
     pub max_body: Option<u64>,
     /// Whether a client's FIN aborts its request.
     pub abort_on_close: bool,
+    /// Where there is TLS.
+    pub tls: TlsTruth,
     /// The configuration itself.
     pub config: Config,
 }

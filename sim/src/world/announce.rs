@@ -41,7 +41,7 @@ impl World {
         let address = client_address(number, front);
         let expects = protocols.expects[listener];
         let at = &mut self.oracle.fronts[front as usize];
-        at.listener = listener as u16;
+        at.listener = listener as usize;
         at.address = address;
         self.clients[c as usize].header.clear();
         let mut is_owed = true;

@@ -1,6 +1,6 @@
 //! What clients ask for, and how it looks on the wire.
 
-use super::flaws::{FLAWS, Flawed};
+use super::flaws::{BARE, FLAWS, Flawed};
 use super::producer::{Framing, Producer};
 use super::scenario::{Rates, Scenario};
 use crate::body::{BodyKey, Direction};
@@ -82,6 +82,16 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
     }
 }
 
+/// Turns `ask` into a request in the clear where TLS is expected (TLS-2).
+pub(super) fn bare(ask: &mut Ask) {
+    ask.method = Method::Get;
+    ask.minor = 1;
+    ask.body = 0;
+    ask.is_chunked = false;
+    ask.expects = false;
+    ask.flaw = Some(BARE.flaw);
+}
+
 /// A body's length: none, a few bytes, or up to `max` on a logarithmic scale.
 pub(super) fn body_length(choices: &mut Choices, entity: u64, max: u64) -> u64 {
     match choices.choose(site!("body/kind"), entity, 8) {
@@ -96,7 +106,8 @@ pub(super) fn body_length(choices: &mut Choices, entity: u64, max: u64) -> u64 {
 pub(super) fn produce(ask: &Ask) -> Producer {
     let key = BodyKey::new(ask.id, Direction::Up);
     if let Some(flaw) = ask.flaw {
-        let text = FLAWS.iter().find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
+        let text =
+            FLAWS.iter().chain([&BARE]).find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
         let text =
             text.replace("{id}", &ask.id.to_string()).replace("{host}", &wire::host_name(ask.host));
         return Producer::new(text.into_bytes(), key, 0, Framing::Plain);

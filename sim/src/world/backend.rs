@@ -6,6 +6,7 @@ use super::talker::Talker;
 use crate::choice::Rate;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
+use crate::layer::{Facts, Trouble};
 use crate::oracle::Side;
 use crate::oracle::ledger::{BackFault, SeenRequest};
 use crate::oracle::truth::Nature;
@@ -145,6 +146,7 @@ impl World {
                 close_at: None,
                 talker: None,
             });
+            self.dress_server(server, ep);
             if self.oracle.backs[back as usize].is_tcp {
                 self.tcp_server_begins(number, back);
             }
@@ -174,7 +176,7 @@ impl World {
         if resets {
             self.net.reset(&mut self.cx, ep);
         } else {
-            self.net.close(&mut self.cx, ep);
+            self.layers.close(&mut self.cx, &mut self.net, ep, true);
         }
     }
 
@@ -189,7 +191,8 @@ impl World {
         if conn.talker.is_some() {
             return self.back_talks(b, ep);
         }
-        match self.net.skip(&mut self.cx, ep, usize::MAX) {
+        match self.layers.skip(&mut self.cx, &mut self.net, ep, usize::MAX) {
+            _ if self.layers.has_failed(&self.net, ep) => return self.back_end(b, false),
             Ok(0) => return self.back_end(b, false),
             Ok(_) | Err(SocketError::WouldBlock) => {}
             Err(_) => return self.back_end(b, false),
@@ -231,7 +234,7 @@ impl World {
 
     /// Goes on with one exchange; true when it is over and the next may begin.
     fn back_exchange(&mut self, b: u32, ep: Ep, seen: SeenRequest) -> bool {
-        let read = self.net.ep(ep).read;
+        let read = self.net.content_read(ep);
         if self.back_conns[b as usize].is_stalled || read < seen.head_end {
             return false;
         }
@@ -271,10 +274,10 @@ impl World {
             && plan.fault != BackFault::InterimStorm
             && (is_healed || !row.ask.key.is_multiple_of(4));
         // A part of it could run together with the final response.
-        if is_due && self.net.ep(ep).space() >= CONTINUE.len() {
+        if is_due && self.layers.space(&self.net, ep) >= CONTINUE.len() {
             conn.has_continued = true;
-            if self.net.send(&mut self.cx, ep, &[CONTINUE]).is_ok() {
-                plan.interims += 1;
+            if self.back_say(ep, CONTINUE) {
+                self.oracle.rows[id as usize].plans[serial as usize].interims += 1;
             }
         }
     }
@@ -284,7 +287,7 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         let Some(out) = &mut conn.out else { return false };
         while let Some(bytes) = out.peek(usize::MAX) {
-            match self.net.send(&mut self.cx, ep, &[bytes]) {
+            match self.layers.send(&mut self.cx, &mut self.net, ep, bytes) {
                 Ok(n) => out.advance(n),
                 Err(SocketError::WouldBlock) => return false,
                 Err(_) => {
@@ -293,12 +296,23 @@ impl World {
                 }
             }
         }
+        self.layers.is_flushed(ep)
+    }
+
+    /// Says a few bytes for which there is room; whether all of them are out.
+    fn back_say(&mut self, ep: Ep, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            match self.layers.send(&mut self.cx, &mut self.net, ep, bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(_) => return false,
+            }
+        }
         true
     }
 
     /// The response was written: does what comes after it. True when the next exchange may begin.
     fn back_finish(&mut self, b: u32, ep: Ep, id: u32, serial: u32, is_whole: bool) -> bool {
-        let written = self.net.ep(ep).written;
+        let written = self.net.content_written(ep);
         let plan = &mut self.oracle.rows[id as usize].plans[serial as usize];
         let conn = &mut self.back_conns[b as usize];
         if !conn.is_cut {
@@ -315,6 +329,11 @@ impl World {
                 return false;
             }
             After::Close if is_whole || conn.is_early => {
+                // Of a damaged or cut stream the end is not said either.
+                let facts = self.layers.facts(ep);
+                let is_said =
+                    |facts: Facts| facts.trouble != Trouble::Mute && facts.damaged.is_none();
+                plan.is_unsaid = !facts.is_none_or(is_said);
                 self.back_end(b, false);
                 return false;
             }
@@ -326,10 +345,10 @@ impl World {
             After::Garbage => {
                 conn.after = After::Stay;
                 // A part of it could run together with the next response.
-                if self.net.ep(ep).space() >= GARBAGE.len() {
+                if self.layers.space(&self.net, ep) >= GARBAGE.len() {
                     self.cx.mark(site!("backend: garbage behind a response"));
                     self.oracle.backs[conn.back as usize].has_garbage = true;
-                    let _ = self.net.send(&mut self.cx, ep, &[GARBAGE]);
+                    self.back_say(ep, GARBAGE);
                 }
             }
             After::Close | After::Stay => {}

@@ -2,6 +2,7 @@
 
 use super::World;
 use super::ask;
+use super::dress::Dress;
 use super::manner::Manner;
 use super::producer::Producer;
 use super::talker::Talker;
@@ -33,6 +34,8 @@ pub(super) struct Client {
     /// Connections still to be made.
     pub(super) left: u64,
     pub(super) manner: Manner,
+    dress: Dress,
+    only_host: Option<u16>,
     pub(super) begun: u64,
     pub(super) asked: u64,
     pub(super) out: Option<Producer>,
@@ -60,6 +63,8 @@ impl Client {
             token: 0,
             left: connections,
             manner: Manner::default(),
+            dress: Dress::Plain,
+            only_host: None,
             begun: 0,
             asked: 0,
             out: None,
@@ -112,11 +117,14 @@ impl World {
         let ep = self.net.connect(&mut self.cx, Owner::Client(c), to, c, &wire);
         let front = self.oracle.front_begun(c, ep);
         self.oracle.fronts[front as usize].is_slow = manner.slow_read.is_some();
+        let (dress, only_host) = self.dress_client(c, ep, front, to);
         let client = &mut self.clients[c as usize];
         client.ep = Some(ep);
         client.front = front;
         client.left -= 1;
         client.manner = manner;
+        client.dress = dress;
+        client.only_host = only_host;
         client.begun = 0;
         client.out = None;
         client.awaits_100 = false;
@@ -175,7 +183,7 @@ impl World {
             None => usize::MAX,
         };
         let abort = client.manner.abort_read;
-        match self.net.skip(&mut self.cx, ep, room) {
+        match self.layers.skip(&mut self.cx, &mut self.net, ep, room) {
             Ok(0) => {
                 self.cx.mark(site!("client: sees the end"));
                 self.client_leave(c, Leaves::SawEnd);
@@ -197,13 +205,18 @@ impl World {
             self.client_leave(c, Leaves::Aborts);
             return false;
         }
+        if self.layers.has_failed(&self.net, ep) {
+            self.cx.mark(site!("tls: client sees TLS fail"));
+            self.client_leave(c, Leaves::IsDone);
+            return false;
+        }
         true
     }
 
     /// Final responses that arrived whole, and whether the last one ends the connection.
     fn client_answers(&self, c: u32, ep: Ep) -> (u64, bool) {
         let front = &self.oracle.fronts[self.clients[c as usize].front as usize];
-        let read = self.net.ep(ep).read;
+        let read = self.net.content_read(ep);
         let whole =
             front.seen.iter().filter(|s| s.status >= 200 && s.end.is_some_and(|e| e <= read));
         let (mut count, mut closes) = (0, false);
@@ -219,6 +232,9 @@ impl World {
         loop {
             let client = &self.clients[c as usize];
             if client.manner.is_silent || client.has_shut || self.cx.now < client.not_before_write {
+                return true;
+            }
+            if !self.layers.is_ready(&self.net, ep) {
                 return true;
             }
             if client.out.is_none() {
@@ -285,9 +301,13 @@ impl World {
             asked.body = asked.body.min(self.scenario.body_max / 4);
         }
         let client = &mut self.clients[c as usize];
+        asked.host = client.only_host.unwrap_or(asked.host);
+        if client.dress == Dress::Naked {
+            ask::bare(&mut asked);
+        }
         asked.key = u64::from(c) << 16 | client.asked;
         client.asked += 1;
-        let start = self.net.ep(ep).written;
+        let start = self.net.content_written(ep);
         let id =
             self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
         let row = &mut self.oracle.rows[id as usize];
@@ -321,7 +341,7 @@ impl World {
             return true;
         }
         let front = &self.oracle.fronts[client.front as usize];
-        let read = self.net.ep(ep).read;
+        let read = self.net.content_read(ep);
         let row = &self.oracle.rows[client.row as usize];
         let place = front.rows.iter().position(|&r| r == row.ask.id).unwrap_or(0);
         let finals = front.seen.iter().filter(|s| s.status >= 200 && s.head_end <= read).count();
@@ -370,7 +390,7 @@ impl World {
             return Pushed::Later;
         }
         let Some(bytes) = out.peek(max) else { return Pushed::All };
-        match self.net.send(&mut self.cx, ep, &[bytes]) {
+        match self.layers.send(&mut self.cx, &mut self.net, ep, bytes) {
             Ok(n) => out.advance(n),
             Err(SocketError::WouldBlock) => {
                 client.not_before_write = 0;
@@ -386,7 +406,7 @@ impl World {
         if is_all {
             // The proxy may read it in the very next event.
             let row = &mut self.oracle.rows[client.row as usize];
-            row.end = Some(self.net.ep(ep).written);
+            row.end = Some(self.net.content_written(ep));
         }
         if manner.abort_written.is_some_and(|at| self.net.ep(ep).written >= at) {
             self.cx.mark(site!("client: aborts inside a request"));
@@ -417,7 +437,7 @@ impl World {
             self.cx.mark(site!("client: half-closes after its request"));
             if let Some(ep) = ep {
                 self.oracle.client_left(front, self.scenario.abort_on_close);
-                self.net.shutdown_write(&mut self.cx, ep);
+                self.layers.shutdown(&mut self.cx, &mut self.net, ep);
             }
         }
     }
@@ -460,7 +480,8 @@ impl World {
         if why == Leaves::Aborts && resets {
             self.net.reset(&mut self.cx, ep);
         } else {
-            self.net.close(&mut self.cx, ep);
+            let is_polite = why != Leaves::Aborts;
+            self.layers.close(&mut self.cx, &mut self.net, ep, is_polite);
         }
         let client = &self.clients[c as usize];
         if client.left == 0 {

@@ -2,9 +2,10 @@
 
 use super::World;
 use super::scenario::Scenario;
+use super::secure::{self, Secure, server_name};
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
-use crate::oracle::truth::{Place, Version};
+use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
 use crate::trace;
 use crate::wire;
@@ -26,6 +27,8 @@ pub(super) struct Desired {
     pub(super) listeners: Vec<bool>,
     /// Every timer's span.
     pub(super) timeouts: Timeouts,
+    /// Where there is TLS.
+    pub(super) tls: TlsTruth,
     balance: Vec<Balance>,
     sticky: Vec<bool>,
     reuse: Vec<Reuse>,
@@ -75,6 +78,7 @@ impl Desired {
             hosts,
             listeners: vec![true; scenario.all_listeners()],
             timeouts: scenario.timeouts,
+            tls: scenario.tls.first.clone(),
             balance,
             sticky,
             reuse,
@@ -85,7 +89,12 @@ impl Desired {
     }
 
     /// As the core wants it.
-    pub(super) fn config(&self, scenario: &Scenario, servers: &[Address]) -> Config {
+    pub(super) fn config(
+        &self,
+        scenario: &Scenario,
+        servers: &[Address],
+        secure: &mut Secure,
+    ) -> Config {
         let listeners = self.listeners.iter().zip(0..).filter(|(is_on, _)| **is_on);
         let listeners = listeners.map(|(_, n)| {
             let mut listener = Listener::new(&format!("l{n}"), vec![listener_address(n)]);
@@ -104,15 +113,19 @@ impl Desired {
                 listener.abort_on_close = false;
                 listener.protocol = Protocol::Tcp(Forward { to, sni: Vec::new() });
             }
+            listener.tls = self.tls.listeners[n].map(|tls| secure.listener(n, tls));
             listener
         });
+        let listeners = listeners.collect();
         let clusters = self.clusters.iter().enumerate().map(|(n, places)| {
             let servers = places.iter().map(|place| Server {
                 drained: place.is_drained,
                 id: Some(wire::server_id(place.server).into()),
+                tls_name: Some(server_name()),
                 ..Server::new(servers[usize::from(place.server)].clone())
             });
             let mut cluster = Cluster::new(&format!("c{n}"), servers.collect());
+            cluster.tls = self.tls.clusters[n].map(|generation| secure.cluster(n, generation));
             cluster.balance = self.balance[n];
             cluster.reuse = self.reuse[n];
             let nature = scenario.protocols.natures[n];
@@ -132,7 +145,7 @@ impl Desired {
             Some(route)
         });
         Config {
-            listeners: listeners.collect(),
+            listeners,
             clusters: clusters.collect(),
             routes: routes.collect(),
             timeouts: self.timeouts,
@@ -148,6 +161,7 @@ impl Desired {
             hosts: self.hosts.clone(),
             clusters: self.clusters.clone(),
             timeouts: self.timeouts,
+            tls: self.tls.clone(),
             max_body: scenario.max_body,
             abort_on_close: scenario.abort_on_close,
             config,
@@ -164,6 +178,9 @@ pub(super) fn listener_address(n: usize) -> Address {
 pub(super) fn server_address(n: usize) -> Address {
     Address::Ip(([10, 1, (n / 200) as u8, (n % 200) as u8 + 1], 80).into())
 }
+
+/// Keys the randomness of changes apart from that of connections.
+pub(super) const APPLY: u64 = u64::MAX;
 
 impl World {
     /// The controller changes something, and comes back later.
@@ -184,7 +201,23 @@ impl World {
         let choices = &mut self.cx.choices;
         let cluster = choices.choose(site!("control/cluster"), 0, desired.clusters.len() as u64);
         let places = &mut desired.clusters[cluster as usize];
-        match choices.choose(site!("control/what"), 0, 7) {
+        match choices.choose(site!("control/what"), 0, 9) {
+            7 => {
+                let listeners = desired.tls.listeners.len() as u64;
+                let listener = choices.choose(site!("control/tls listener"), 0, listeners);
+                self.generations += 1;
+                if let Some(tls) = &mut desired.tls.listeners[listener as usize] {
+                    *tls = secure::swap(choices, listener, *tls, self.generations);
+                    self.cx.mark(site!("control: certificates swapped"));
+                }
+            }
+            8 => {
+                self.generations += 1;
+                if let Some(generation) = &mut desired.tls.clusters[cluster as usize] {
+                    *generation = self.generations;
+                    self.cx.mark(site!("control: TLS to servers changed"));
+                }
+            }
             0 if !places.is_empty() => {
                 let n = choices.choose(site!("control/drain"), 0, places.len() as u64) as usize;
                 places[n].is_drained = !places[n].is_drained;
@@ -199,6 +232,10 @@ impl World {
                 let from = self.servers[usize::from(server)].nature;
                 let to = self.scenario.protocols.natures[cluster as usize];
                 let fits = from.cluster == to.cluster || (from.is_plain() && to.is_plain());
+                // A server speaks TLS or not, whoever asks.
+                let is_secure = desired.tls.clusters[cluster as usize].is_some();
+                let is_alike = self.layers.secure_servers[usize::from(server)] == is_secure;
+                let fits = fits && is_alike;
                 if fits && !places.iter().any(|place| place.server == server) {
                     places.push(Place { server, is_drained: false });
                 }
@@ -228,9 +265,11 @@ impl World {
     /// Applies a configuration; the proxy wakes for it.
     pub(super) fn apply(&mut self, desired: Desired) {
         let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
-        let config = desired.config(&self.scenario, &addresses);
+        let config = desired.config(&self.scenario, &addresses, &mut self.secure);
         trace!(self.cx, "control: version {}", self.oracle.truth.versions.len() + 1);
-        if let Err(errors) = self.proxy.apply(config.clone()) {
+        let proxy = &mut self.proxy;
+        let applied = self.streams.lend(APPLY, || proxy.apply(config.clone()));
+        if let Err(errors) = applied {
             panic!("the core refuses a good configuration: {errors:?}");
         }
         self.cx.mark(site!("control: applied"));

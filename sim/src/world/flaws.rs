@@ -18,6 +18,10 @@ const fn body_flaw(name: &'static str, text: &'static str) -> Flawed {
     Flawed { flaw: Flaw { name, statuses: &[400], in_body: true }, text }
 }
 
+/// Sound by itself, and in the clear where TLS is expected.
+pub(super) const BARE: Flawed =
+    flaw("no TLS", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+
 /// The corpus.
 pub(super) const FLAWS: &[Flawed] = &[
     flaw(

@@ -5,6 +5,7 @@ mod ask;
 mod backend;
 mod client;
 mod controller;
+mod dress;
 mod episodes;
 mod flaws;
 mod manner;
@@ -14,27 +15,33 @@ mod producer;
 mod protocols;
 mod reached;
 mod scenario;
+mod secure;
 mod talker;
+mod tls_marks;
 mod tunnel;
 mod turn;
 mod ws;
 
 pub use protocols::{Protocols, TunnelRates};
 pub use scenario::{Families, Rates, Scenario};
+pub use secure::{TlsPlan, provider_of};
 
 use crate::choice::{Choices, Draw, mix};
 use crate::cx::{Cx, Ev, MS};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
-use crate::kernel::{Acceptor, Net, Notice, Owner};
+use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
+use crate::layer::Layers;
 use crate::marks::Marks;
 use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, breach};
 use crate::site;
+use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
 use controller::{Desired, listener_address, server_address};
 use episodes::Episode;
 use phases::Phase;
+use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
@@ -54,6 +61,8 @@ pub struct Options {
     pub records: bool,
     /// Draws that take precedence over the seed.
     pub draws: Option<Vec<Draw>>,
+    /// The provider of TLS, instead of the seed's.
+    pub provider: Option<Provider>,
     /// Where this thread last panicked, if somebody keeps that.
     pub place_of_panic: Option<fn() -> String>,
     /// Reads the trace, line by line.
@@ -66,6 +75,8 @@ pub struct Outcome {
     pub seed: u64,
     /// The trace hash at the end.
     pub hash: u64,
+    /// The trace hash without ciphertext: the same with either provider.
+    pub hash_without_cipher: u64,
     /// The hash after each 1,024th event.
     pub checkpoints: Vec<u64>,
     /// The hash after each event, if kept.
@@ -96,6 +107,11 @@ pub struct World {
     oracle: Oracle,
     proxy: Proxy,
     sockets: Sockets,
+    secure: Secure,
+    layers: Layers,
+    /// The proxy's random numbers for TLS.
+    streams: Streams,
+    generations: u32,
     scenario: Scenario,
     desired: Desired,
     first_desired: Desired,
@@ -152,7 +168,11 @@ impl World {
         }
         let numbers: Vec<u16> = servers.iter().map(|server| server.address).collect();
         let episodes = episodes::draw(&mut cx, &scenario, &numbers);
-        let config = desired.config(&scenario, &addresses);
+        let provider = options.provider.unwrap_or_else(|| provider_of(seed));
+        let mut secure = Secure::new(seed, provider);
+        let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
+        let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
+        let config = desired.config(&scenario, &addresses, &mut secure);
         let proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
             Ok(proxy) => proxy,
             Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
@@ -173,6 +193,10 @@ impl World {
             net,
             proxy,
             sockets: Sockets::default(),
+            secure,
+            layers: Layers::new(secure_servers),
+            streams: Streams::new(seed),
+            generations: 0,
             first_desired: desired.clone(),
             desired,
             clients: Vec::new(),
@@ -271,14 +295,25 @@ impl World {
         while let Some(notice) = self.net.notices.pop_front() {
             match notice {
                 Notice::Server(server) => self.server_noticed(server),
-                Notice::Endpoint(ep) => match self.net.ep(ep).owner {
-                    Owner::Client(c) if self.clients[c as usize].ep == Some(ep) => {
-                        self.client_act(c);
+                Notice::Endpoint(ep) => {
+                    self.pump(ep);
+                    match self.net.ep(ep).owner {
+                        Owner::Client(c) if self.clients[c as usize].ep == Some(ep) => {
+                            self.client_act(c);
+                        }
+                        Owner::Backend(b) => self.back_act(b),
+                        _ => {}
                     }
-                    Owner::Backend(b) => self.back_act(b),
-                    _ => {}
-                },
+                }
             }
+        }
+    }
+
+    /// Something happened at `ep`: the TLS there goes on, whatever its actor does.
+    fn pump(&mut self, ep: Ep) {
+        if self.layers.link(ep).is_some() {
+            self.net.told(ep);
+            self.layers.pump(&mut self.cx, &mut self.net, ep);
         }
     }
 
@@ -300,6 +335,7 @@ impl World {
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
         reached::mark(&mut self.cx, &self.oracle);
+        tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });
@@ -307,6 +343,7 @@ impl World {
         Outcome {
             seed: self.seed,
             hash: self.cx.trace.hash(),
+            hash_without_cipher: self.cx.trace.hash_without_cipher(),
             checkpoints: self.cx.trace.checkpoints().to_vec(),
             each: self.cx.trace.each().to_vec(),
             events: self.cx.trace.events(),

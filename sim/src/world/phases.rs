@@ -2,6 +2,7 @@
 
 use super::World;
 use super::client::{Leaves, Role};
+use super::controller::APPLY;
 use super::scenario::Rates;
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
@@ -39,6 +40,15 @@ impl World {
             Phase::Chaos => self.scenario.rates,
             Phase::Stopping if self.oracle.truth.healed_at.is_none() => self.scenario.rates,
             _ => Rates { until_close: self.scenario.rates.until_close, ..Rates::default() },
+        }
+    }
+
+    /// Whether peers misbehave now at all.
+    pub(super) fn rates_are_on(&self) -> bool {
+        match self.phase {
+            Phase::Chaos => true,
+            Phase::Stopping => self.oracle.truth.healed_at.is_none(),
+            _ => false,
         }
     }
 
@@ -109,7 +119,7 @@ impl World {
             }
         }
         for front in self.oracle.fronts.iter().filter(|front| front.client == c) {
-            let arrived = self.net.ep(front.ep).arrived;
+            let arrived = self.net.content_arrived(front.ep);
             for &row in &front.rows {
                 let row = &mut self.oracle.rows[row as usize];
                 let end = row.answer.as_ref().and_then(|answer| answer.end);
@@ -161,7 +171,8 @@ impl World {
         self.phase = Phase::Stopping;
         self.oracle.truth.stop_at = Some(self.cx.now);
         self.proxy.advance(Time(self.cx.now));
-        self.proxy.stop();
+        let proxy = &mut self.proxy;
+        self.streams.lend(APPLY, || proxy.stop());
         self.schedule_turn(self.cx.now + 1);
         let drain = self.oracle.truth.versions.iter().map(|version| version.timeouts.drain).max();
         let drain = drain.map_or(0, |span| span.as_nanos() as u64);
@@ -245,6 +256,7 @@ pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
         404 => site!("status: 404"),
         408 => site!("status: 408"),
         413 => site!("status: 413"),
+        421 => site!("status: 421"),
         414 => site!("status: 414"),
         431 => site!("status: 431"),
         500 => site!("status: 500"),

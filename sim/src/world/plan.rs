@@ -77,6 +77,8 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
         is_bodyless,
         interims: interims as u32,
         fault,
+        is_by_close: false,
+        is_unsaid: false,
         until_close: until_close && !is_bodyless,
         end: None,
     }
@@ -205,6 +207,7 @@ impl World {
             producer = producer.cut_at(limit);
         }
         let plan = &mut self.oracle.rows[id as usize].plans[serial as usize];
+        plan.is_by_close = plan.until_close;
         plan.until_close = ends;
         // Without a length or chunks an early end cannot be told from the end.
         let is_void = match plan.fault {

@@ -1,6 +1,7 @@
 //! What one seed's world is like: limits, configuration, faults and operations, drawn by coins.
 
 use super::protocols::{self, Protocols};
+use super::secure::TlsPlan;
 use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
 use crate::gate::WireRange;
@@ -121,6 +122,8 @@ pub struct Scenario {
     pub rates: Rates,
     /// Which episodes there are.
     pub families: Families,
+    /// Where there is TLS, and how often it goes wrong.
+    pub tls: TlsPlan,
     /// Wires of clients.
     pub front_wires: WireRange,
     /// Wires towards backends.
@@ -158,7 +161,7 @@ impl Scenario {
 /// Draws the world of a seed.
 pub(super) fn draw(choices: &mut Choices) -> Scenario {
     let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5));
-    let mut draw = Draw { choices, is_faultless };
+    let mut draw = Draw { choices: &mut *choices, is_faultless };
     let front_wires = draw.wires(0);
     let back_wires = draw.wires(1);
     let smallest = front_wires.buffer.0.min(back_wires.buffer.0);
@@ -172,7 +175,7 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
     let protocols =
         protocols::draw(draw.choices, is_faultless, listeners, clusters.len(), body_max);
     let buffer_bytes = 1 << draw.between(site!("scenario/buffer bytes"), 0, 11, 14);
-    Scenario {
+    let mut scenario = Scenario {
         is_faultless,
         settings: draw.settings(clients, buffer_bytes),
         timeouts: draw.timeouts(),
@@ -190,6 +193,7 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
         think_max: draw.choices.log_between(site!("scenario/think"), 0, 100 * US, 400 * MS),
         rates: draw.rates(),
         families: draw.families(),
+        tls: TlsPlan::default(),
         front_wires,
         back_wires,
         chaos: draw.choices.log_between(site!("scenario/chaos"), 0, SEC, 8 * SEC),
@@ -197,7 +201,9 @@ pub(super) fn draw(choices: &mut Choices) -> Scenario {
         slow_turn_delay,
         batch_max: draw.choices.log_between(site!("scenario/batch"), 0, 1, 1024) as usize,
         protocols,
-    }
+    };
+    scenario.tls = TlsPlan::draw(choices, &scenario);
+    scenario
 }
 
 struct Draw<'a> {

@@ -57,9 +57,11 @@ impl World {
             net: &mut self.net,
             oracle: &mut self.oracle,
             sockets: &mut self.sockets,
+            layers: &mut self.layers,
             wires: &self.scenario.back_wires,
         };
-        let is_more = drive::turn(&mut self.proxy, &mut gate, now);
+        let proxy = &mut self.proxy;
+        let is_more = self.streams.lend(TURN_ENTITY, || drive::turn(proxy, &mut gate, now));
         self.take_events();
         self.check_turn(is_more);
         self.plan_next_turn(is_more);

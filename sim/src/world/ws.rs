@@ -14,7 +14,9 @@ impl World {
     pub(super) fn ask_upgrade(&mut self, c: u32, asked: &mut Ask) {
         let is_held = self.client_unanswered_upgrade(c).is_some();
         let rate = self.scenario.protocols.upgrades;
-        let wants = self.cx.chance(site!("ask/upgrade"), c.into(), rate);
+        // Tunnels of the world speak in the clear.
+        let wants =
+            self.cx.chance(site!("ask/upgrade"), c.into(), rate) && !self.scenario.tls.is_used();
         if is_held || wants {
             // Behind a request for an upgrade comes what can be a tunnel's beginning as well.
             *asked = Ask {

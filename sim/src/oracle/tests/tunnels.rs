@@ -74,7 +74,7 @@ impl Tube {
         self.lab.oracle.judge(verdict);
         bytes.truncate(n);
         if let super::super::Side::Front(front) = self.lab.oracle.side(ep) {
-            self.lab.oracle.read_from_client(front, n);
+            self.lab.oracle.read_from_client(front, n as u64);
         }
         bytes
     }

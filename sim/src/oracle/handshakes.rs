@@ -1,0 +1,128 @@
+//! Group *TLS*, continued: what the proxy tells and counts of handshakes is what became of them
+//! (TLS-2, RUN-5).
+
+use super::ledger::Front;
+use super::tls::{GROUP, have_common, is_welcome, settings, takes};
+use super::truth::ListenerTls;
+use super::{Oracle, Verdict, breach};
+use crate::layer::{Facts, Trouble};
+use crate::wire;
+use std::net::SocketAddr;
+use tidegate_core::event::AccessRecord;
+use tidegate_core::stats::Counters;
+use tidegate_core::time::TICK;
+use tidegate_core::tls::{TlsFailure, TlsVersion};
+
+/// The proxy tells that a client's handshake failed: one of that client's connections is such.
+pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
+    let is_its = |front: &&Front| Some(front.address) == client;
+    // A client that has left may have begun another connection before the proxy knows.
+    let mut candidates = oracle.fronts.iter().rev().filter(is_its);
+    if candidates.any(|front| front.served_at.is_some() && fits(oracle, front, failure)) {
+        return Ok(());
+    }
+    let latest = oracle.fronts.iter().rev().find(is_its);
+    let facts = latest.map(|front| (front.served_at, front.left_at, front.facts()));
+    breach(GROUP, "TLS-2", format!("a handshake failed as {failure:?}; its client: {facts:?}"))
+}
+
+fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
+    let Some(facts) = front.facts() else {
+        // In the clear, where TLS is expected, until the first byte says so.
+        let is_over = front.left_at.is_some() && failure == TlsFailure::Closed;
+        let is_late = failure == TlsFailure::TimedOut && is_due(oracle, front);
+        return failure == TlsFailure::NotTls || is_over || is_late;
+    };
+    let any = |of: &dyn Fn(&ListenerTls) -> bool| settings(oracle, front).any(of);
+    let is_damaged = facts.damaged.is_some();
+    let is_garbage = matches!(facts.trouble, Trouble::Garbage(_));
+    match failure {
+        TlsFailure::NotTls => is_garbage,
+        TlsFailure::Incompatible => {
+            let is_odd = |tls: &ListenerTls| !have_common(tls.versions, facts.versions);
+            facts.has_odd_alpn || any(&is_odd) || is_damaged
+        }
+        TlsFailure::Certificate => any(&|tls| !takes(tls.auth, facts.certificate)) || is_damaged,
+        TlsFailure::Alert => facts.refused.is_some() || is_damaged,
+        TlsFailure::Protocol => is_damaged || is_garbage,
+        TlsFailure::TimedOut => is_due(oracle, front),
+        TlsFailure::Closed => front.left_at.is_some() || matches!(facts.trouble, Trouble::Cuts(..)),
+    }
+}
+
+/// Whether `tls_handshake` may fire now: not early, and not late.
+fn is_due(oracle: &Oracle, front: &Front) -> bool {
+    let (Some(accepted), Some(served)) = (front.accepted_at, front.served_at) else { return false };
+    let (low, high) = oracle.truth.span(accepted, served, |t| t.tls_handshake);
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    let is_late = oracle.now > served.saturating_add(high.saturating_add(slack));
+    oracle.now >= accepted.saturating_add(low) && !is_late
+}
+
+/// Whether the handshake on `front` came to its end: surely, perhaps.
+fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (bool, bool) {
+    let is_damaged = facts.damaged.is_some();
+    let is_secured = front.secured_at.is_some();
+    let is_welcome = settings(oracle, front).all(|tls| is_welcome(tls, facts));
+    // A damaged record may have come in the read that ended the handshake.
+    let surely = is_secured && is_welcome && !is_damaged;
+    // In TLS 1.2 the proxy speaks last, and what it says may not get through.
+    let is_unheard = !facts.is_complete && front.is_short;
+    (surely, is_secured || is_damaged || is_unheard)
+}
+
+/// At the end of a run.
+pub fn counted(oracle: &Oracle, counters: &Counters) -> Verdict {
+    let (mut low, mut high, mut resumed_low, mut resumed_high, mut later) = (0, 0, 0, 0, 0);
+    for front in &oracle.fronts {
+        let Some(facts) = front.facts() else { continue };
+        let (surely, perhaps) = is_complete(oracle, front, &facts);
+        low += u64::from(surely);
+        high += u64::from(perhaps);
+        resumed_low += u64::from(surely && facts.is_resumed);
+        resumed_high += u64::from(perhaps && (facts.is_resumed || !surely));
+        later += u64::from(facts.damaged.is_some());
+    }
+    let Counters { handshakes, handshakes_resumed: resumed, .. } = *counters;
+    if !(low..=high).contains(&handshakes) {
+        let message = format!("{handshakes} handshakes counted, {low} to {high} were complete");
+        return breach(GROUP, "RUN-5", message);
+    }
+    if !(resumed_low..=resumed_high).contains(&resumed) {
+        let message = format!("{resumed} resumed, not {resumed_low} to {resumed_high}");
+        return breach(GROUP, "RUN-5", message);
+    }
+    let told = oracle.handshakes_failed;
+    let failures = counters.tls_failures.iter().zip(told).zip(TlsFailure::ALL);
+    for ((&counted, told), failure) in failures {
+        // What fails behind the handshake is counted, and told by its access record.
+        if counted < told || counted > told + later {
+            let name = failure.name();
+            let message = format!("{counted} failures counted as {name}, {told} told");
+            return breach(GROUP, "RUN-5", message);
+        }
+    }
+    Ok(())
+}
+
+/// What an access record says of its client's TLS.
+pub fn recorded(front: &Front, record: &AccessRecord) -> Verdict {
+    let facts = front.facts();
+    let is_right = match (&facts, &record.tls) {
+        (None, None) => true,
+        (Some(facts), Some(told)) => {
+            let sni = facts.sni.map(wire::host_name).unwrap_or_default();
+            (told.version == TlsVersion::Tls13) == facts.is_13
+                && told.resumed == facts.is_resumed
+                && told.sni.as_bytes() == sni.as_bytes()
+        }
+        // Of a client in the clear nothing is known.
+        _ => false,
+    };
+    // What a damaged hello said is not what its client meant.
+    if is_right || facts.is_some_and(|facts| facts.damaged.is_some()) {
+        return Ok(());
+    }
+    let message = format!("a record says {:?} of a client such as {facts:?}", record.tls);
+    breach(GROUP, "RUN-5", message)
+}
