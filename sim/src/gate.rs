@@ -260,7 +260,7 @@ impl Kernel for Gate<'_> {
         let ep = self.net.connect(self.cx, Owner::Proxy(id), number, link, &wire);
         self.net.proxy_sockets += 1;
         let back = self.oracle.back_begun(server, ep);
-        if self.layers.secure_servers.get(usize::from(server)) == Some(&true) {
+        if self.layers.is_secure(server) {
             let link = Link::awaiting();
             self.oracle.backs[back as usize].tls = Some(link.shared_facts());
             self.layers.insert(self.net, ep, link);

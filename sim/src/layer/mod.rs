@@ -38,6 +38,11 @@ impl Layers {
         Layers { secure_servers, ..Layers::default() }
     }
 
+    /// Whether a server speaks TLS.
+    pub fn is_secure(&self, server: u16) -> bool {
+        self.secure_servers.get(usize::from(server)) == Some(&true)
+    }
+
     /// The layer at the peer's end `ep` of a connection, or at the proxy's end of it.
     pub fn link(&self, ep: Ep) -> Option<&Link> {
         self.links.get(ep as usize / 2)?.as_deref()

@@ -234,7 +234,7 @@ impl World {
                 let fits = from.cluster == to.cluster || (from.is_plain() && to.is_plain());
                 // A server speaks TLS or not, whoever asks.
                 let is_secure = desired.tls.clusters[cluster as usize].is_some();
-                let is_alike = self.layers.secure_servers[usize::from(server)] == is_secure;
+                let is_alike = self.layers.is_secure(server) == is_secure;
                 let fits = fits && is_alike;
                 if fits && !places.iter().any(|place| place.server == server) {
                     places.push(Place { server, is_drained: false });

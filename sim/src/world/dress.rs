@@ -43,7 +43,7 @@ impl World {
         to: u16,
     ) -> (Dress, Option<u16>) {
         let is_it = |n: &usize| self.net.number_of(&listener_address(*n)) == Some(to);
-        let n = (0..self.scenario.listeners).find(is_it).unwrap_or(0);
+        let n = (0..self.scenario.all_listeners()).find(is_it).unwrap_or(0);
         self.oracle.fronts[front as usize].listener = n;
         let dressed = self.draw_dress(c, ep, n);
         self.oracle.fronts[front as usize].tls = self.layers.link(ep).map(Link::shared_facts);
