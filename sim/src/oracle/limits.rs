@@ -1,7 +1,7 @@
 //! Group *limits*: connections of one client address, connections to one server and the line in
 //! front of it (ACC-9, BACK-9).
 
-use super::ledger::{Front, Row};
+use super::ledger::{Back, Front, Row};
 use super::truth::Version;
 use super::{Oracle, Verdict, answers, breach};
 use std::net::IpAddr;
@@ -108,53 +108,87 @@ pub fn connects(oracle: &Oracle, server: u16) -> Verdict {
     Ok(())
 }
 
-/// `row` is emitted to the server of `back`: of those that wait for the same cluster it was the
-/// first (BACK-9).
+/// The requests that wait for a server of `cluster`, chosen or not, and since when.
+fn waiting<'a>(
+    oracle: &'a Oracle,
+    version: &'a Version,
+    cluster: usize,
+) -> impl Iterator<Item = (u32, u64)> + 'a {
+    let waits = move |row: &&Row| {
+        let front = &oracle.fronts[row.front as usize];
+        // Answers that a client does not take are no longer waited for.
+        let is_open = front.closed.is_none()
+            && !front.last_response_closes
+            && front.response_begun_at.is_none();
+        let is_over = row.answer.is_some() || row.record.is_some() || row.gave_up_at.is_some();
+        is_open
+            && !is_over
+            && !row.is_void
+            && row.head_read_at.is_some()
+            && row.attempts.is_empty()
+            && row.ask.flaw.is_none()
+            && version.hosts.get(usize::from(row.ask.host)) == Some(&Some(cluster))
+            && oracle.head_of_line(row.front).is_some_and(|head| head.ask.id == row.ask.id)
+    };
+    oracle.rows.iter().filter(waits).map(|row| (row.ask.id, turn(oracle, row)))
+}
+
+/// When it was a request's turn to be served.
+fn turn(oracle: &Oracle, row: &Row) -> u64 {
+    row.head_read_at.unwrap_or(0).max(answers::turn_came(oracle, row))
+}
+
+/// Connections to servers of `cluster` that were begun for a request and were not given it.
+fn chosen(oracle: &Oracle, cluster: usize) -> usize {
+    let is_chosen = |back: &&Back| {
+        let nature = oracle.truth.nature(back.server);
+        let is_empty = back.seen.is_empty() || back.reader.is_inside_head();
+        usize::from(nature.cluster) == cluster && back.closed_at.is_none() && is_empty
+    };
+    oracle.backs.iter().filter(is_chosen).count()
+}
+
+/// `row` is emitted to a server: of those that wait for the same cluster it was the first (BACK-9).
 pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     let Some((cluster, _)) = limited(oracle, row) else { return Ok(()) };
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
-    let Some(read) = row.head_read_at else { return Ok(()) };
+    let mine = turn(oracle, row);
+    let older = waiting(oracle, version, cluster).filter(|&(_, at)| at < mine);
+    let older: Vec<(u32, u64)> = older.collect();
+    let Some(oldest) = older.iter().map(|&(_, at)| at).min() else { return Ok(()) };
     // Who sticks to a server, or has been elsewhere, waits for others than the rest do.
     let is_sticky = version.config.clusters[cluster].sticky.is_some();
     let is_again = !row.attempts.is_empty();
-    let waits = |other: &&Row| {
-        other.ask.id != row.ask.id
-            && other.head_read_at.is_some()
-            && other.attempts.is_empty()
-            && other.answer.is_none()
-            && other.record.is_none()
-            && other.gave_up_at.is_none()
-            && !other.is_void
-            && oracle.fronts[other.front as usize].closed.is_none()
-            && !oracle.fronts[other.front as usize].last_response_closes
-            && other.ask.flaw.is_none()
-            && version.hosts.get(usize::from(other.ask.host)) == Some(&Some(cluster))
-            && oracle.head_of_line(other.front).is_some_and(|head| head.ask.id == other.ask.id)
-    };
-    let turn = |row: &Row| row.head_read_at.unwrap_or(0).max(answers::turn_came(oracle, row));
-    let mine = read.max(answers::turn_came(oracle, row));
-    let older: Vec<u64> =
-        oracle.rows.iter().filter(waits).map(turn).filter(|&at| at < mine).collect();
-    let Some(&oldest) = older.iter().min() else { return Ok(()) };
     let has_failed = oracle.truth.failures(oldest, oracle.now) > 0;
     // The line does not hear of a back-off that ends: whoever comes then may be the first there.
     let is_down = !oracle.truth.down.is_empty();
     let is_rough = has_failed || is_down || is_again || is_sticky;
     // Those that were chosen already wait for their connection to stand.
-    let chosen = oracle.backs.iter().filter(|back| {
-        let nature = oracle.truth.nature(back.server);
-        usize::from(nature.cluster) == cluster
-            && back.closed_at.is_none()
-            && (back.seen.is_empty() || back.reader.is_inside_head())
-    });
-    if !is_rough && older.len() > chosen.count() {
+    if !is_rough && older.len() > chosen(oracle, cluster) {
         let id = row.ask.id;
-        let rows: Vec<u32> = oracle.rows.iter().filter(waits).map(|row| row.ask.id).collect();
-        let message = format!(
-            "request {id} was served before {} of {rows:?}, which waited longer",
-            older.len()
-        );
+        let message = format!("request {id} was served before {older:?}, which waited longer");
         return breach(GROUP, "BACK-9", message);
+    }
+    Ok(())
+}
+
+/// At the end of a turn that has no work left: no more requests wait for a cluster than its line
+/// has room for.
+pub fn lines(oracle: &Oracle) -> Verdict {
+    let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
+    let limited = oracle.truth.natures.iter().filter(|nature| nature.limit.is_some());
+    let mut clusters: Vec<u16> = limited.map(|nature| nature.cluster).collect();
+    clusters.dedup();
+    for cluster in clusters.into_iter().map(usize::from).filter(|_| oracle.has_ample_buffers()) {
+        let capacity = version.config.clusters[cluster].queue_capacity;
+        let all: Vec<(u32, u64)> = waiting(oracle, version, cluster).collect();
+        let Some(oldest) = all.iter().map(|&(_, at)| at).min() else { continue };
+        // Whoever pauses between two attempts does not stand in line.
+        let is_rough = oracle.truth.failures(oldest, oracle.now) > 0;
+        if !is_rough && all.len() > capacity + chosen(oracle, cluster) {
+            let message = format!("{all:?} wait for cluster {cluster}, {capacity} may");
+            return breach(GROUP, "BACK-9", message);
+        }
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Group *PROXY*: a header is there exactly where it is wanted, once and first, and says whom it
 //! is for; what follows one is never lost; a bad one leads nowhere (PP-1).
 
-use super::ledger::Row;
+use super::ledger::{Front, Row};
 use super::{Breach, Oracle, Verdict, breach};
-use crate::kernel::front_of;
+use crate::kernel::{Net, front_of};
 use crate::refproxy::{self, Header, Read};
 use std::net::SocketAddr;
 use tidegate_core::time::TICK;
@@ -260,6 +260,25 @@ pub fn lost_surplus(oracle: &Oracle, bytes: &[u8]) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// A FIN went to a server behind nothing: perhaps because what its client said was lost behind a
+/// PROXY header.
+pub fn lost_before_end(oracle: &Oracle, net: &Net) -> Verdict {
+    let is_lost = |front: &&Front| {
+        let known = front.announced.as_ref().filter(|known| known.is_good && known.has_surplus);
+        let tunnel = front.tunnel.map(|id| &oracle.tunnels[id as usize]);
+        let is_untold = tunnel.is_some_and(|t| t.back.is_none() && t.over.is_none());
+        known.is_some() && is_untold && front.closed.is_none() && net.ep(front.ep).has_fin()
+    };
+    match oracle.fronts.iter().find(is_lost) {
+        Some(front) => {
+            let client = front.client;
+            let message = format!("bytes of client {client} behind its PROXY header were lost");
+            breach(GROUP, "PP-1", message)
+        }
+        None => Ok(()),
+    }
 }
 
 /// At the end: whoever announced himself badly was turned away.

@@ -106,6 +106,7 @@ impl Oracle {
             }
         };
         if !is_explained {
+            super::proxy::lost_before_end(self, net)?;
             let message = format!("FIN on socket {ep}, and no peer of a tunnel has sent one");
             return breach(GROUP, "TUN-2", message);
         }

@@ -5,7 +5,7 @@ use super::phases::Phase;
 use crate::cx::{Ev, MS, US};
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
-use crate::oracle::{accept, accounting, progress, timers};
+use crate::oracle::{accept, accounting, limits, progress, timers};
 use crate::site;
 use crate::trace;
 use tidegate_core::drive;
@@ -168,7 +168,7 @@ impl World {
         let verdict = progress::turn_ended(oracle, net, is_more);
         oracle.judge(verdict);
         if !is_more {
-            let verdict = oracle.tunnels_rest(net);
+            let verdict = oracle.tunnels_rest(net).and_then(|()| limits::lines(oracle));
             oracle.judge(verdict);
         }
         oracle.turn.first_served.clear();

@@ -200,9 +200,11 @@ fn limits_fires_on_servers_with_too_many_connections_and_overtaking() {
     lab.oracle.backs[back as usize].closed_at = Some(0);
     let row = &lab.oracle.rows[id as usize];
     breaks(limits::in_turn(&lab.oracle, row), "limits", "BACK-9");
+    breaks(limits::lines(&lab.oracle), "limits", "BACK-9");
     lab.oracle.backs[back as usize].closed_at = None;
     let row = &lab.oracle.rows[id as usize];
     assert_eq!(limits::in_turn(&lab.oracle, row), Ok(()), "the other one connects");
+    assert_eq!(limits::lines(&lab.oracle), Ok(()), "and there is room for one");
 }
 
 // BACK-9, RES-7: 503 needs a full line or a long wait.
