@@ -6,8 +6,8 @@ import socket
 import threading
 import time
 
-from common import (PATIENCE, ask, check, cluster, context, demand, dial, is_closed, peers, rest, run,
-                    tls_of, until)
+from common import (PATIENCE, ask, check, cluster, context, demand, dial, is_closed, peers, rest,
+                    run, tls_of, until)
 
 TCP = 'protocol = "tcp"\nto = "app"'
 BULK = random.Random(1).randbytes(8 << 20)

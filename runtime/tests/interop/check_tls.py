@@ -47,8 +47,6 @@ def names_choose_certificates(site):
         for name in ("a.example", "x.wild.example", "default.example"):
             status = curl(proxy.port, f"https://{name}/", "--cacert", pki.ca, *curl_version)
             demand(status == "200", f"{name}: {status}")
-            record = [line for line in proxy.records(0) + [proxy.records(1)[-1]]][-1]
-            demand(record["status"] == 200, record)
     # Nobody's name: the default certificate does not cover it, which curl refuses (60).
     curl(proxy.port, "https://unknown.example/", "--cacert", pki.ca, code=60)
     proxy.stop()
@@ -197,7 +195,8 @@ def plaintext_on_a_tls_port(site):
             except OSError:
                 break
         demand(Answer(client).status == 400, "no 400 to a trickle")
-    for port, bytes_ in ((proxy.port, b"\0\1\2\3" * 99), (proxy.ports["tcp"], b"*1\r\n$4\r\nPING\r\n")):
+    for port, bytes_ in ((proxy.port, b"\0\1\2\3" * 99),
+                         (proxy.ports["tcp"], b"*1\r\n$4\r\nPING\r\n")):
         with dial(port) as client:
             client.sendall(bytes_)
             client.settimeout(PATIENCE)
