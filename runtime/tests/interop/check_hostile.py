@@ -244,8 +244,10 @@ def stalled_handshakes(site):
     levels = [proxy.memory()]
     for _ in range(2):
         levels += stall(proxy, count, made)
-    # The first time makes room, which the second time finds.
-    demand(levels[-1] - levels[2] < GROWTH_MAX, f"KiB before, during, after, twice: {levels}")
+    # The first time makes room, which the second time finds, save for what an allocator's pages
+    # waste: seven times 5,000 were seen to go up and down by 4 MiB. One handshake holds 7 KiB.
+    demand(levels[-1] - levels[2] < GROWTH_MAX + count,
+           f"KiB before, during, after, twice: {levels}")
     proxy.stop()
     return f"{count} stalled, all closed, twice; KiB before, during, after: {levels}"
 
