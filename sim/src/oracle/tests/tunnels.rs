@@ -150,7 +150,7 @@ fn a_tunnel_that_ends_in_order_is_clean() {
     tube.passes_down(30);
     tube.finishes(server);
     tube.reads(server ^ 1, 9);
-    assert_eq!(tube.lab.oracle.tunnels_rest(&tube.lab.net).is_err(), true, "the FIN is due");
+    breaks(tube.lab.oracle.tunnels_rest(&tube.lab.net), "tunnels", "TUN-2");
     assert_eq!(tube.passes_end(client ^ 1), Ok(()));
     assert_eq!(tube.lab.oracle.tunnels_rest(&tube.lab.net), Ok(()));
     assert_eq!(tube.closes(Close::Normal), Ok(()));
