@@ -148,9 +148,9 @@ impl Oracle {
         });
         let is_due = drained || self.now >= low;
         match how {
-            Close::Normal if is_whole(0) && is_whole(1) => Ok(Over::Complete),
             // What the server said is whole, and it takes no more: its client has lost nothing.
             Close::Normal if is_whole(1) && net.ep(ways[1].1).is_reset() => Ok(Over::Refused),
+            Close::Normal if is_whole(0) && is_whole(1) => Ok(Over::Complete),
             Close::Reset if is_reset => Ok(Over::Broken),
             // Whoever has not got all must not take what it has for complete.
             Close::Normal if is_due && held_bytes(net, &ways) > 0 => {
