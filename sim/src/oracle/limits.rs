@@ -160,9 +160,7 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     let is_sticky = version.config.clusters[cluster].sticky.is_some();
     let is_again = !row.attempts.is_empty();
     let has_failed = oracle.truth.failures(oldest, oracle.now) > 0;
-    // The line does not hear of a back-off that ends: whoever comes then may be the first there.
-    let is_down = !oracle.truth.down.is_empty();
-    let is_rough = has_failed || is_down || is_again || is_sticky;
+    let is_rough = has_failed || is_again || is_sticky;
     // Those that were chosen already wait for their connection to stand.
     if !is_rough && older.len() > chosen(oracle, cluster) {
         let id = row.ask.id;

@@ -28,6 +28,14 @@ fn is_complete(net: &Net, way: &Way, source: Ep) -> bool {
     end.has_fin() && end.unread() == 0 && end.read == way.from + way.bytes
 }
 
+/// Bytes that were read and not passed on.
+fn held_bytes(net: &Net, ways: &[(&Way, Ep, Ep); 2]) -> u64 {
+    let held = |&(way, source, _): &(&Way, Ep, Ep)| {
+        net.ep(source).read.saturating_sub(way.from + way.bytes)
+    };
+    ways.iter().map(held).sum()
+}
+
 impl Oracle {
     /// The shortest and the longest `tunnel_idle` that a tunnel may have seen.
     fn idle_span(&self, tunnel: &Tunnel) -> (u64, u64) {
@@ -133,12 +141,26 @@ impl Oracle {
         let drained = self.truth.stop_at.is_some_and(|stop| {
             self.now >= stop.saturating_add(self.truth.span(stop, self.now, |t| t.drain).0)
         });
+        let is_whole = |way: usize| is_complete(net, ways[way].0, ways[way].1);
+        let is_cut = ways.iter().any(|&(way, source, to)| {
+            let held = net.ep(source).read > way.from + way.bytes;
+            held || (tunnel.row.is_some() && net.ep(to).owes_writable())
+        });
+        let is_due = drained || self.now >= low;
         match how {
-            Close::Normal if ways.iter().all(|(way, source, _)| is_complete(net, way, *source)) => {
-                Ok(Over::Complete)
+            // What the server said is whole, and it takes no more: its client has lost nothing.
+            Close::Normal if is_whole(1) && net.ep(ways[1].1).is_reset() => Ok(Over::Refused),
+            Close::Normal if is_whole(0) && is_whole(1) => Ok(Over::Complete),
+            Close::Reset if is_reset => Ok(Over::Broken),
+            // Whoever has not got all must not take what it has for complete.
+            Close::Normal if is_due && held_bytes(net, &ways) > 0 => {
+                let held = held_bytes(net, &ways);
+                let message = format!("tunnel {id} was cut before {held} bytes, as if whole");
+                breach(GROUP, "TUN-2", message)
             }
-            Close::Normal if drained => Ok(Over::Drained),
-            Close::Normal if self.now >= low => {
+            Close::Reset if !is_cut => self.open_way(net, id, &ways, how),
+            _ if drained => Ok(Over::Drained),
+            _ if is_due => {
                 let is_exact = self.now <= high || !self.has_ample_buffers();
                 if !is_exact {
                     let late = (self.now - high) / 1_000_000;
@@ -147,20 +169,26 @@ impl Oracle {
                 }
                 Ok(Over::Idle)
             }
-            Close::Reset if is_reset => Ok(Over::Broken),
             Close::Normal if is_reset => {
                 let message = format!("tunnel {id}: a reset was shown as a clean end");
                 breach(GROUP, "TUN-2", message)
             }
-            _ => {
-                let [up, down] =
-                    ways.map(|(way, source, _)| (is_complete(net, way, source), way.bytes));
-                let message = format!(
-                    "tunnel {id} was closed ({how:?}) while a way was open: up {up:?}, down {down:?}"
-                );
-                breach(GROUP, "TUN-2", message)
-            }
+            _ => self.open_way(net, id, &ways, how),
         }
+    }
+
+    fn open_way(
+        &self,
+        net: &Net,
+        id: u32,
+        ways: &[(&Way, Ep, Ep); 2],
+        how: Close,
+    ) -> Verdict<Over> {
+        let [up, down] = ways.map(|(way, source, _)| (is_complete(net, way, source), way.bytes));
+        let message = format!(
+            "tunnel {id} was closed ({how:?}) while a way was open: up {up:?}, down {down:?}"
+        );
+        breach(GROUP, "TUN-2", message)
     }
 
     /// At the end of a turn that has no work left: nothing waits that could go on.
@@ -241,6 +269,7 @@ impl Oracle {
             Over::Idle => ending.timer == Some(Timer::TunnelIdle),
             Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,
             Over::Broken => matches!(ending.who, Who::Client | Who::Backend),
+            Over::Refused => ending.who != Who::Client,
         };
         if !is_right {
             let message = format!("tunnel {id} ended {over:?}, and the record says {ending:?}");
@@ -288,7 +317,7 @@ fn succeeded(oracle: &Oracle, net: &Net, id: usize, tunnel: &Tunnel) -> Verdict 
     // The shortest tunnel_idle may be shorter than what a peer takes to answer.
     let is_idle = tunnel.over.is_some_and(|(_, over)| over == Over::Idle)
         || tunnel.record.is_some_and(|r| r.ending.timer == Some(Timer::TunnelIdle));
-    if !(is_over && all_arrived) && !is_idle {
+    if !(is_idle || is_over && all_arrived) {
         let (over, record) = (tunnel.over, tunnel.record);
         let message =
             format!("tunnel {id} to a healthy cluster failed: {over:?}, {record:?}, {nature:?}");

@@ -40,6 +40,8 @@ pub enum Over {
     Drained,
     /// A side broke off.
     Broken,
+    /// The server had ended, and took no more.
+    Refused,
 }
 
 /// What an access record said of a tunnel.

@@ -150,7 +150,7 @@ fn a_tunnel_that_ends_in_order_is_clean() {
     tube.passes_down(30);
     tube.finishes(server);
     tube.reads(server ^ 1, 9);
-    assert_eq!(tube.lab.oracle.tunnels_rest(&tube.lab.net).is_err(), true, "the FIN is due");
+    breaks(tube.lab.oracle.tunnels_rest(&tube.lab.net), "tunnels", "TUN-2");
     assert_eq!(tube.passes_end(client ^ 1), Ok(()));
     assert_eq!(tube.lab.oracle.tunnels_rest(&tube.lab.net), Ok(()));
     assert_eq!(tube.closes(Close::Normal), Ok(()));
@@ -374,4 +374,33 @@ fn headers_fires_on_upgrades_that_are_lost() {
     let head = lab.head(id).replace("Via", "Connection: upgrade\r\nUpgrade: h2c\r\nVia");
     lab.emit_up(back, &head);
     lab.fires("headers", "REQ-5");
+}
+
+// TUN-2: a deadline that cuts a tunnel short is no clean end for whoever has not got all.
+#[test]
+fn tunnels_fires_on_a_cut_that_looks_whole() {
+    let mut tube = Tube::new();
+    let more = said(&Stream::of(Speaker::Front(tube.front)), 20, 10);
+    tube.says(tube.client, &more);
+    tube.reads(tube.client ^ 1, 10);
+    tube.lab.later(3_600_005);
+    breaks(tube.closes(Close::Normal), "tunnels", "TUN-2");
+    assert_eq!(tube.closes(Close::Reset), Ok(()));
+}
+
+// TUN-2: a server that has ended and takes no more leaves a whole stream behind.
+#[test]
+fn a_server_that_takes_no_more_after_its_end_is_no_break() {
+    let mut tube = Tube::new();
+    let (server, front) = (tube.server, tube.client ^ 1);
+    tube.finishes(server);
+    tube.reads(server ^ 1, 9);
+    assert_eq!(tube.passes_end(front), Ok(()));
+    tube.lab.net.reset(&mut tube.lab.cx, server);
+    settle(&mut tube.lab);
+    assert_eq!(tube.closes(Close::Normal), Ok(()));
+    let refused = Ending { who: Who::Backend, phase: Phase::Tunnel, timer: None };
+    let record = tube.record(refused, (20, 20));
+    tube.lab.oracle.event(&record);
+    tube.lab.clean();
 }
