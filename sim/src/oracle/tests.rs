@@ -1,6 +1,7 @@
 //! Each checker must fire: doctored ledgers and observations, one broken rule at a time.
 
 mod exchange;
+mod secure;
 mod worker;
 
 use super::ledger::{Ask, BackFault, Method, Plan};
