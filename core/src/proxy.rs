@@ -16,6 +16,7 @@ use crate::session::{Exchange, Moved, Session, SessionId, dial::Fault};
 use crate::sockets::{Ops, Owner, Sockets};
 use crate::stats::{Counters, Gauges};
 use crate::time::Time;
+use crate::tls::Tls;
 use crate::version::{Version, VersionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -107,6 +108,8 @@ pub struct Proxy {
     pub(crate) queues: BTreeMap<Box<str>, VecDeque<SessionId>>,
     /// A limited server has room again: the queues are to be looked at in this turn.
     pub(crate) relieved: bool,
+    /// When a back-off ends that may bring relief, while somebody waits.
+    pub(crate) relief_due: Time,
     /// Live sessions of each client address, of listeners that limit them (ACC-9).
     pub(crate) per_address: BTreeMap<IpAddr, u32>,
 }
@@ -175,6 +178,7 @@ impl Proxy {
             cipher: vec![0; crate::tls::RECV_BYTES.max(settings.buffer_bytes)].into_boxed_slice(),
             queues: BTreeMap::new(),
             relieved: false,
+            relief_due: Time::NEVER,
             per_address: BTreeMap::new(),
             settings,
         };
@@ -214,6 +218,12 @@ impl Proxy {
                 self.settle(session, Moved::Nobody);
             }
         }
+        if let Owner::Back(back) = owner
+            && readiness.error
+            && !self.backs[back].idle
+        {
+            self.back_broke_off(self.backs[back].session);
+        }
     }
 
     /// The `connect` timer of the session fired.
@@ -236,12 +246,14 @@ impl Proxy {
     }
 
     /// Tells the driver to close the socket; its id is stale once that order is taken. TLS says
-    /// goodbye, unless the peer must not take what it has for complete (TLS-3).
+    /// goodbye, unless the peer must not take what it has for complete (TLS-3), or TLS does not
+    /// stand yet.
     pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
         // Behind what the peer has not taken a goodbye is not worth saying: it would drag along what
         // nobody waits for any more, such as the rest of a request that was given up.
-        let owes = self.sockets.get(id).is_some_and(|socket| socket.owes());
-        if how == Close::Normal && !owes {
+        let socket = self.sockets.get(id).filter(|socket| !socket.owes());
+        let tls = socket.and_then(|socket| socket.tls());
+        if how == Close::Normal && tls.is_some_and(Tls::is_secured) {
             self.say_last_words(id);
         }
         let socket = self.sockets.get_mut(id).expect("a socket is closed once");
@@ -287,7 +299,8 @@ impl Proxy {
             };
             next = (due, timer);
         }
-        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due()];
+        let relief = (self.relief_due < Time::NEVER).then_some(self.relief_due);
+        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due(), relief];
         for due in own.into_iter().flatten() {
             if due < next.0 {
                 next = (due, None);

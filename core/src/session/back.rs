@@ -102,5 +102,8 @@ impl Proxy {
             x.request.drop_output(&mut self.pool);
         }
         self.sockets.assume_readable(socket);
+        if self.sessions[id].state == State::Tunnel {
+            self.back_takes_no_more(id);
+        }
     }
 }

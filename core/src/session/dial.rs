@@ -38,6 +38,11 @@ impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
         match self.pick_server(id) {
+            // Nobody overtakes those who wait: they choose before it, in this turn.
+            Choice::Server(_) if self.is_behind(id) => {
+                self.relieved = true;
+                self.enqueue(id);
+            }
             Choice::Server(pick) => self.dispatch_to(id, pick),
             Choice::Full => self.enqueue(id),
             Choice::Nobody => self.fail(id, 503, ending(Who::Proxy, Phase::Connect)),
@@ -86,13 +91,15 @@ impl Proxy {
     }
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
+        let Some(transport) = self.transport_to(id, pick) else {
+            return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
+        };
         self.counters.connects += 1;
         self.make_room(id, pick);
         self.assign(id, pick);
         self.servers[pick.server].users += 1;
         self.servers[pick.server].open += 1;
         let back = self.backs.next_id();
-        let transport = self.transport_to(id, pick);
         let socket = self.sockets.insert(Owner::Back(back), false, transport);
         let deadline = self.back_deadline(back);
         let (server, session) = (pick.server, id);
@@ -136,8 +143,9 @@ impl Proxy {
     }
 
     /// What lies between a new connection to the server and the session's bytes: the PROXY header
-    /// that announces its client (PP-1), and TLS (TLS-4).
-    fn transport_to(&self, id: SessionId, pick: Pick) -> Option<Box<Transport>> {
+    /// that announces its client (PP-1), and TLS (TLS-4). `None`: TLS cannot be begun, for want of
+    /// randomness; nothing is said in the clear then.
+    fn transport_to(&self, id: SessionId, pick: Pick) -> Option<Option<Box<Transport>>> {
         let session = &self.sessions[id];
         let x = session.exchange.as_deref().expect("a request is being served");
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
@@ -151,9 +159,11 @@ impl Proxy {
             proxy_protocol::write(&mut preface, proxy, addresses, tlvs);
         }
         let server = &config.servers[usize::from(pick.index)];
-        let tls = config.tls.as_ref().zip(server.tls_name.as_ref());
-        let tls = tls.and_then(|(settings, name)| Tls::client(settings, name.clone()));
-        Transport::new(preface, tls)
+        let tls = match config.tls.as_ref().zip(server.tls_name.as_ref()) {
+            Some((settings, name)) => Some(Tls::client(settings, name.clone())?),
+            None => None,
+        };
+        Some(Transport::new(preface, tls))
     }
 
     /// Counts the request at the server, and forgets what an earlier attempt left.
@@ -272,6 +282,7 @@ impl Proxy {
             let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
             self.events.push_back(Event::ServerDown { cluster, addr, backoff });
             self.empty_pool(server);
+            self.await_relief();
         }
     }
 
@@ -283,6 +294,7 @@ impl Proxy {
         if state.health.succeeded(attempt) {
             let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
             self.events.push_back(Event::ServerUp { cluster, addr });
+            self.relieved |= !self.queues.is_empty();
         }
     }
 
