@@ -252,8 +252,8 @@ impl Proxy {
         // Behind what the peer has not taken a goodbye is not worth saying: it would drag along what
         // nobody waits for any more, such as the rest of a request that was given up.
         let socket = self.sockets.get(id).filter(|socket| !socket.owes());
-        let stands = socket.and_then(|socket| socket.tls()).is_some_and(Tls::is_secured);
-        if how == Close::Normal && stands {
+        let tls = socket.and_then(|socket| socket.tls());
+        if how == Close::Normal && tls.is_some_and(Tls::is_secured) {
             self.say_last_words(id);
         }
         let socket = self.sockets.get_mut(id).expect("a socket is closed once");

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod limits;
+mod secure;
 mod tunnels;
 mod worker;
 

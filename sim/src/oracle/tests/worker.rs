@@ -69,7 +69,7 @@ fn timers_fires_on_a_head_that_took_too_long() {
     lab.oracle.rows[id as usize].end = Some(2);
     lab.oracle.read_from_client(front, 1);
     lab.later(10_100);
-    lab.oracle.read_from_client(front, 1);
+    lab.oracle.read_from_client(front, 2);
     let row = &lab.oracle.rows[id as usize];
     breaks(timers::head_in_time(&lab.oracle, row), "timers", "SES-3");
 }
