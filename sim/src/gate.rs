@@ -155,11 +155,10 @@ impl Gate<'_> {
         }
     }
 
-    /// Whether nothing but a PROXY header has passed on a connection to a server.
+    /// Whether nothing but a PROXY header or a handshake has passed on a connection to a server.
     fn is_unused(&self, back: u32) -> bool {
         let at = &self.oracle.backs[back as usize];
-        let end = self.net.ep(at.ep);
-        end.written <= at.preface.len && end.read == 0
+        self.net.content_written(at.ep) <= at.preface.len && self.net.content_read(at.ep) == 0
     }
 
     /// Whether a backend that closes now does what its last response said.

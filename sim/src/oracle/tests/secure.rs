@@ -186,7 +186,7 @@ fn tls_fires_on_clients_that_must_be_refused_and_on_missing_tickets() {
 fn tls_fires_on_failures_told_as_something_else() {
     let told = |facts: Facts, failure| {
         let (lab, _) = lab(facts);
-        handshakes::failed(&lab.oracle, Some(client_address(0)), failure)
+        handshakes::failed(&lab.oracle, Some(client_address(0, 0)), failure)
     };
     let garbage = Facts { trouble: Trouble::Garbage(9), ..Facts::new() };
     assert_eq!(told(garbage, TlsFailure::Protocol), Ok(()));
