@@ -82,24 +82,25 @@ impl Proxy {
 
     /// The servers of each cluster: known ones keep what the worker knows of them.
     fn view_clusters(&mut self, config: &Config) -> Vec<ClusterView> {
-        let mut known: BTreeMap<(Box<str>, Address), Vec<ServerId>> = BTreeMap::new();
+        let mut known: BTreeMap<(Box<str>, Address), ServerId> = BTreeMap::new();
         for (id, server) in self.servers.iter() {
-            known.entry((server.cluster.clone(), server.addr.clone())).or_default().push(id);
+            known.insert((server.cluster.clone(), server.addr.clone()), id);
         }
+        let mut changed = Vec::new();
         let (worker, workers) = self.settings.worker;
         let mut view = |cluster: &Cluster| {
             let mut servers = Vec::with_capacity(cluster.servers.len());
+            let mut speeches = Vec::with_capacity(cluster.servers.len());
             for server in &cluster.servers {
                 let name = (cluster.name.clone(), server.addr.clone());
                 let (key, speech) = (server_key(server), speech(cluster, server));
-                let same = |id: &&ServerId| self.servers[**id].speech == speech;
-                let id = known.get(&name).and_then(|ids| ids.iter().find(same)).copied();
-                let id = id.unwrap_or_else(|| {
+                let id = known.get(&name).copied().unwrap_or_else(|| {
                     self.servers.insert(ServerState {
                         cluster: cluster.name.clone(),
                         addr: server.addr.clone(),
                         health: Health::new(),
-                        speech,
+                        speech: speech.clone(),
+                        speech_serial: 0,
                         active: 0,
                         open: 0,
                         read_window: 1,
@@ -110,8 +111,15 @@ impl Proxy {
                         in_service: false,
                     })
                 });
-                self.servers[id].key = key;
-                self.servers[id].users += 1;
+                let state = &mut self.servers[id];
+                state.key = key;
+                state.users += 1;
+                if state.speech != speech {
+                    state.speech = speech;
+                    state.speech_serial += 1;
+                    changed.push(id);
+                }
+                speeches.push(state.speech_serial);
                 servers.push(id);
             }
             let timeouts = config.timeouts.with(&cluster.timeouts);
@@ -123,12 +131,17 @@ impl Proxy {
             ClusterView {
                 servers,
                 timeouts,
+                speeches,
                 limits: cluster.servers.iter().map(limit).collect(),
                 queue_max: share(cluster.queue_capacity, worker, workers),
                 sticky: view_sticky(cluster, config),
             }
         };
-        config.clusters.iter().map(&mut view).collect()
+        let views = config.clusters.iter().map(&mut view).collect();
+        for id in changed {
+            self.empty_pool(id);
+        }
+        views
     }
 
     /// Connections are kept only to servers that the current configuration has and that are not

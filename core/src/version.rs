@@ -35,6 +35,8 @@ pub(crate) struct ClusterView {
     /// Its servers, in the configuration's order.
     pub(crate) servers: Vec<ServerId>,
     pub(crate) timeouts: Timeouts,
+    /// The serial number of how each of them is spoken to.
+    pub(crate) speeches: Vec<u32>,
     /// Connections that each of its servers may have on this worker (BACK-9).
     pub(crate) limits: Vec<u32>,
     /// Sessions that may wait in line for them.

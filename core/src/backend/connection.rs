@@ -14,6 +14,8 @@ pub struct Back {
     pub(crate) server: ServerId,
     /// The session that uses it, or, while it is idle, the one that used it last: its tag.
     pub(crate) session: SessionId,
+    /// The server's [`ServerState::speech_serial`](super::ServerState) under which it was made.
+    pub(crate) speech: u32,
     /// Whether it lies in the pool.
     pub(crate) idle: bool,
     /// Whether it has carried an exchange before the present one.

@@ -26,8 +26,10 @@ pub struct ServerState {
     pub(crate) cluster: Box<str>,
     pub(crate) addr: Address,
     pub(crate) health: Health,
-    /// How it is spoken to; another way makes it another server.
+    /// How it is spoken to by the newest configuration, and how often that has changed: only
+    /// connections of the same count are kept and used again.
     pub(crate) speech: Speech,
+    pub(crate) speech_serial: u32,
     /// Requests and tunnels in flight.
     pub(crate) active: u32,
     /// Connections to it, idle ones included.

@@ -22,8 +22,8 @@ pub struct TlsServer {
 /// How a cluster's servers are spoken to by TLS.
 #[derive(Clone)]
 pub struct TlsClient {
-    /// Stands for everything that `config` was made of. A server whose cluster changes it counts
-    /// as another one: no connection made under the old settings is used again.
+    /// Stands for everything that `config` was made of. When it changes, no connection made under
+    /// the old settings is used for another request.
     pub identity: [u8; 32],
     /// Its verifier judges the server's certificate (TLS-4).
     pub config: Arc<ClientConfig>,

@@ -55,7 +55,10 @@ impl Proxy {
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
         let version = x.version.expect("a request sees a version");
         let config = &self.versions[version].config.clusters[cluster];
-        let reuse = if x.tcp { Reuse::Never } else { config.reuse };
+        let view = &self.versions[version].clusters[cluster];
+        let speech = view.speeches[usize::from(pick.index)];
+        let speaks = self.servers[pick.server].speech_serial == speech;
+        let reuse = if x.tcp || !speaks { Reuse::Never } else { config.reuse };
         // A connection that announced one client must not carry another's requests.
         let others = reuse == Reuse::Safe && x.facts.idempotent && config.send_proxy.is_none();
         if reuse != Reuse::Never
@@ -93,6 +96,7 @@ impl Proxy {
         let Some(transport) = self.transport_to(id, pick) else {
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         };
+        let speech = self.speech_of(id, pick);
         self.counters.connects += 1;
         self.make_room(id, pick);
         self.assign(id, pick);
@@ -106,6 +110,7 @@ impl Proxy {
             socket,
             server,
             session,
+            speech,
             idle: false,
             reused: false,
             deadline,
@@ -139,6 +144,14 @@ impl Proxy {
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
         let version = &self.versions[x.version.expect("a request sees a version")];
         version.clusters[cluster].limits[usize::from(pick.index)]
+    }
+
+    /// The serial number of how the request's configuration speaks to the server.
+    fn speech_of(&self, id: SessionId, pick: Pick) -> u32 {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        version.clusters[cluster].speeches[usize::from(pick.index)]
     }
 
     /// What lies between a new connection to the server and the session's bytes: the PROXY header

@@ -220,7 +220,12 @@ impl Proxy {
         let socket = self.sockets.get(self.backs[back].socket).expect("a live connection");
         let open = !socket.read_closed && !socket.reset;
         let server = &self.servers[self.backs[back].server];
-        let kept = reuse != Reuse::Never && open && server.in_service && !server.health.is_down();
+        let speaks = self.backs[back].speech == server.speech_serial;
+        let kept = reuse != Reuse::Never
+            && open
+            && speaks
+            && server.in_service
+            && !server.health.is_down();
         if kept && !self.stopping {
             self.release_choice(id);
             self.sessions[id].x().back = None;
