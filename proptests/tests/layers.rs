@@ -3,6 +3,8 @@
 
 #[path = "layers/limits.rs"]
 mod limits;
+#[path = "layers/owed.rs"]
+mod owed;
 #[path = "layers/proxied.rs"]
 mod proxied;
 #[path = "layers/review.rs"]

@@ -40,6 +40,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
     if is_legal {
         return Ok(());
     }
+    super::tls::own_answer(oracle, row, status)?;
     let (id, ask) = (row.ask.id, &row.ask);
     let flaw = ask.flaw.map_or("none", |flaw| flaw.name);
     let message = format!(

@@ -17,13 +17,28 @@ use tidegate_core::tls::{TlsFailure, TlsVersion};
 pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
     let is_its = |front: &&Front| Some(front.address) == client;
     // A client that has left may have begun another connection before the proxy knows.
-    let mut candidates = oracle.fronts.iter().rev().filter(is_its);
-    if candidates.any(|front| front.served_at.is_some() && fits(oracle, front, failure)) {
-        return Ok(());
+    let is_such = |front: &&Front| front.served_at.is_some() && fits(oracle, front, failure);
+    let candidates = oracle.fronts.iter().rev().filter(is_its).filter(is_such);
+    let verdict = candidates.map(|front| told(front, failure)).reduce(|one, other| one.or(other));
+    if let Some(verdict) = verdict {
+        return verdict;
     }
     let latest = oracle.fronts.iter().rev().find(is_its);
     let facts = latest.map(|front| (front.served_at, front.left_at, front.facts()));
     breach(GROUP, "TLS-2", format!("a handshake failed as {failure:?}; its client: {facts:?}"))
+}
+
+/// Who is refused is told so by an alert, if that can be read and gets through.
+fn told(front: &Front, failure: TlsFailure) -> Verdict {
+    use TlsFailure::{Certificate, Incompatible, Protocol};
+    let Some(facts) = front.facts() else { return Ok(()) };
+    let is_deaf = facts.refused.is_some() || matches!(facts.trouble, Trouble::Garbage(_));
+    let is_owed = matches!(failure, Certificate | Incompatible | Protocol) && !is_deaf;
+    if is_owed && facts.alert.is_none() && !front.is_short {
+        let message = format!("a handshake failed as {failure:?}, and no alert tells: {facts:?}");
+        return breach(GROUP, "TLS-2", message);
+    }
+    Ok(())
 }
 
 fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {

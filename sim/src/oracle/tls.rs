@@ -286,6 +286,23 @@ pub fn may_misdirect(oracle: &Oracle, row: &Row) -> bool {
     is_misdirected(oracle, row).1
 }
 
+/// `row` was answered with `status`, for which there is no cause: as if it had been given to a
+/// server before TLS stood there?
+pub fn own_answer(oracle: &Oracle, row: &Row, status: u16) -> Verdict {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let mut versions = oracle.truth.in_force(from, oracle.now).iter();
+    let is_tls = versions.all(|version| {
+        let cluster = version.hosts.get(usize::from(row.ask.host)).copied().flatten();
+        cluster.is_some_and(|c| version.tls.clusters.get(c).copied().flatten().is_some())
+    });
+    if status == 502 && row.attempts.is_empty() && is_tls {
+        let id = row.ask.id;
+        let message = format!("request {id} was answered 502, and TLS stood with no server");
+        return breach(GROUP, "TLS-4", message);
+    }
+    Ok(())
+}
+
 /// `row` is emitted on the connection `back`.
 pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
     let id = row.ask.id;

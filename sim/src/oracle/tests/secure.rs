@@ -192,6 +192,11 @@ fn tls_fires_on_failures_told_as_something_else() {
     assert_eq!(told(garbage, TlsFailure::Protocol), Ok(()));
     breaks(told(garbage, TlsFailure::Certificate), "TLS", "TLS-2");
     breaks(told(Facts::new(), TlsFailure::TimedOut), "TLS", "TLS-2");
+    // The client knows by an alert, too.
+    let odd = Facts { has_odd_alpn: true, ..Facts::new() };
+    breaks(told(odd, TlsFailure::Incompatible), "TLS", "TLS-2");
+    let alert = Some(AlertDescription::NoApplicationProtocol);
+    assert_eq!(told(Facts { alert, ..odd }, TlsFailure::Incompatible), Ok(()));
 }
 
 // RUN-5: handshakes and failures are counted, each of them once.
