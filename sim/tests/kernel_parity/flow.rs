@@ -200,6 +200,28 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ],
     ),
     pipe(
+        "a send buffer that is half full can be written",
+        &[
+            (Fill(A), "would block b:rw"),
+            (Connect(C), "ok c:w listener:r"),
+            (Accept(D), "ok d:w"),
+            (Pour(C, 90), "all d:rw"),
+            (Send(D, 1), "1 c:rw"),
+        ],
+    ),
+    pipe(
+        "an end that waits for the window is an edge again when it has arrived",
+        &[
+            (Fill(A), "would block b:rw"),
+            (Connect(C), "ok c:w listener:r"),
+            (Accept(D), "ok d:w"),
+            (Pour(C, 96), "all d:rw"),
+            (Shutdown(C), "ok c:w"),
+            (Gulp(D, 1), "all"),
+            (Drain(D), "all, the end c:w"),
+        ],
+    ),
+    pipe(
         "whoever was neither told nor refused is owed no edge",
         &[
             (Fill(A), "would block b:rw"),
