@@ -45,6 +45,10 @@ impl Proxy {
         if self.vacancy || self.queue.next_deadline().is_some_and(|due| due <= self.now) {
             self.admit();
         }
+        if self.relief_due <= self.now {
+            self.relieved = true;
+            self.await_relief();
+        }
         if self.zombie_check <= self.now {
             self.check_zombies();
             self.zombie_check = self.now.deadline(self.settings.zombie_check_interval);
@@ -98,10 +102,11 @@ impl Proxy {
     }
 
     fn client_idled(&mut self, id: SessionId) {
+        self.leave_queue(id);
         let x = self.sessions[id].x();
         if x.may_answer() && x.record.sent == 0 && x.response.unsent() == 0 {
             x.facts.persistent = false;
-            self.answer(id, 408, timed_out(Timer::ClientIdle, Phase::RequestBody));
+            self.fail(id, 408, timed_out(Timer::ClientIdle, Phase::RequestBody));
         } else {
             let phase = x.present_phase();
             self.abort(id, timed_out(Timer::ClientIdle, phase));

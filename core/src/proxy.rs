@@ -16,6 +16,7 @@ use crate::session::{Exchange, Moved, Session, SessionId, dial::Fault};
 use crate::sockets::{Ops, Owner, Sockets};
 use crate::stats::{Counters, Gauges};
 use crate::time::Time;
+use crate::tls::Tls;
 use crate::version::{Version, VersionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -70,6 +71,8 @@ pub struct Proxy {
     pub(crate) pool: Pool,
     /// Sessions that wait for buffers, longest first (SES-5).
     pub(crate) waiters: VecDeque<SessionId>,
+    /// They are being served: who ends meanwhile does not begin anew.
+    pub(crate) serving_waiters: bool,
     /// Idle sessions, longest idle first (ACC-10).
     pub(crate) idle_first: Option<SessionId>,
     pub(crate) idle_last: Option<SessionId>,
@@ -99,12 +102,14 @@ pub struct Proxy {
     pub(crate) answer_scratch: Vec<u8>,
     pub(crate) path_scratch: Vec<u8>,
     pub(crate) discard: Box<[u8]>,
-    /// Where sockets with TLS read into.
+    /// Where sockets with TLS read into; a buffer's bytes behind a PROXY header fit, too.
     pub(crate) cipher: Box<[u8]>,
     /// Sessions that wait for a connection to a limited server, by cluster, longest first (BACK-9).
     pub(crate) queues: BTreeMap<Box<str>, VecDeque<SessionId>>,
     /// A limited server has room again: the queues are to be looked at in this turn.
     pub(crate) relieved: bool,
+    /// When a back-off ends that may bring relief, while somebody waits.
+    pub(crate) relief_due: Time,
     /// Live sessions of each client address, of listeners that limit them (ACC-9).
     pub(crate) per_address: BTreeMap<IpAddr, u32>,
 }
@@ -146,6 +151,7 @@ impl Proxy {
             session_serial: 0,
             pool: Pool::new(settings.buffer_bytes, settings.buffers_max),
             waiters: VecDeque::new(),
+            serving_waiters: false,
             idle_first: None,
             idle_last: None,
             spare: Vec::with_capacity(64),
@@ -169,9 +175,10 @@ impl Proxy {
             answer_scratch: Vec::with_capacity(settings.buffer_bytes),
             path_scratch: Vec::with_capacity(settings.buffer_bytes),
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
-            cipher: vec![0; crate::tls::RECV_BYTES].into_boxed_slice(),
+            cipher: vec![0; crate::tls::RECV_BYTES.max(settings.buffer_bytes)].into_boxed_slice(),
             queues: BTreeMap::new(),
             relieved: false,
+            relief_due: Time::NEVER,
             per_address: BTreeMap::new(),
             settings,
         };
@@ -211,6 +218,12 @@ impl Proxy {
                 self.settle(session, Moved::Nobody);
             }
         }
+        if let Owner::Back(back) = owner
+            && readiness.error
+            && !self.backs[back].idle
+        {
+            self.back_broke_off(self.backs[back].session);
+        }
     }
 
     /// The `connect` timer of the session fired.
@@ -233,9 +246,11 @@ impl Proxy {
     }
 
     /// Tells the driver to close the socket; its id is stale once that order is taken. TLS says
-    /// goodbye, unless the peer must not take what it has for complete (TLS-3).
+    /// goodbye, unless the peer must not take what it has for complete (TLS-3), or TLS does not
+    /// stand yet.
     pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
-        if how == Close::Normal {
+        let tls = self.sockets.get(id).and_then(|socket| socket.tls());
+        if how == Close::Normal && tls.is_some_and(Tls::is_secured) {
             self.say_last_words(id);
         }
         let socket = self.sockets.get_mut(id).expect("a socket is closed once");
@@ -281,7 +296,8 @@ impl Proxy {
             };
             next = (due, timer);
         }
-        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due()];
+        let relief = (self.relief_due < Time::NEVER).then_some(self.relief_due);
+        let own = [self.queue.next_deadline(), self.accept_resumes, self.listeners_due(), relief];
         for due in own.into_iter().flatten() {
             if due < next.0 {
                 next = (due, None);

@@ -185,11 +185,15 @@ impl Proxy {
         }
         for index in 0..self.listens.high_water() {
             let Some((id, listen)) = self.listens.at(index) else { continue };
+            let same = |w: &(u16, Box<str>, Address)| w.1 == listen.name && w.2 == listen.at;
+            let at = wanted.iter().position(same);
             if listen.closing {
+                // A graceful stop has begun: what is left of it goes by the new timeouts.
+                let index = listen.index.and(at).map(|at| wanted[at].0);
+                self.listens[id].index = index;
                 continue;
             }
-            let same = |w: &(u16, Box<str>, Address)| w.1 == listen.name && w.2 == listen.at;
-            match wanted.iter().position(same) {
+            match at {
                 Some(at) => {
                     let index = wanted.swap_remove(at).0;
                     self.versions[self.current].users += 1;

@@ -24,7 +24,7 @@ impl Proxy {
             return 0;
         }
         if has_tls {
-            space[0] = &mut self.cipher;
+            space[0] = &mut self.cipher[..crate::tls::RECV_BYTES];
             return 1;
         }
         let Proxy { sessions, backs, servers, pool, discard, .. } = self;
@@ -251,8 +251,11 @@ impl Proxy {
             }
             Owner::Back(back) if sealed > 0 => {
                 let x = self.sessions[self.backs[back].session].x();
+                if x.given == 0 && !x.tcp {
+                    x.request.keep();
+                }
                 x.request.sent(&mut self.pool, sealed);
-                x.given += sealed as u64;
+                x.sealed += sealed as u64;
             }
             _ => {}
         }
@@ -312,6 +315,12 @@ impl Proxy {
             x.request.sent(&mut self.pool, n);
             x.given += n as u64;
         }
+        if x.sealed > 0 {
+            x.given += std::mem::take(&mut x.sealed);
+            if !x.facts.idempotent {
+                x.request.release_kept(&mut self.pool);
+            }
+        }
         if session.state == State::Tunnel {
             self.tunnel_sent(id);
         }
@@ -370,9 +379,9 @@ impl Proxy {
 
     /// What TLS has still to say goes out if it can: the goodbye, or the alert of a failure.
     pub(crate) fn say_last_words(&mut self, id: SocketId) {
-        let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else {
-            return;
-        };
+        let transport = self.sockets.get_mut(id).and_then(|socket| socket.transport.as_deref_mut());
+        let Some(transport) = transport.filter(|transport| !transport.is_mute()) else { return };
+        let Some(tls) = transport.tls.as_mut() else { return };
         tls.close_notify();
         let bytes = tls.take_output();
         if !bytes.is_empty() {

@@ -10,17 +10,30 @@ pub(crate) struct Transport {
     /// Bytes that go out before everything else, as they are; what of them was not sent yet.
     preface: Vec<u8>,
     pub(crate) tls: Option<Tls>,
+    /// Nothing can be written any more: what is owed stays unsaid.
+    is_mute: bool,
 }
 
 impl Transport {
     /// Layers, or none if there is nothing to them.
     pub(crate) fn new(preface: Vec<u8>, tls: Option<Tls>) -> Option<Box<Transport>> {
-        (!preface.is_empty() || tls.is_some()).then(|| Box::new(Transport { preface, tls }))
+        let has_layers = !preface.is_empty() || tls.is_some();
+        has_layers.then(|| Box::new(Transport { preface, tls, is_mute: false }))
     }
 
     /// Whether bytes of its own are to be sent that do not wait for others.
     pub(crate) fn owes(&self) -> bool {
-        !self.preface.is_empty() || self.tls.as_ref().is_some_and(Tls::owes)
+        !self.is_mute && (!self.preface.is_empty() || self.tls.as_ref().is_some_and(Tls::owes))
+    }
+
+    /// The socket takes nothing more: FIN was sent on it, or a write failed.
+    pub(crate) fn mute(&mut self) {
+        self.is_mute = true;
+    }
+
+    /// Whether [`Transport::mute`] was called.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.is_mute
     }
 
     /// Whether there is input that no event will tell of: plaintext, or its end.
@@ -39,7 +52,10 @@ impl Transport {
         plain: &[&[u8]],
         mut send: impl FnMut(&[&[u8]]) -> Result<usize, SocketError>,
     ) -> Option<Result<(usize, bool), SocketError>> {
-        let Transport { preface, tls } = self;
+        if self.is_mute {
+            return None;
+        }
+        let Transport { preface, tls, .. } = self;
         let before = preface.len();
         let mut offered = 0;
         let mut with_preface = |slices: &[&[u8]]| {

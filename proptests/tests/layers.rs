@@ -5,6 +5,8 @@
 mod limits;
 #[path = "layers/proxied.rs"]
 mod proxied;
+#[path = "layers/review.rs"]
+mod review;
 #[path = "layers/secured.rs"]
 mod secured;
 mod support;

@@ -27,6 +27,7 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x12\x01\x02\x03\x04\x05\x06\x
 const PREFIXES: u64 = 4_000;
 const BATCH: u64 = 500;
 
+#[expect(clippy::disallowed_methods, reason = "a test that may be told to be longer")]
 fn prefixes() -> u64 {
     let wanted = std::env::var("TIDEGATE_PREFIXES").ok();
     wanted.map_or(PREFIXES, |number| number.parse().expect("a number of prefixes"))

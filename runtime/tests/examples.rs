@@ -6,18 +6,37 @@
     reason = "clients and servers are threads with plain std sockets"
 )]
 
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the request is sent through.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Through {
+    Plain,
+    Tls,
+    /// Behind a PROXY header, version 1.
+    Proxy,
+}
+
 /// One request and what must stand in its answer.
 struct Ask {
+    through: Through,
     /// The port of the listener, as the file says it.
     port: u16,
     request: &'static str,
@@ -28,7 +47,12 @@ struct Ask {
 }
 
 const fn ask(request: &'static str, host: &'static str, expected: &'static [&str]) -> Ask {
-    Ask { port: 8080, request, host, fields: "", expected }
+    Ask { through: Through::Plain, port: 8080, request, host, fields: "", expected }
+}
+
+/// As [`ask`], by TLS, of the listener that passes for port 443.
+const fn ask_tls(request: &'static str, host: &'static str, expected: &'static [&str]) -> Ask {
+    Ask { through: Through::Tls, port: 8443, ..ask(request, host, expected) }
 }
 
 /// What each file promises; servers answer `server PORT got METHOD PATH`.
@@ -77,6 +101,55 @@ fn promises(file: &str) -> Vec<Ask> {
                 ..ask("POST /", "any.example", &["413"])
             },
         ],
+        _ => promises_beyond_http(file),
+    }
+}
+
+/// As [`promises`], of files for TLS, TCP and what is built upon them.
+fn promises_beyond_http(file: &str) -> Vec<Ask> {
+    match file {
+        "https.toml" => vec![
+            ask_tls(
+                "GET /x",
+                "localhost",
+                &["200", "server 9001 got GET /x\n", "x-forwarded-for 127."],
+            ),
+            ask_tls("GET /", "elsewhere.example", &["421"]),
+            ask("GET /x?y", "localhost", &["308", "location: https://localhost:8443/x?y"]),
+        ],
+        "tcp.toml" => vec![ask(
+            "GET /x",
+            "any.example",
+            &["200", "server 9001 got GET /x\n", "x-forwarded-for none"],
+        )],
+        "websocket.toml" => vec![
+            ask("GET /", "any.example", &["200", "server 9001"]),
+            ask("GET /chat/x", "any.example", &["200", "server 900"]),
+            Ask {
+                fields: "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+                ..ask(
+                    "GET /chat/x",
+                    "any.example",
+                    &["101", "upgrade: websocket", "echo of frames"],
+                )
+            },
+        ],
+        "proxy-protocol.toml" => vec![
+            Ask {
+                through: Through::Proxy,
+                ..ask("GET /", "any.example", &["200", "server 9001", "x-forwarded-for 192.0.2.7"])
+            },
+            Ask {
+                port: 8081,
+                ..ask("GET /", "any.example", &["200", "server 9002", "proxy 127.0.0.1"])
+            },
+        ],
+        "sni-passthrough.toml" => vec![
+            ask_tls("GET /", "a.example", &["200", "server 9001 got GET /\n"]),
+            ask_tls("GET /", "x.b.example", &["200", "server 9002"]),
+            ask_tls("GET /", "b.example", &["200", "server 9003"]),
+        ],
         _ => panic!("what does {file} promise? say it here"),
     }
 }
@@ -93,19 +166,113 @@ fn start_server(stands_for: u16) -> u16 {
     port
 }
 
+/// A connection, by TLS where the client begins with it.
 fn serve(stream: TcpStream, stands_for: u16) {
-    let mut writer = stream.try_clone().expect("cloned");
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    while let Some(line) = lines.next() {
-        let request = line.trim_end_matches(" HTTP/1.1").to_owned();
-        let fields: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
-        let env = fields.iter().find_map(|line| line.strip_prefix("X-Env: ")).unwrap_or("none");
-        let body = format!("server {stands_for} got {request}\nx-env {env}\n");
+    let mut first = [0];
+    if stream.peek(&mut first).is_ok() && first == [0x16] {
+        let tls = ServerConnection::new(Arc::new(server_settings())).expect("settings");
+        let mut stream = BufReader::new(StreamOwned::new(tls, stream));
+        answer(&mut stream, stands_for);
+        stream.get_mut().conn.send_close_notify();
+        let _ = stream.get_mut().flush();
+        return;
+    }
+    answer(&mut BufReader::new(stream), stands_for);
+}
+
+fn answer<S: Read + Write>(stream: &mut BufReader<S>, stands_for: u16) {
+    let Some(proxy) = proxy_header(stream) else { return };
+    loop {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            match stream.read_line(&mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) if line == "\r\n" => break,
+                Ok(_) => lines.push(line.trim_end().to_owned()),
+            }
+        }
+        let field = |name: &str| {
+            let value = lines.iter().find_map(|line| line.strip_prefix(name));
+            value.unwrap_or("none").to_owned()
+        };
+        if field("Upgrade: ") == "websocket" {
+            let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                        Upgrade: websocket\r\n\r\n";
+            let mut frames = [0; 6];
+            let said = stream.get_mut().write_all(head.as_bytes());
+            if said.and_then(|()| stream.read_exact(&mut frames)).is_ok() {
+                let _ = stream.get_mut().write_all(&[b"echo of ", &frames[..]].concat());
+            }
+            return;
+        }
+        let request = lines.first().map_or("", |line| line.trim_end_matches(" HTTP/1.1"));
+        let (env, client) = (field("X-Env: "), field("X-Forwarded-For: "));
+        let body = format!(
+            "server {stands_for} got {request}\nx-env {env}\nx-forwarded-for {client}\nproxy {proxy}\n"
+        );
         let head = format!("HTTP/1.1 200 OK\r\nServer: test\r\nContent-Length: {}\r\n", body.len());
-        if write!(writer, "{head}\r\n{body}").is_err() {
+        let sent = write!(stream.get_mut(), "{head}\r\n{body}");
+        // Only a request that nobody proxied says it.
+        if sent.is_err() || field("Connection: ") == "close" {
             return;
         }
     }
+}
+
+/// The client that a PROXY header of version 2 over IPv4 tells; `none` without one.
+fn proxy_header<S: Read>(stream: &mut BufReader<S>) -> Option<String> {
+    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    if !stream.fill_buf().ok()?.starts_with(b"\r") {
+        return Some("none".to_owned());
+    }
+    let mut head = [0; 16];
+    stream.read_exact(&mut head).ok()?;
+    assert!(head.starts_with(SIGNATURE), "{head:?}");
+    let mut rest = vec![0; usize::from(u16::from_be_bytes([head[14], head[15]]))];
+    stream.read_exact(&mut rest).ok()?;
+    Some(rest[..4].iter().map(u8::to_string).collect::<Vec<_>>().join("."))
+}
+
+/// A certificate for every name that the examples use, made once.
+fn identity() -> &'static (String, String) {
+    static IDENTITY: OnceLock<(String, String)> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let names = ["localhost", "a.example", "b.example", "*.b.example"];
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    })
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    #[cfg(feature = "aws-lc-rs")]
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(not(feature = "aws-lc-rs"))]
+    let provider = rustls::crypto::ring::default_provider();
+    Arc::new(provider)
+}
+
+fn certificate() -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(identity().0.as_bytes()).expect("a certificate")
+}
+
+fn server_settings() -> ServerConfig {
+    let key = PrivateKeyDer::from_pem_slice(identity().1.as_bytes()).expect("a key");
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().expect("versions");
+    builder.with_no_client_auth().with_single_cert(vec![certificate()], key).expect("settings")
+}
+
+/// A connection by TLS that asks for `name`.
+fn tls_to(stream: TcpStream, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate()).expect("a root");
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().expect("versions");
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).expect("settings"), stream)
 }
 
 fn free_port() -> u16 {
@@ -162,9 +329,26 @@ fn connect(port: u16) -> TcpStream {
 fn fetch(port: u16, ask: &Ask) -> String {
     let mut stream = connect(port);
     stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    match ask.through {
+        Through::Plain => exchange(stream, ask),
+        Through::Proxy => {
+            stream.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 80\r\n").expect("sent");
+            exchange(stream, ask)
+        }
+        // A host that the certificate does not have is asked for under one that it has.
+        Through::Tls if ask.host.starts_with("elsewhere") => {
+            exchange(tls_to(stream, "localhost"), ask)
+        }
+        Through::Tls => exchange(tls_to(stream, ask.host), ask),
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, ask: &Ask) -> String {
     let Ask { request, host, fields, .. } = ask;
-    write!(stream, "{request} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n")
-        .expect("sent");
+    let (close, frames) =
+        if fields.contains("Upgrade") { ("", "frames") } else { ("Connection: close\r\n", "") };
+    let head = format!("{request} HTTP/1.1\r\nHost: {host}\r\n{fields}{close}\r\n{frames}");
+    stream.write_all(head.as_bytes()).expect("sent");
     let mut reader = BufReader::new(stream);
     let (mut head, mut line) = (String::new(), String::new());
     while line != "\r\n" {
@@ -172,7 +356,7 @@ fn fetch(port: u16, ask: &Ask) -> String {
         assert_ne!(reader.read_line(&mut line).expect("an answer"), 0, "{head}");
         head.push_str(&line.to_lowercase());
     }
-    std::io::Read::read_to_string(&mut reader, &mut head).expect("a body");
+    reader.read_to_string(&mut head).expect("a body");
     head
 }
 
@@ -195,17 +379,24 @@ fn tidegate(arguments: &[&str], file: &Path) -> Command {
 #[test]
 fn every_example_does_what_it_says() {
     let files = examples();
-    assert!(files.len() >= 4, "{files:?}");
+    assert!(files.len() >= 9, "{files:?}");
     let directory = std::env::temp_dir().join(format!("tidegate-examples-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("made");
+    std::fs::create_dir_all(directory.join("tls")).expect("made");
+    let (certificate, key) = identity();
+    std::fs::write(directory.join("tls/site.pem"), certificate).expect("written");
+    let key_file = directory.join("tls/site.key");
+    std::fs::write(&key_file, key).expect("written");
+    std::fs::set_permissions(&key_file, Permissions::from_mode(0o600)).expect("set");
     for path in files {
         let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
-        let check = tidegate(&["check"], &path).output().expect("run");
+        // Checked as it is, beside the files that it names.
+        let file = directory.join(name);
+        std::fs::copy(&path, &file).expect("copied");
+        let check = tidegate(&["check"], &file).output().expect("run");
         let said = String::from_utf8_lossy(&check.stderr);
         assert!(check.status.success() && said.is_empty(), "{name}: {said}");
 
         let (text, ports) = elsewhere(&std::fs::read_to_string(&path).expect("read"));
-        let file = directory.join(name);
         std::fs::write(&file, text).expect("written");
         let mut command = tidegate(&["serve"], &file);
         command.stdout(Stdio::null()).current_dir(&directory);

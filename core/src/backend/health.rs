@@ -72,6 +72,14 @@ impl Health {
         }
     }
 
+    /// When its back-off ends, if it is down and no probe is under way.
+    pub fn back_off_until(&self) -> Option<Time> {
+        match self.state {
+            State::Down { until, probing: false, .. } => Some(until),
+            _ => None,
+        }
+    }
+
     /// Begins an attempt at `now`. If the server is down and its back-off has ended, this request
     /// is the probe, and the server is not usable for others before its verdict.
     pub fn begin(&mut self, now: Time) -> Attempt {

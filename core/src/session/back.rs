@@ -94,10 +94,16 @@ impl Proxy {
         let socket = back.socket;
         if let Some(socket) = self.sockets.get_mut(socket) {
             socket.reset = true;
+            if let Some(transport) = socket.transport.as_deref_mut() {
+                transport.mute();
+            }
         }
         if !x.request.is_keeping() {
             x.request.drop_output(&mut self.pool);
         }
         self.sockets.assume_readable(socket);
+        if self.sessions[id].state == State::Tunnel {
+            self.back_takes_no_more(id);
+        }
     }
 }

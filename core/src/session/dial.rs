@@ -37,6 +37,10 @@ impl Fault {
 impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
+        if self.is_behind(id) {
+            // Nobody overtakes those who wait: they choose first.
+            self.serve_queues();
+        }
         match self.pick_server(id) {
             Choice::Server(pick) => self.dispatch_to(id, pick),
             Choice::Full => self.enqueue(id),
@@ -86,13 +90,15 @@ impl Proxy {
     }
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
+        let Some(transport) = self.transport_to(id, pick) else {
+            return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
+        };
         self.counters.connects += 1;
         self.make_room(id, pick);
         self.assign(id, pick);
         self.servers[pick.server].users += 1;
         self.servers[pick.server].open += 1;
         let back = self.backs.next_id();
-        let transport = self.transport_to(id, pick);
         let socket = self.sockets.insert(Owner::Back(back), false, transport);
         let deadline = self.back_deadline(back);
         let (server, session) = (pick.server, id);
@@ -118,10 +124,7 @@ impl Proxy {
 
     /// A limited server whose connections are all open has an idle one closed for a new one.
     fn make_room(&mut self, id: SessionId, pick: Pick) {
-        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
-        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
-        let version = &self.versions[x.version.expect("a request sees a version")];
-        let limit = version.clusters[cluster].limits[usize::from(pick.index)];
+        let limit = self.limit_of(id, pick);
         let server = &self.servers[pick.server];
         if server.open >= limit
             && let Some(&oldest) = server.idle.first()
@@ -130,9 +133,18 @@ impl Proxy {
         }
     }
 
+    /// Connections that the server may have (BACK-9).
+    fn limit_of(&self, id: SessionId, pick: Pick) -> u32 {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        version.clusters[cluster].limits[usize::from(pick.index)]
+    }
+
     /// What lies between a new connection to the server and the session's bytes: the PROXY header
-    /// that announces its client (PP-1), and TLS (TLS-4).
-    fn transport_to(&self, id: SessionId, pick: Pick) -> Option<Box<Transport>> {
+    /// that announces its client (PP-1), and TLS (TLS-4). `None`: TLS cannot be begun, for want of
+    /// randomness; nothing is said in the clear then.
+    fn transport_to(&self, id: SessionId, pick: Pick) -> Option<Option<Box<Transport>>> {
         let session = &self.sessions[id];
         let x = session.exchange.as_deref().expect("a request is being served");
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
@@ -146,9 +158,11 @@ impl Proxy {
             proxy_protocol::write(&mut preface, proxy, addresses, tlvs);
         }
         let server = &config.servers[usize::from(pick.index)];
-        let tls = config.tls.as_ref().zip(server.tls_name.as_ref());
-        let tls = tls.and_then(|(settings, name)| Tls::client(settings, name.clone()));
-        Transport::new(preface, tls)
+        let tls = match config.tls.as_ref().zip(server.tls_name.as_ref()) {
+            Some((settings, name)) => Some(Tls::client(settings, name.clone())?),
+            None => None,
+        };
+        Some(Transport::new(preface, tls))
     }
 
     /// Counts the request at the server, and forgets what an earlier attempt left.
@@ -164,7 +178,7 @@ impl Proxy {
             x.record.queue = self.now.since(x.mark);
             x.mark = self.now;
         }
-        x.given = 0;
+        (x.given, x.sealed) = (0, 0);
         x.request.rewind();
         x.response_begun = false;
         x.back_write_failed = false;
@@ -198,7 +212,7 @@ impl Proxy {
         let x = self.sessions[id].x();
         let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
         let x = self.sessions[id].x();
-        let nothing_given = x.given == 0;
+        let nothing_given = x.given == 0 && x.is_held_whole();
         let may_repeat = x.facts.idempotent && x.is_held_whole();
         if !reused && fault.blames_server() {
             self.blame(id);
@@ -267,6 +281,7 @@ impl Proxy {
             let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
             self.events.push_back(Event::ServerDown { cluster, addr, backoff });
             self.empty_pool(server);
+            self.await_relief();
         }
     }
 
@@ -278,17 +293,22 @@ impl Proxy {
         if state.health.succeeded(attempt) {
             let (cluster, addr) = (state.cluster.clone(), state.addr.clone());
             self.events.push_back(Event::ServerUp { cluster, addr });
+            self.relieved |= !self.queues.is_empty();
         }
+    }
+
+    fn is_still_free(&self, id: SessionId, pick: Pick) -> bool {
+        let server = &self.servers[pick.server];
+        server.health.usable(self.now) && server.active < self.limit_of(id, pick)
     }
 
     /// The pause before another attempt is over.
     pub(crate) fn pause_over(&mut self, id: SessionId) {
         self.sessions[id].timers.clear_back();
-        // Others may have marked the server down meanwhile: then the choice is made anew.
+        // Others may have marked the server down meanwhile, or taken its last connection: then the
+        // choice is made anew.
         match self.sessions[id].x().held_back.take() {
-            Some(pick) if self.servers[pick.server].health.usable(self.now) => {
-                self.connect(id, pick);
-            }
+            Some(pick) if self.is_still_free(id, pick) => self.connect(id, pick),
             _ => self.dispatch(id),
         }
     }

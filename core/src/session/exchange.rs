@@ -98,6 +98,8 @@ pub(crate) struct Exchange {
     pub(crate) resent_fresh: bool,
     /// Bytes of the request given to the present connection.
     pub(crate) given: u64,
+    /// Bytes of it in records of which nothing has gone out yet: until then they are kept.
+    pub(crate) sealed: u64,
     /// Writing to the server failed; what it may still have sent is read.
     pub(crate) back_write_failed: bool,
     /// Interim responses passed on or skipped.
@@ -167,6 +169,7 @@ impl Exchange {
             resent_reused: false,
             resent_fresh: false,
             given: 0,
+            sealed: 0,
             back_write_failed: false,
             interims: 0,
             continued: false,
@@ -204,6 +207,7 @@ impl Exchange {
         self.resent_reused = false;
         self.resent_fresh = false;
         self.given = 0;
+        self.sealed = 0;
         self.back_write_failed = false;
         self.interims = 0;
         self.continued = false;
@@ -308,6 +312,6 @@ impl Exchange {
 
     /// Whether the request can be sent again from its first byte.
     pub(crate) fn is_held_whole(&self) -> bool {
-        self.request.is_keeping() || self.given == 0
+        self.request.is_keeping() || self.given + self.sealed == 0
     }
 }

@@ -1,7 +1,7 @@
 //! What lies below a session's first request or first byte, in the only order there is (SES-2):
 //! PROXY header, TLS handshake or ClientHello, service. Its listener says which of them there are.
 
-use super::dial::{ending, timed_out};
+use super::dial::ending;
 use super::state::{Move, State};
 use super::{Carries, Moved, SessionId};
 use crate::config::{Listener, Protocol};
@@ -275,9 +275,6 @@ impl Proxy {
             self.note_tls_failure(id, TlsFailure::TimedOut);
         } else {
             self.counters.proxy_timed_out += 1;
-        }
-        if self.sessions[id].state == State::Ready {
-            return self.give_up(id, timed_out(timer, Phase::Connect));
         }
         self.close_session(id, Close::Normal);
     }

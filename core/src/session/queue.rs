@@ -6,6 +6,7 @@ use super::{Moved, SessionId};
 use crate::backend::Choice;
 use crate::event::{Phase, Timer, Who};
 use crate::proxy::Proxy;
+use crate::time::Time;
 
 impl Proxy {
     /// No server of the session's cluster has room: it waits in line, if that has room.
@@ -27,9 +28,32 @@ impl Proxy {
             }
         }
         self.counters.backend_queued += 1;
+        self.await_relief();
         let session = &mut self.sessions[id];
         session.go(Move::Enqueue);
         session.timers.set_back(Timer::BackendQueue, due);
+    }
+
+    /// Whether others wait for the session's cluster, who came before it.
+    pub(crate) fn is_behind(&self, id: SessionId) -> bool {
+        if self.queues.is_empty() || self.sessions[id].state == State::Queue {
+            return false;
+        }
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        self.queues.contains_key(&version.config.clusters[cluster].name)
+    }
+
+    /// The end of the next back-off is waited for, if anybody waits at all: its server can be
+    /// probed then (BACK-4).
+    pub(crate) fn await_relief(&mut self) {
+        self.relief_due = Time::NEVER;
+        if !self.queues.is_empty() {
+            let ends = self.servers.iter().filter_map(|(_, it)| it.health.back_off_until());
+            let later = ends.filter(|&until| until > self.now);
+            self.relief_due = later.min().unwrap_or(Time::NEVER);
+        }
     }
 
     /// Takes the session out of the line it stands in.

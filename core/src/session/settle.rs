@@ -176,11 +176,13 @@ impl Proxy {
         }
         let x = session.exchange.as_deref().expect("an exchange is relayed");
         let held = x.awaits_continue() && x.request.unsent() == 0;
-        let sent = x.request_sent() || held || x.back_write_failed;
-        let unread = wants.back.has(Ops::WRITE)
-            && x.back
-                .and_then(|back| self.sockets.get(self.backs[back].socket))
-                .is_some_and(|socket| !socket.is_ready(Ops::WRITE));
+        let socket = x.back.and_then(|back| self.sockets.get(self.backs[back].socket));
+        // Records that are still to be sent are part of the request; what TLS says later is not.
+        let waits = session.timers.back() == Some(Timer::BackendResponse);
+        let owes = !waits && socket.is_some_and(|socket| socket.owes());
+        let sent = ((x.request_sent() || held) && !owes) || x.back_write_failed;
+        let unread = (wants.back.has(Ops::WRITE) || owes)
+            && socket.is_some_and(|socket| !socket.is_ready(Ops::WRITE));
         let timer = match x.phase {
             // Not while the server's answer waits behind an interim one that the client does not
             // read: that is not the server's fault.

@@ -104,6 +104,11 @@ impl Proxy {
 
     /// Sessions that wait for buffers get them first in, first out (SES-5).
     pub(crate) fn serve_waiters(&mut self) {
+        // A TCP session may end as soon as it is served, and come here: the loop goes on with
+        // what it gave back.
+        if std::mem::replace(&mut self.serving_waiters, true) {
+            return;
+        }
         while let Some(&first) = self.waiters.front() {
             let waits = self.sessions.get(first).is_some_and(|s| s.buffers == BufferWait::Waiting);
             if waits {
@@ -118,6 +123,7 @@ impl Proxy {
             }
         }
         self.pool.contended = !self.waiters.is_empty();
+        self.serving_waiters = false;
     }
 
     /// Separates the exchange from its connection to a server, which is closed, and from the

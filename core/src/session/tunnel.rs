@@ -5,7 +5,7 @@
 
 use super::dial::ending;
 use super::state::{Move, State};
-use super::{Exchange, SessionId};
+use super::{Exchange, Moved, SessionId};
 use crate::buffer::Encoding;
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Phase, Timer, Who};
@@ -168,8 +168,9 @@ impl Proxy {
         ];
         let mut ended = [false; 2];
         for ((flow, unsent, to, who), ended) in sides.into_iter().zip(&mut ended) {
+            let owes = self.sockets.get(to).is_some_and(|socket| socket.owes());
             *ended = match flow {
-                Flow::Broken if unsent == 0 => return self.break_tunnel(id, who),
+                Flow::Broken if unsent == 0 && !owes => return self.break_tunnel(id, who),
                 Flow::Ending if unsent == 0 => self.finish_writing(to),
                 flow => flow == Flow::Ended,
             };
@@ -181,7 +182,31 @@ impl Proxy {
             }
         }
         if ended == [true, true] {
-            self.end_tunnel(id, ending(Who::Nobody, Phase::Complete));
+            let how = match x.back_write_failed {
+                true => ending(Who::Backend, Phase::Tunnel),
+                false => ending(Who::Nobody, Phase::Complete),
+            };
+            self.end_tunnel(id, how);
+        }
+    }
+
+    /// The server takes no more bytes of a tunnel. If it had ended its own before, no read will
+    /// tell of it: what it sent is whole, and the tunnel ends behind that.
+    pub(crate) fn back_takes_no_more(&mut self, id: SessionId) {
+        let x = self.sessions[id].x();
+        if matches!(x.to_front, Flow::Ending | Flow::Ended) {
+            x.back_write_failed |= x.to_back != Flow::Ended;
+            x.to_back = Flow::Ended;
+            self.pass_ends_on(id);
+        }
+    }
+
+    /// An event told that the server's connection broke: a tunnel that reads nothing from there
+    /// any more has no other way to know.
+    pub(crate) fn back_broke_off(&mut self, id: SessionId) {
+        if self.sessions[id].state == State::Tunnel {
+            self.back_takes_no_more(id);
+            self.settle(id, Moved::Nobody);
         }
     }
 
@@ -193,6 +218,9 @@ impl Proxy {
         }
         if socket.owes() {
             return false;
+        }
+        if let Some(transport) = socket.transport.as_deref_mut() {
+            transport.mute();
         }
         self.effects.push_back(Effect::ShutdownWrite(id));
         true
@@ -208,8 +236,11 @@ impl Proxy {
     /// The tunnel has come to its end, or is brought to it.
     pub(crate) fn end_tunnel(&mut self, id: SessionId, ending: Ending) {
         debug_assert_eq!(self.sessions[id].state, State::Tunnel);
+        let x = self.sessions[id].x();
+        // Whoever has not read all must not take what it has for complete.
+        let is_cut = x.request.unsent() > 0 || x.response.unsent() > 0;
         self.emit_record(id, ending);
-        self.close_session(id, Close::Normal);
+        self.close_session(id, if is_cut { Close::Reset } else { Close::Normal });
     }
 }
 

@@ -191,3 +191,34 @@ fn passing_through_refuses_what_is_no_tls() {
     assert!(!rig.kernel.is_open(client) && rig.kernel.connected.is_empty());
     check(&rig);
 }
+
+// BACK-9, BACK-4: the end of a back-off serves who waits, and nobody new overtakes them.
+#[test]
+fn a_back_off_that_ends_serves_the_line() {
+    let mut config = limited(1, 4);
+    let mut other = Server::new(ip(9002));
+    other.max_connections = Some(1);
+    config.clusters[0].servers.push(other);
+    config.clusters[0].fall = 1;
+    config.clusters[0].backoff_min = Duration::from_secs(1);
+    config.clusters[0].backoff_max = Duration::from_secs(1);
+    let mut rig = rig_of(Settings::default(), config);
+    let busy = ask(&mut rig);
+    let serving = server(&rig);
+    let broken = ask(&mut rig);
+    let dead = server(&rig);
+    rig.fail(dead, tidegate_core::input::SocketError::Reset);
+    assert_eq!(status(&rig, broken), "", "it waits for the server that has not failed it");
+    let waits = ask(&mut rig);
+    let connected = rig.kernel.connected.len();
+    pass(&mut rig, Duration::from_millis(1_100));
+    assert_eq!(rig.kernel.connected.len(), connected + 1, "whoever may probes");
+    let probe = server(&rig);
+    rig.feed(probe, OK);
+    assert_eq!(status(&rig, waits), "200");
+    rig.feed(serving, OK);
+    assert_eq!(status(&rig, busy), "200");
+    rig.feed(serving, OK);
+    assert_eq!(status(&rig, broken), "200");
+    check(&rig);
+}

@@ -7,7 +7,9 @@ use crate::tls::Memory;
 use std::fmt::Write;
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
-use tidegate_core::config::{Config, HostPattern, Listener, PathRule, Route, Target};
+use tidegate_core::config::{
+    Config, Forward, HostPattern, Listener, PathRule, Protocol, Route, Target,
+};
 use tidegate_core::input::Address;
 use tidegate_core::route::{Outcome, Rank, explain};
 
@@ -109,7 +111,10 @@ fn answer(loaded: &Loaded, method: &str, url: &Url) -> (String, bool) {
     for (index, listener) in asked {
         let binds: Vec<String> = listener.binds.iter().map(Address::to_string).collect();
         let _ = writeln!(text, "listener {} ({})", listener.name, binds.join(", "));
-        found |= of_listener(&mut text, loaded, index, method, url);
+        found |= match &listener.protocol {
+            Protocol::Http => of_listener(&mut text, loaded, index, method, url),
+            Protocol::Tcp(forward) => of_tcp(&mut text, config, forward, &url.host),
+        };
     }
     (text, found)
 }
@@ -147,6 +152,28 @@ fn of_listener(
         let _ = writeln!(text, "  not {}\n    {}", name(verdict.route), why(verdict.outcome));
     }
     chosen.is_some()
+}
+
+/// A TCP listener knows neither paths nor methods: where connections lead that ask for `host`.
+fn of_tcp(text: &mut String, config: &Config, forward: &Forward, host: &str) -> bool {
+    let suffix = host.split_once('.').map(|(_, suffix)| suffix);
+    let names = |exact: bool| {
+        forward.sni.iter().find(|(pattern, _)| match pattern {
+            HostPattern::Exact(name) => exact && **name == *host,
+            HostPattern::Wildcard(name) => !exact && suffix == Some(name),
+            HostPattern::Any => false,
+        })
+    };
+    let named = names(true).or_else(|| names(false));
+    let leads = match (named, &forward.to) {
+        (Some((_, to)), _) => {
+            format!("speaks tcp: TLS that asks for {host}\n    to {}", cluster(config, to))
+        }
+        (None, Some(to)) => format!("speaks tcp\n    to {}", cluster(config, to)),
+        (None, None) => "speaks tcp: TLS that asks for another name is closed".to_owned(),
+    };
+    let _ = writeln!(text, "  {leads}");
+    named.is_some() || forward.to.is_some()
 }
 
 fn why(outcome: Outcome) -> String {
@@ -194,11 +221,7 @@ fn rule(route: &Route) -> String {
 
 fn target(config: &Config, target: &Target) -> String {
     match target {
-        Target::Cluster(name) => {
-            let cluster = config.clusters.iter().find(|cluster| cluster.name == *name);
-            let servers = cluster.map_or(0, |cluster| cluster.servers.len());
-            format!("cluster {name} with {}", counted(servers, "server"))
-        }
+        Target::Cluster(name) => cluster(config, name),
         Target::Redirect(redirect) => {
             let part = |part: &Option<Box<str>>, own: &str| match part {
                 Some(part) => part.to_string(),
@@ -216,9 +239,40 @@ fn target(config: &Config, target: &Target) -> String {
     }
 }
 
+fn cluster(config: &Config, name: &str) -> String {
+    let cluster = config.clusters.iter().find(|cluster| *cluster.name == *name);
+    let servers = cluster.map_or(0, |cluster| cluster.servers.len());
+    format!("cluster {name} with {}", counted(servers, "server"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Url;
+    use super::{Url, answer};
+    use crate::config::from_str;
+    use crate::tls::Memory;
+
+    // TLS-5
+    #[test]
+    fn a_tcp_listener_leads_by_name_alone() {
+        let loaded = from_str(
+            "t",
+            "[listener.tls]\nbind = \"127.0.0.1:443\"\nprotocol = \"tcp\"\n\
+             sni = { \"a.example\" = \"a\", \"*.example\" = \"b\" }\n\
+             [listener.db]\nbind = \"127.0.0.1:5432\"\nprotocol = \"tcp\"\nto = \"a\"\n\
+             [cluster.a]\nservers = [\"127.0.0.1:1\"]\n[cluster.b]\nservers = []\n",
+            &Memory::default(),
+        )
+        .expect("good");
+        let led = |text: &str| answer(&loaded, "GET", &Url::parse(text).expect("a URL"));
+        let (text, found) = led("https://a.example/x");
+        assert!(found && text.ends_with("asks for a.example\n    to cluster a with 1 server\n"));
+        assert!(led("https://c.example/").0.ends_with("to cluster b with 0 servers\n"));
+        let (text, found) = led("https://a.b.example/");
+        assert!(!found && text.ends_with("another name is closed\n"), "{text}");
+        assert!(
+            led("http://any:5432/").0.ends_with("speaks tcp\n    to cluster a with 1 server\n")
+        );
+    }
 
     #[test]
     fn urls_are_taken_apart() {

@@ -36,6 +36,7 @@ impl Words<'_> {
             .of_entries(error)
             .or_else(|| of_routes(&error.problem))
             .or_else(|| of_listeners(&error.problem))
+            .or_else(|| of_answers(&error.problem))
             .unwrap_or_else(|| of_values(error));
         let diagnostic = Diagnostic::error(code, self.source, Some(span), message).hint(hint);
         Diagnostic { other: self.other(error), ..diagnostic }
@@ -282,7 +283,27 @@ fn of_values(error: &ConfigError) -> Said {
     }
 }
 
-/// Problems of clusters and answers, and none of those that the functions above speak of.
+/// Problems of answers.
+fn of_answers(problem: &Problem) -> Option<Said> {
+    Some(match problem {
+        Problem::BodyTooLong { bytes, max } => said(
+            Code::BadAnswer,
+            format!("the answer has {bytes} bytes"),
+            format!("at most {max}: it leaves from one buffer, with its head"),
+        ),
+        Problem::BodyNotAllowed { status } => said(
+            Code::BadAnswer,
+            format!("a response of status {status} has no body"),
+            "leave `file` away",
+        ),
+        Problem::BadContentType { value } => {
+            said(Code::BadAnswer, format!("\"{value}\" is no content type"), "rename the file")
+        }
+        _ => return None,
+    })
+}
+
+/// Problems of clusters, and none of those that the functions above speak of.
 fn of_clusters(problem: &Problem) -> Said {
     match problem {
         Problem::NothingToStickBy { address, servers } => said(
@@ -302,19 +323,6 @@ fn of_clusters(problem: &Problem) -> Said {
             ),
             "raise `max` or lower `min`",
         ),
-        Problem::BodyTooLong { bytes, max } => said(
-            Code::BadAnswer,
-            format!("the answer has {bytes} bytes"),
-            format!("at most {max}: it leaves from one buffer, with its head"),
-        ),
-        Problem::BodyNotAllowed { status } => said(
-            Code::BadAnswer,
-            format!("a response of status {status} has no body"),
-            "leave `file` away",
-        ),
-        Problem::BadContentType { value } => {
-            said(Code::BadAnswer, format!("\"{value}\" is no content type"), "rename the file")
-        }
         // Listed, so that a new problem must be put into words before this compiles.
         Problem::OutOfRange { .. }
         | Problem::TooMany { .. }
@@ -347,6 +355,9 @@ fn of_clusters(problem: &Problem) -> Said {
         | Problem::BadFieldValue { .. }
         | Problem::ReservedField { .. }
         | Problem::FieldsTooLong { .. }
+        | Problem::BodyTooLong { .. }
+        | Problem::BodyNotAllowed { .. }
+        | Problem::BadContentType { .. }
         | Problem::NowhereToGo
         | Problem::HttpOnly { .. }
         | Problem::TlsTwice

@@ -36,7 +36,8 @@ impl Entry {
     }
 }
 
-/// The path of an item of a list of strings, or of a value in a table of them. No key holds a NUL, so that it is no key's path.
+/// The path of an item of a list of strings, or of a value in a table of them. No key holds a NUL,
+/// so that it is no key's path.
 fn item_path(list: &str, item: &str) -> String {
     format!("{list}\0{item}")
 }

@@ -25,6 +25,8 @@ fn each_worker_has_a_thread_and_a_listening_socket() {
     let mut setup = answers();
     setup.workers = 3;
     let proxy = setup.start();
+    // A thread names itself, once it runs.
+    wait_until("every worker has its name", || workers(&proxy) >= 3);
     assert_eq!((workers(&proxy), listening(proxy.port)), (3, 3));
 }
 
@@ -36,6 +38,7 @@ fn auto_is_one_worker_for_each_cpu() {
     let proxy = setup.start();
     let cpus = std::thread::available_parallelism().expect("counted").get();
     wait_until("all workers listen", || listening(proxy.port) >= cpus);
+    wait_until("every worker has its name", || workers(&proxy) >= cpus);
     assert_eq!((workers(&proxy), listening(proxy.port)), (cpus, cpus));
 }
 

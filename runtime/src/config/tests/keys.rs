@@ -7,6 +7,17 @@ use crate::diagnostic::Code;
 use std::path::Path;
 use tidegate_core::config::Timeouts;
 
+/// A table `tls` with `entry`, and what it cannot be without: a certificate and its key go
+/// together, and `needed` says whether there must be any.
+fn tls_with(key: &Key, entry: &str, needed: bool) -> String {
+    let pair = [("cert", "cert = \"site.pem\""), ("key", "key = \"site.key\"")];
+    let needed = needed || pair.iter().any(|(name, _)| *name == key.name);
+    let others = pair.iter().filter(|(name, _)| needed && *name != key.name);
+    let mut parts: Vec<&str> = others.map(|(_, other)| *other).collect();
+    parts.push(entry);
+    format!("tls = {{ {} }}", parts.join(", "))
+}
+
 /// A good file in which `entry` (`key = value`) stands where `key` belongs, and nothing that
 /// would contradict it.
 fn file_with(key: &Key, value: &str) -> String {
@@ -21,21 +32,10 @@ fn file_with(key: &Key, value: &str) -> String {
         "listener" | "cluster" => top = format!("[{}]\n{entry}", key.section),
         "listener.NAME" => listener = entry,
         "listener.NAME.timeouts" => listener = nested("timeouts"),
-        "listener.NAME.tls" => {
-            let others = [("cert", "cert = \"site.pem\""), ("key", "key = \"site.key\"")];
-            let others = others.iter().filter(|(name, _)| *name != key.name);
-            let others: Vec<&str> = others.map(|(_, other)| *other).collect();
-            listener = format!("tls = {{ {}, {entry} }}", others.join(", "));
-        }
+        "listener.NAME.tls" => listener = tls_with(key, &entry, true),
         "cluster.NAME" => cluster = entry,
         "cluster.NAME.queue" => cluster = nested("queue"),
-        "cluster.NAME.tls" if key.name == "cert" => {
-            cluster = format!("tls = {{ {entry}, key = \"site.key\" }}");
-        }
-        "cluster.NAME.tls" if key.name == "key" => {
-            cluster = format!("tls = {{ {entry}, cert = \"site.pem\" }}");
-        }
-        "cluster.NAME.tls" => cluster = nested("tls"),
+        "cluster.NAME.tls" => cluster = tls_with(key, &entry, false),
         "cluster.NAME.servers[]" => server = format!("{server}, {entry}"),
         "cluster.NAME.sticky" => cluster = nested("sticky"),
         "cluster.NAME.backoff" => cluster = nested("backoff"),

@@ -255,8 +255,7 @@ impl Kernel for MioKernel {
     fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
         let fd = self.fd(id)?;
         retry_on_intr(|| match from.len() {
-            // While connecting, Linux answers this with EAGAIN; a sendmsg of nothing, with ENOTCONN
-            // on some versions and 0 on others.
+            // Linux answers EAGAIN while it is connecting; a writev of nothing does not ask.
             0 => net::send(fd, &[], SendFlags::NOSIGNAL),
             1 => net::send(fd, from[0], SendFlags::NOSIGNAL),
             2..=SLICES_FEW => send_slices::<SLICES_FEW>(fd, from),

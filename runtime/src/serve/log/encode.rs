@@ -164,9 +164,13 @@ fn whole<const JSON: bool>(
     fields.line.put(b"Z\"");
     fields.number(key!("session"), record.session);
     fields.number(key!("request"), u64::from(record.request));
-    fields.key(quoted!("request_id"));
-    fields.line.hex(record.request_id);
-    fields.line.put(b"\"");
+    if record.tcp {
+        fields.absent(key!("request_id"));
+    } else {
+        fields.key(quoted!("request_id"));
+        fields.line.hex(record.request_id);
+        fields.line.put(b"\"");
+    }
     places(fields, record, names);
     fields.number(key!("attempts"), u64::from(record.attempts));
     fields.key(key!("reused"));

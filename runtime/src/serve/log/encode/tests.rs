@@ -117,7 +117,7 @@ fn a_tcp_session_has_no_request() {
     (of.tcp, of.tls, of.ending.phase) = (true, None, Phase::Tunnel);
     let json = encoded(LogFormat::Json, &of, Some(&names()));
     let parsed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    for absent in ["method", "path", "version", "status", "tls", "resumed", "sni"] {
+    for absent in ["request_id", "method", "path", "version", "status", "tls", "resumed", "sni"] {
         assert!(parsed[absent].is_null(), "{absent}: {json}");
     }
     assert_eq!(parsed["protocol"], "tcp");
