@@ -248,4 +248,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             (Recv(C, 9), "2"),
         ],
     ),
+    bare(
+        "whoever shut down while connecting takes no place when one is free",
+        &[
+            (Listen(0), "ok"),
+            (Connect(A), "ok a:w listener:r"),
+            (Connect(C), "ok"),
+            (Connect(E), "ok"),
+            (Shutdown(C), "ok c:wce"),
+            (Accept(B), "ok b:w"),
+            (Await(E), "ok e:w listener:r"),
+            (Accept(F), "ok f:w"),
+            (Accept(H), "would block"),
+        ],
+    ),
 ];
