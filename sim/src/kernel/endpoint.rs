@@ -47,6 +47,8 @@ pub struct Endpoint {
     pub(super) recv_cap: usize,
     pub(super) fin_in: bool,
     pub(super) reset_in: bool,
+    /// Shut down while it was connecting: hung up, but its stream never began and never ends.
+    pub(super) aborted: bool,
     pub(super) error: Option<SocketError>,
     pub(super) shut: bool,
     pub(super) fin_flown: bool,
@@ -86,6 +88,7 @@ impl Endpoint {
             recv_cap: 0,
             fin_in: false,
             reset_in: false,
+            aborted: false,
             error: None,
             shut: false,
             fin_flown: false,
@@ -151,11 +154,11 @@ impl Endpoint {
         if matches!(self.state, State::Unborn | State::Connecting) {
             return Readiness::default();
         }
-        let read_closed = self.fin_in || self.reset_in;
+        let is_over = self.fin_in || self.reset_in;
         Readiness {
-            readable: !self.recv.is_empty() || read_closed || self.error.is_some(),
+            readable: !self.recv.is_empty() || is_over,
             writable: self.is_writable(),
-            read_closed,
+            read_closed: is_over || self.aborted,
             error: self.error.is_some(),
         }
     }
@@ -207,7 +210,8 @@ impl Endpoint {
         done && (self.closed || self.owner == Owner::Nobody && !self.in_backlog)
     }
 
-    /// Whether a write met a full buffer and the writable edge has not come back since.
+    /// Whether a write met a full buffer, or the owner heard of one, and the writable edge has not
+    /// come back since.
     pub fn owes_writable(&self) -> bool {
         self.nospace
     }

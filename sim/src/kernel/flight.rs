@@ -85,10 +85,16 @@ impl Net {
         }
         end.fin_in = true;
         self.wake(ep);
+        // That the FIN is acknowledged is an edge as well.
+        self.wake(ep ^ 1);
         self.recycle(ep);
     }
 
     fn arrive_reset(&mut self, cx: &mut Cx, ep: Ep, error: SocketError) {
+        if self.ep(ep).fin_in && self.ep(ep ^ 1).fin_in {
+            cx.mark(site!("kernel: RST after both ways ended"));
+            return;
+        }
         let end = self.ep_mut(ep);
         if end.state == State::Dead {
             return;

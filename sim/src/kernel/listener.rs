@@ -2,15 +2,17 @@
 
 use super::endpoint::State;
 use super::{Ep, Net, Notice, Owner, Woken};
-use crate::cx::{Cx, Ev, Flight, MS, SEC};
+use crate::cx::{Cx, Ev, Flight, SEC};
 use crate::site;
 use crate::trace;
 use std::collections::VecDeque;
 use tidegate_core::id::SocketId;
 use tidegate_core::input::{AcceptError, SocketError};
 
-/// Connection attempts whose SYN is dropped so often end with ETIMEDOUT.
-const SYN_TRIES_MAX: u8 = 60;
+/// SYNs that are sent a second apart, before the pauses begin to double.
+const SYNS_LINEAR: u8 = 5;
+/// Connection attempts whose SYN is dropped so often end with ETIMEDOUT, after 131 s.
+const SYNS_MAX: u8 = 11;
 
 /// Who accepts at a listener.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -93,8 +95,11 @@ impl Net {
     /// A SYN arrives at the passive end `ep`.
     pub(super) fn arrive_syn(&mut self, cx: &mut Cx, ep: Ep) {
         let active = ep ^ 1;
-        if self.ep(active).closed || self.ep(ep).state != State::Unborn {
+        if self.ep(active).state != State::Connecting || self.ep(ep).state != State::Unborn {
             return;
+        }
+        if self.ep(active).syn_tries == SYNS_MAX {
+            return self.give_up_connecting(active);
         }
         let address = self.ep(ep).address;
         let Some(index) = self.listening_on(address) else {
@@ -124,15 +129,17 @@ impl Net {
     fn retry_syn(&mut self, cx: &mut Cx, ep: Ep) {
         let active = self.ep_mut(ep ^ 1);
         active.syn_tries += 1;
-        if active.syn_tries >= SYN_TRIES_MAX {
-            active.state = State::Dead;
-            active.reset_in = true;
-            active.error = Some(SocketError::TimedOut);
-            self.wake(ep ^ 1);
-            return;
-        }
-        let delay = cx.choices.between(site!("kernel/syn retry"), ep.into(), 200 * MS, SEC);
+        let delay = SEC << active.syn_tries.saturating_sub(SYNS_LINEAR);
         cx.after(delay, ep.into(), Ev::Flight(ep, Flight::Syn));
+    }
+
+    /// The pause after the last SYN is over.
+    fn give_up_connecting(&mut self, active: Ep) {
+        let end = self.ep_mut(active);
+        end.state = State::Dead;
+        end.reset_in = true;
+        end.error = Some(SocketError::TimedOut);
+        self.wake(active);
     }
 
     /// Tells the owner of a listener that it is readable.

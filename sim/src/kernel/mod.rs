@@ -223,9 +223,12 @@ impl Net {
         end.woken = true;
     }
 
-    /// The owner of `ep` was told.
+    /// The owner of `ep` was told. Whoever hears that there is no room to write is owed the edge
+    /// as if a write had failed.
     pub fn told(&mut self, ep: Ep) {
-        self.ep_mut(ep).woken = false;
+        let end = self.ep_mut(ep);
+        end.woken = false;
+        end.nospace |= end.is_open() && !end.is_writable();
     }
 
     /// Puts the buffers of a connection whose both ends are gone back into the pool.

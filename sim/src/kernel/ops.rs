@@ -35,7 +35,7 @@ impl Net {
             room = 1 + cx.choices.choose(site!("kernel/short write at"), ep.into(), room as u64)
                 as usize;
         }
-        end.nospace = room < offered;
+        end.nospace |= room < offered;
         let mut left = room;
         for part in from {
             let n = part.len().min(left);
@@ -61,7 +61,8 @@ impl Net {
 
     /// Reads into `into`, in order; `Ok(0)` is the end of the stream.
     ///
-    /// After a reset: what was queued, then the error once unless a write took it, then the end.
+    /// After a reset: what was queued, then the error once unless a write took it or a FIN had
+    /// come before it, then the end.
     pub fn recv(
         &mut self,
         cx: &mut Cx,
@@ -105,11 +106,17 @@ impl Net {
             return Err(SocketError::WouldBlock);
         }
         if end.recv.is_empty() {
-            if let Some(error) = end.error.take() {
-                return Err(error);
+            // A FIN that came first hides the error of a reset: only a send meets it.
+            if end.fin_in {
+                return Ok(0);
             }
-            let is_over = end.fin_in || end.state == State::Dead;
-            return if is_over { Ok(0) } else { Err(SocketError::WouldBlock) };
+            let is_over = end.state == State::Dead;
+            return match end.error.take() {
+                Some(error) => Err(error),
+                None if end.aborted => Err(SocketError::Reset),
+                None if is_over => Ok(0),
+                None => Err(SocketError::WouldBlock),
+            };
         }
         let n = room.min(end.recv.len());
         let (front, back) = end.recv.as_slices();
@@ -138,13 +145,25 @@ impl Net {
         }
     }
 
-    /// Finishes writing: FIN behind the last byte.
+    /// Finishes writing: FIN behind the last byte. Gives up an attempt to connect. An edge to
+    /// oneself in any case.
     pub fn shutdown_write(&mut self, cx: &mut Cx, ep: Ep) {
         let end = self.ep_mut(ep);
-        if end.state == State::Open && !end.shut {
-            end.shut = true;
-            self.transmit(cx, ep);
+        match end.state {
+            State::Open => {
+                end.shut = true;
+                self.transmit(cx, ep);
+            }
+            State::Connecting => {
+                cx.mark(site!("kernel: shutdown while connecting"));
+                end.state = State::Dead;
+                end.aborted = true;
+                end.error = Some(SocketError::Reset);
+                self.answer_by_reset(cx, ep);
+            }
+            State::Unborn | State::Dead => {}
         }
+        self.wake(ep);
     }
 
     /// `close(2)`: FIN behind the last byte, or a reset if unread bytes wait.

@@ -136,6 +136,73 @@ fn a_recv_that_runs_first_after_a_reset_sees_data_then_the_error_once() {
 }
 
 #[test]
+fn a_fin_hides_the_error_of_a_later_reset_from_recv_but_not_from_send() {
+    let mut lab = lab();
+    let (a, b) = lab.pair(&Wire::default());
+    lab.send(b, b"left").unwrap();
+    lab.net.shutdown_write(&mut lab.cx, b);
+    lab.settle();
+    lab.net.reset(&mut lab.cx, b);
+    lab.settle();
+    assert_eq!(lab.recv(a, 10).unwrap(), b"left");
+    assert_eq!(lab.recv(a, 10).unwrap(), b"", "the end stays a clean one");
+    assert!(lab.net.mask(a).error, "nobody has taken the error");
+    assert_eq!(lab.send(a, b"x"), Err(SocketError::Reset));
+    assert!(!lab.net.mask(a).error);
+}
+
+#[test]
+fn a_reset_does_not_reach_a_connection_that_ended_both_ways() {
+    let mut lab = lab();
+    let (a, b) = lab.pair(&Wire::default());
+    lab.send(b, b"unread").unwrap();
+    lab.net.shutdown_write(&mut lab.cx, a);
+    lab.settle();
+    lab.net.shutdown_write(&mut lab.cx, b);
+    lab.settle();
+    lab.told();
+    lab.net.close(&mut lab.cx, a);
+    lab.settle();
+    assert!(!lab.is_woken(b) && !lab.net.mask(b).error);
+    assert_eq!(lab.recv(b, 1).unwrap(), b"");
+}
+
+#[test]
+fn a_shutdown_is_an_edge_to_oneself_and_so_is_the_acknowledged_fin() {
+    let mut lab = lab();
+    let (a, b) = lab.pair(&Wire::default());
+    lab.net.shutdown_write(&mut lab.cx, a);
+    assert!(lab.is_woken(a), "at once");
+    lab.told();
+    lab.settle();
+    assert!(lab.is_woken(a) && lab.is_woken(b), "when the FIN has arrived");
+    lab.told();
+    lab.net.shutdown_write(&mut lab.cx, a);
+    lab.settle();
+    assert!(lab.is_woken(a) && !lab.is_woken(b), "again, though nothing is sent");
+}
+
+#[test]
+fn a_shutdown_while_connecting_gives_up() {
+    let mut lab = lab_with_backlog(0);
+    let first = lab.dial(&Wire::default());
+    lab.settle();
+    let a = lab.dial(&Wire::default());
+    lab.settle();
+    assert!(lab.net.ep(first).is_open() && lab.net.ep(a).is_connecting());
+    lab.net.shutdown_write(&mut lab.cx, a);
+    assert!(lab.is_woken(a));
+    let mask = lab.net.mask(a);
+    assert!(!mask.readable && mask.writable && mask.read_closed && mask.error);
+    assert_eq!(lab.recv(a, 1), Err(SocketError::Reset));
+    assert_eq!(lab.recv(a, 1), Err(SocketError::Reset), "a stream that never began has no end");
+    lab.net.accept(&mut lab.cx, lab.listener, Owner::Backend(0)).unwrap();
+    lab.run_until(lab.cx.now + 5 * SEC);
+    let accepted = lab.net.accept(&mut lab.cx, lab.listener, Owner::Backend(0));
+    assert_eq!(accepted, Err(AcceptError::WouldBlock));
+}
+
+#[test]
 fn a_reset_may_overtake_the_bytes_in_flight() {
     let mut lab = lab();
     let (a, b) = lab.pair(&Wire::default());
@@ -165,6 +232,28 @@ fn the_writable_edge_waits_for_a_third_of_the_buffer() {
     lab.recv(b, 100).unwrap();
     lab.settle();
     assert!(lab.is_woken(a) && lab.net.mask(a).writable);
+}
+
+#[test]
+fn the_writable_edge_is_owed_to_whoever_heard_of_a_full_buffer() {
+    let mut lab = lab();
+    let wire = Wire { active_send: 900, passive_recv: 100, ..Wire::default() };
+    for is_told in [false, true] {
+        let (a, b) = lab.pair(&wire);
+        assert_eq!(lab.send(a, &[1; 850]), Ok(850), "all of it is taken");
+        lab.settle();
+        assert!(!lab.net.mask(a).writable);
+        if is_told {
+            lab.told();
+            assert_eq!(lab.send(a, &[1; 10]), Ok(10), "what fits does not settle the debt");
+        }
+        for _ in 0..9 {
+            lab.recv(b, 100).unwrap();
+            lab.settle();
+        }
+        assert!(lab.net.mask(a).writable);
+        assert_eq!(lab.is_woken(a), is_told);
+    }
 }
 
 #[test]
@@ -258,7 +347,10 @@ fn a_black_hole_answers_when_it_ends_and_at_last_times_out() {
     assert!(lab.net.ep(a).is_open());
     lab.net.faults.black_holes.push(lab.address);
     let b = lab.dial(&Wire::default());
-    lab.run_until(100 * SEC);
+    let dialled = lab.cx.now;
+    lab.run_until(dialled + 130 * SEC);
+    assert!(lab.net.ep(b).is_connecting());
+    lab.run_until(dialled + 132 * SEC);
     assert_eq!(lab.send(b, b"x"), Err(SocketError::TimedOut));
 }
 
