@@ -297,6 +297,8 @@ impl Link {
     fn finish(&mut self, cx: &mut Cx, net: &mut Net, ep: Ep) {
         match self.ending {
             None => {}
+            // Each call is an edge to the caller: once, or it wakes itself for ever.
+            Some(Ending::Fin) if net.ep(ep).is_shut() => {}
             Some(Ending::Fin) => net.shutdown_write(cx, ep),
             Some(Ending::Close) => net.close(cx, ep),
         }

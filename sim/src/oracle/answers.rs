@@ -21,7 +21,8 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
         502 => {
             row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
-                || heads_begun(oracle, row).any(|back| back.has_garbage || has_ended(net, back))
+                || heads_begun(oracle, row)
+                    .any(|back| back.has_garbage || back.is_damaged() || has_ended(net, back))
         }
         503 => {
             has_no_server(oracle, row)

@@ -125,6 +125,8 @@ fn waiting<'a>(
             && !is_over
             && !row.is_void
             && row.head_read_at.is_some()
+            // Until the records of the answer before it are out, a request is not looked at.
+            && front.tls.is_none()
             && row.attempts.is_empty()
             && row.ask.flaw.is_none()
             && version.hosts.get(usize::from(row.ask.host)) == Some(&Some(cluster))
