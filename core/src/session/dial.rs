@@ -37,12 +37,11 @@ impl Fault {
 impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
+        if self.is_behind(id) {
+            // Nobody overtakes those who wait: they choose first.
+            self.serve_queues();
+        }
         match self.pick_server(id) {
-            // Nobody overtakes those who wait: they choose before it, in this turn.
-            Choice::Server(_) if self.is_behind(id) => {
-                self.relieved = true;
-                self.enqueue(id);
-            }
             Choice::Server(pick) => self.dispatch_to(id, pick),
             Choice::Full => self.enqueue(id),
             Choice::Nobody => self.fail(id, 503, ending(Who::Proxy, Phase::Connect)),

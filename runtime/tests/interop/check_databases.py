@@ -77,7 +77,8 @@ def postgres(site, pair):
     with open(site.stage.path("postgres.log"), "wb") as log:
         process = site.stage.start(command, stderr=log)
     peers.wait_listening(port, process)
-    probe = ["psql", "-h", "127.0.0.1", "-p", port, "-U", "tester", "-d", "postgres", "-c", "select"]
+    probe = ["psql", "-h", "127.0.0.1", "-p", port, "-U", "tester", "-d", "postgres", "-c",
+             "select"]
     until("PostgreSQL answers", lambda: "(1 row)" in run(probe, code=None))
     return port
 

@@ -10,14 +10,15 @@ import threading
 
 from check_proxy_protocol import BAD, GOOD, v2
 from check_tls import client_hello
-from common import (PATIENCE, Answer, ask, check, cluster, context, demand, dial, established, request,
-                    tls_of, until)
+from common import (PATIENCE, Answer, ask, check, cluster, context, demand, dial, established,
+                    request, tls_of, until)
 
 UPGRADE = ("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
-# KiB that memory may grow by after the first part of the bytes has warmed everything up.
-GROWTH_MAX = 2 * 1024
+# KiB that memory may grow by after the first part of the bytes has warmed everything up: one huge
+# page, which the kernel may give at once, and a little. At full size 200 bytes for each would show.
+GROWTH_MAX = 3 * 1024
 # Words that a mutation inserts, for they mean something somewhere.
 WORDS = [b"\r\n", b"\n", b"\0", b"\r\n\r\n", b":", b" ", b"\xff\xff", b"\x16\x03\x01", b"0\r\n\r\n",
          b"Content-Length: 18446744073709551616\r\n", b"Transfer-Encoding: chunked\r\n", b"%00",
@@ -243,8 +244,10 @@ def stalled_handshakes(site):
     levels = [proxy.memory()]
     for _ in range(2):
         levels += stall(proxy, count, made)
-    # The first time makes room, which the second time finds.
-    demand(levels[-1] - levels[2] < GROWTH_MAX, f"KiB before, during, after, twice: {levels}")
+    # The first time makes room, which the second time finds, save for what an allocator's pages
+    # waste: seven times 5,000 were seen to go up and down by 4 MiB. One handshake holds 7 KiB.
+    demand(levels[-1] - levels[2] < GROWTH_MAX + count,
+           f"KiB before, during, after, twice: {levels}")
     proxy.stop()
     return f"{count} stalled, all closed, twice; KiB before, during, after: {levels}"
 

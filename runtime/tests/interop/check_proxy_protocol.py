@@ -5,8 +5,8 @@ import socket
 import struct
 import time
 
-from common import (Answer, app, ask, check, cluster, context, demand, dial, is_closed, request, rest,
-                    run, tls_of, until)
+from common import (Answer, app, ask, check, cluster, context, demand, dial, is_closed, request,
+                    rest, tls_of, until)
 
 CLIENT = "127.0.0.5"
 EXPECT = 'proxy_protocol = "expect"'
@@ -166,7 +166,7 @@ GOOD = {
 }
 BAD = {
     "none": b"", "another case": b"proxy TCP4 127.0.0.5 127.0.0.1 7 80\r\n",
-    "no address": b"PROXY TCP4 x 127.0.0.1 7 80\r\n", 
+    "no address": b"PROXY TCP4 x 127.0.0.1 7 80\r\n",
     "a port": b"PROXY TCP4 1.2.3.4 1.2.3.4 7 65536\r\n",
     "a family": b"PROXY UDP4 127.0.0.5 127.0.0.1 7 80\r\n", "no CR": GOOD["v1"][0][:-2] + b"\n",
     "too long": b"PROXY UNKNOWN " + b"x" * 100 + b"\r\n",
@@ -189,7 +189,8 @@ def headers_by_hand(site):
                 peer.sendall((header + request())[cut:])
                 demand(Answer(peer).status == 200, name)
             count += 1
-            demand(proxy.record(count)["client"].startswith(client), f"{name}: {proxy.record(count)}")
+            record = proxy.record(count)
+            demand(record["client"].startswith(client), f"{name}: {record}")
     for name, header in BAD.items():
         with dial(proxy.port) as peer:
             peer.sendall(header + request())

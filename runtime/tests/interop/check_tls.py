@@ -47,8 +47,6 @@ def names_choose_certificates(site):
         for name in ("a.example", "x.wild.example", "default.example"):
             status = curl(proxy.port, f"https://{name}/", "--cacert", pki.ca, *curl_version)
             demand(status == "200", f"{name}: {status}")
-            record = [line for line in proxy.records(0) + [proxy.records(1)[-1]]][-1]
-            demand(record["status"] == 200, record)
     # Nobody's name: the default certificate does not cover it, which curl refuses (60).
     curl(proxy.port, "https://unknown.example/", "--cacert", pki.ca, code=60)
     proxy.stop()
@@ -197,7 +195,8 @@ def plaintext_on_a_tls_port(site):
             except OSError:
                 break
         demand(Answer(client).status == 400, "no 400 to a trickle")
-    for port, bytes_ in ((proxy.port, b"\0\1\2\3" * 99), (proxy.ports["tcp"], b"*1\r\n$4\r\nPING\r\n")):
+    for port, bytes_ in ((proxy.port, b"\0\1\2\3" * 99),
+                         (proxy.ports["tcp"], b"*1\r\n$4\r\nPING\r\n")):
         with dial(port) as client:
             client.sendall(bytes_)
             client.settimeout(PATIENCE)
@@ -349,7 +348,9 @@ def bodies_of_all_sizes(site):
             demand(len(file.read()) == size, f"{size} bytes down")
         # curl 7.88 never sends the last chunk of an empty file.
         for framing in ([], ["-H", "Transfer-Encoding: chunked"])[:1 + bool(size)]:
-            said = run(["curl", *base, *framing, "-T", path, "https://a.example/upload"])
+            # The origin sends no 100, for which curl would wait.
+            said = run(["curl", *base, *framing, "-H", "Expect:", "-T", path,
+                        "https://a.example/upload"])
             demand(f'"bytes": {size}' in said, f"{size} bytes up: {said}")
     # A cut of the backend's is one here (RES-2): curl's 18, or 56 where TLS ends.
     run(["curl", *base, "-o", path, "https://a.example/bytes/100000?cut"], code=18)

@@ -6,8 +6,8 @@ import ssl
 import threading
 import time
 
-from common import (Answer, PATIENCE, app, ask, check, cluster, context, demand, dial, peers, request,
-                    rest, tls_of, until)
+from common import (Answer, PATIENCE, app, ask, check, cluster, context, demand, dial, peers,
+                    request, rest, tls_of, until)
 
 ANSWERS = '[[route]]\nanswer = { status = 200 }\n'
 
@@ -133,7 +133,7 @@ def a_slow_reader_over_tls(site):
     for client in clients:
         with client:
             demand(len(Answer(client).body) == size, "bytes are missing")
-    demand(grown < 8 * 1024, f"20 readers that stop cost {grown} KiB")
+    demand(grown < 16 * 1024, f"20 readers that stop cost {grown} KiB")
     proxy.stop()
     return f"20 of them cost {grown} KiB"
 

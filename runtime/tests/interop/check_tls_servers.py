@@ -11,8 +11,9 @@ SAYS = ('return 200 "$ssl_protocol|$ssl_server_name|$ssl_session_reused|$ssl_cli
 
 def server(pair, more="", versions="TLSv1.2 TLSv1.3"):
     """An nginx server with TLS that tells of its client's."""
-    return (f"server {{ listen 127.0.0.1:{{0}} ssl; ssl_protocols {versions}; ssl_certificate {pair[0]}; "
-            f"ssl_certificate_key {pair[1]}; {more}\n location / {{ {SAYS} }} }}\n")
+    return (f"server {{ listen 127.0.0.1:{{0}} ssl; ssl_protocols {versions}; "
+            f"ssl_certificate {pair[0]}; ssl_certificate_key {pair[1]}; {more}\n"
+            f"location / {{ {SAYS} }} }}\n")
 
 
 def tls(ca, sni=None, pair=None):

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 
-from common import (HERE, LIBRARIES, Answer, app, ask, check, context, demand, dial, find, is_closed,
-                    peers, request, run, tls_of, until)
+from common import (HERE, LIBRARIES, Answer, app, ask, check, context, demand, dial, find,
+                    is_closed, peers, request, run, tls_of, until)
 
 ENVIRONMENT = dict(os.environ, PYTHONPATH=os.path.join(LIBRARIES, "python"),
                    NODE_PATH=os.path.join(LIBRARIES, "node", "node_modules"))

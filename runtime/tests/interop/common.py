@@ -21,7 +21,7 @@ import peers  # noqa: E402
 from peers import Failed  # noqa: E402
 
 # Where install-peers.sh puts what comes from PyPI and npm.
-LIBRARIES = os.environ.get("TIDEGATE_PEERS") or os.path.join(peers.ROOT, "target", "peers")
+LIBRARIES = os.path.join(peers.ROOT, os.environ.get("TIDEGATE_PEERS") or "target/peers")
 PATIENCE = 20
 CHECKS = []
 
