@@ -249,8 +249,8 @@ impl Proxy {
     /// goodbye, unless the peer must not take what it has for complete (TLS-3), or TLS does not
     /// stand yet.
     pub(crate) fn close_socket(&mut self, id: SocketId, how: Close) {
-        // Behind what the peer has not taken a goodbye is not worth saying: it would drag along what
-        // nobody waits for any more, such as the rest of a request that was given up.
+        // Behind what the peer has not taken a goodbye is not worth saying: it would drag along
+        // what nobody waits for any more, such as the rest of a request that was given up.
         let socket = self.sockets.get(id).filter(|socket| !socket.owes());
         let tls = socket.and_then(|socket| socket.tls());
         if how == Close::Normal && tls.is_some_and(Tls::is_secured) {

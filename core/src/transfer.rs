@@ -379,8 +379,8 @@ impl Proxy {
 
     /// What TLS has still to say goes out if it can: the goodbye, or the alert of a failure.
     pub(crate) fn say_last_words(&mut self, id: SocketId) {
-        // A socket that failed takes no words. One that gave no byte yet has none to be told: it may
-        // not even be connected.
+        // A socket that failed takes no words. One that gave no byte yet has none to be told: it
+        // may not even be connected.
         let Some(socket) = self.sockets.get_mut(id).filter(|socket| !socket.reset) else { return };
         let transport = socket.transport.as_deref_mut().filter(|transport| !transport.is_mute());
         let tls = transport.and_then(|transport| transport.tls.as_mut());

@@ -5,7 +5,7 @@ use super::ledger::Front;
 use super::tls::{GROUP, have_common, is_welcome, settings, takes};
 use super::truth::ListenerTls;
 use super::{Oracle, Verdict, breach};
-use crate::layer::{Facts, Trouble};
+use crate::layer::{Damage, Facts, Trouble};
 use crate::wire;
 use std::net::SocketAddr;
 use tidegate_core::event::AccessRecord;
@@ -32,7 +32,10 @@ pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) 
 fn told(front: &Front, failure: TlsFailure) -> Verdict {
     use TlsFailure::{Certificate, Incompatible, Protocol};
     let Some(facts) = front.facts() else { return Ok(()) };
-    let is_deaf = facts.refused.is_some() || matches!(facts.trouble, Trouble::Garbage(_));
+    // rustls has no alert for some of what a flipped bit makes of a hello.
+    let is_odd = facts.damaged.is_some_and(|(_, damage)| damage == Damage::Clear);
+    let is_garbage = matches!(facts.trouble, Trouble::Garbage(_));
+    let is_deaf = facts.refused.is_some() || is_odd || is_garbage || front.left_at.is_some();
     let is_owed = matches!(failure, Certificate | Incompatible | Protocol) && !is_deaf;
     if is_owed && facts.alert.is_none() && !front.is_short {
         let message = format!("a handshake failed as {failure:?}, and no alert tells: {facts:?}");
