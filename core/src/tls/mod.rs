@@ -1,16 +1,16 @@
 //! TLS as a layer between a socket and its session (TLS-1 to TLS-5).
 //!
-//! [`Tls`] holds one rustls connection, client's or server's: bytes from the socket go in by
-//! [`Tls::feed`], plaintext comes out by [`Tls::read`]; plaintext goes in by [`Tls::seal`], records
-//! come out by [`Tls::write_with`]. It is the one type of the core that names `std::io`, which
+//! `Tls` holds one rustls connection, client's or server's: bytes from the socket go in by
+//! `Tls::feed`, plaintext comes out by `Tls::read`; plaintext goes in by `Tls::seal`, records
+//! come out by `Tls::write_with`. It is the one type of the core that names `std::io`, which
 //! rustls' buffered interface speaks, and it does no I/O: readers and writers are slices.
 //!
 //! What it holds is bounded: of input, at most one record's plaintext, one partial record, and
-//! the rest of one read; of output, [`SEAL_BYTES_MAX`] and what the handshake says. An idle
+//! the rest of one read; of output, `SEAL_BYTES_MAX` and what the handshake says. An idle
 //! connection holds the 4 KiB that rustls reads into.
 //!
 //! The driver hands ready configurations in; the core names no provider, no key and no clock.
-//! [`Certificates`] chooses by name, [`hello`] reads the name that a ClientHello asks for where TLS
+//! [`Certificates`] chooses by name, `hello` reads the name that a ClientHello asks for where TLS
 //! is passed through.
 
 mod certificates;

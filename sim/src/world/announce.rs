@@ -41,7 +41,7 @@ impl World {
         let address = client_address(number, front);
         let expects = protocols.expects[listener];
         let at = &mut self.oracle.fronts[front as usize];
-        at.listener = listener as usize;
+        at.listener = listener;
         at.address = address;
         self.clients[c as usize].header.clear();
         let mut is_owed = true;
@@ -137,9 +137,9 @@ impl World {
             Err(error) => error != tidegate_core::input::SocketError::WouldBlock,
         };
         if is_over {
-            self.client_leave(c, super::client::Leaves::SawEnd);
+            self.client_leave(c, super::leave::Leaves::SawEnd);
         } else if self.cx.now >= self.clients[c as usize].give_up_at {
-            self.client_leave(c, super::client::Leaves::Aborts);
+            self.client_leave(c, super::leave::Leaves::Aborts);
         }
         false
     }

@@ -3,6 +3,7 @@
 use super::World;
 use super::ask;
 use super::dress::Dress;
+use super::leave::Leaves;
 use super::manner::Manner;
 use super::producer::Producer;
 use super::talker::Talker;
@@ -30,7 +31,7 @@ pub(super) struct Client {
     /// Its connection, if it has one.
     pub(super) ep: Option<Ep>,
     pub(super) front: u32,
-    token: u32,
+    pub(super) token: u32,
     /// Connections still to be made.
     pub(super) left: u64,
     pub(super) manner: Manner,
@@ -46,7 +47,7 @@ pub(super) struct Client {
     not_before_read: u64,
     pub(super) give_up_at: u64,
     pub(super) has_shut: bool,
-    done_at: Option<u64>,
+    pub(super) done_at: Option<u64>,
     /// What it says through a tunnel, once it has one.
     pub(super) talker: Option<Talker>,
     /// The rest of its PROXY header.
@@ -214,7 +215,7 @@ impl World {
     }
 
     /// Final responses that arrived whole, and whether the last one ends the connection.
-    fn client_answers(&self, c: u32, ep: Ep) -> (u64, bool) {
+    pub(super) fn client_answers(&self, c: u32, ep: Ep) -> (u64, bool) {
         let front = &self.oracle.fronts[self.clients[c as usize].front as usize];
         let read = self.net.content_read(ep);
         let whole =
@@ -268,7 +269,7 @@ impl World {
     }
 
     /// Whether the last request asked for the end, or a flawed one makes it certain.
-    fn client_expects_end(&self, c: u32) -> bool {
+    pub(super) fn client_expects_end(&self, c: u32) -> bool {
         let client = &self.clients[c as usize];
         client.begun > 0 && {
             let ask = &self.oracle.rows[client.row as usize].ask;
@@ -441,73 +442,6 @@ impl World {
             }
         }
     }
-
-    /// Everything was answered, or patience is at its end: leaves.
-    fn client_consider_end(&mut self, c: u32, ep: Ep) {
-        let (answered, closes) = self.client_answers(c, ep);
-        let client = &mut self.clients[c as usize];
-        let now = self.cx.now;
-        if now >= client.give_up_at || client.left_early(now) {
-            self.cx.mark(site!("client: loses patience"));
-            return self.client_leave(c, Leaves::Aborts);
-        }
-        let is_done = client.out.is_none()
-            && (client.begun >= client.manner.requests || closes || self.client_expects_end(c))
-            && answered >= self.clients[c as usize].begun;
-        let client = &mut self.clients[c as usize];
-        if client.manner.is_silent || (is_done && client.manner.hoards > 0 && !closes) {
-            if client.done_at.is_none() {
-                let stay = client.manner.hoards.max(MS);
-                client.done_at = Some(now + stay);
-                self.client_later(c, stay);
-            }
-        } else if is_done || (closes && answered > 0) {
-            self.client_leave(c, Leaves::IsDone);
-        }
-    }
-
-    /// Ends the connection of client `c`, by a reset if it aborts in that way.
-    pub(super) fn client_leave(&mut self, c: u32, why: Leaves) {
-        let client = &mut self.clients[c as usize];
-        let Some(ep) = client.ep.take() else { return };
-        client.out = None;
-        client.token += 1;
-        let (front, resets) = (client.front, client.manner.resets);
-        trace!(self.cx, "client {c}: leaves connection {front}: {why:?}");
-        if why != Leaves::SawEnd {
-            self.oracle.client_left(front, true);
-        }
-        if why == Leaves::Aborts && resets {
-            self.net.reset(&mut self.cx, ep);
-        } else {
-            let is_polite = why != Leaves::Aborts;
-            self.layers.close(&mut self.cx, &mut self.net, ep, is_polite);
-        }
-        let client = &self.clients[c as usize];
-        if client.left == 0 {
-            return self.client_done(c);
-        }
-        let max = self.scenario.think_max;
-        let pause = self.cx.choices.log_between(site!("client/pause"), c.into(), 10 * US, max);
-        self.client_later(c, pause);
-    }
-}
-
-impl Client {
-    fn left_early(&self, now: u64) -> bool {
-        self.done_at.is_some_and(|at| now >= at)
-    }
-}
-
-/// Why a client ends its connection.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Leaves {
-    /// It has what it wanted.
-    IsDone,
-    /// It gives up in the middle.
-    Aborts,
-    /// The proxy was first.
-    SawEnd,
 }
 
 enum Pushed {

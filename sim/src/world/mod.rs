@@ -8,6 +8,7 @@ mod controller;
 mod dress;
 mod episodes;
 mod flaws;
+mod leave;
 mod manner;
 mod phases;
 mod plan;

@@ -1,8 +1,9 @@
 //! Warm-up and chaos, heal, drain, quiescence: what begins and ends when.
 
 use super::World;
-use super::client::{Leaves, Role};
+use super::client::Role;
 use super::controller::APPLY;
+use super::leave::Leaves;
 use super::scenario::Rates;
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};

@@ -1,7 +1,8 @@
 //! Peers of tunnels: clients of the TCP listener and servers behind it, and those that upgraded.
 
 use super::World;
-use super::client::{Leaves, Role};
+use super::client::Role;
+use super::leave::Leaves;
 use super::protocols::TunnelRates;
 use super::talker::{Next, Talker};
 use crate::kernel::Ep;
