@@ -55,6 +55,11 @@ pub(super) fn settings<'a>(
 ) -> impl Iterator<Item = &'a ListenerTls> {
     let from = front.accepted_at.unwrap_or(oracle.now);
     let to = front.served_at.unwrap_or(oracle.now);
+    // Behind a listener that is gone, its last settings hold for what waits there.
+    let name = format!("l{}", front.listener);
+    let has_it = |version: &&Version| version.config.listeners.iter().any(|l| *l.name == *name);
+    let mut earlier = oracle.truth.versions.iter().rev().filter(|version| version.at <= from);
+    let from = earlier.find(has_it).map_or(from, |version| version.at);
     let all = oracle.truth.in_force(from, to).iter();
     all.filter_map(|version| version.tls.listeners.get(front.listener)?.as_ref())
 }

@@ -177,7 +177,7 @@ fn proxy_fires_on_its_timer() {
     lab.later(10);
     assert_eq!(proxy::closes(&lab.oracle, front, false), Ok(()));
     lab.later(100);
-    lab.oracle.read_from_client(front, 5);
+    lab.oracle.read_from_client(front, 10);
     lab.fires("PROXY", "SES-3");
 }
 

@@ -74,7 +74,8 @@ impl Tube {
         self.lab.oracle.judge(verdict);
         bytes.truncate(n);
         if let super::super::Side::Front(front) = self.lab.oracle.side(ep) {
-            self.lab.oracle.read_from_client(front, n as u64);
+            let all = self.lab.oracle.fronts[front as usize].read + n as u64;
+            self.lab.oracle.read_from_client(front, all);
         }
         bytes
     }
