@@ -125,8 +125,6 @@ fn waiting<'a>(
             && !is_over
             && !row.is_void
             && row.head_read_at.is_some()
-            // Until the records of the answer before it are out, a request is not looked at.
-            && front.tls.is_none()
             && row.attempts.is_empty()
             && row.ask.flaw.is_none()
             && version.hosts.get(usize::from(row.ask.host)) == Some(&Some(cluster))
@@ -155,7 +153,12 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     let Some((cluster, _)) = limited(oracle, row) else { return Ok(()) };
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
     let mine = turn(oracle, row);
-    let older = waiting(oracle, version, cluster).filter(|&(_, at)| at < mine);
+    // Until the records of the answer before it are out, a request by TLS is not looked at.
+    let is_clear = |id: u32| {
+        let front = oracle.rows[id as usize].front;
+        oracle.fronts[front as usize].tls.is_none()
+    };
+    let older = waiting(oracle, version, cluster).filter(|&(id, at)| at < mine && is_clear(id));
     let older: Vec<(u32, u64)> = older.collect();
     let Some(oldest) = older.iter().map(|&(_, at)| at).min() else { return Ok(()) };
     // Who sticks to a server, or has been elsewhere, waits for others than the rest do.
