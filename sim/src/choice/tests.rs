@@ -1,4 +1,5 @@
 use super::*;
+use crate::site;
 
 fn changed(changes: &[Change]) -> Source {
     Source::Changed(changes.iter().collect())
