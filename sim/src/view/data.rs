@@ -183,8 +183,9 @@ impl<'a> Drawing<'a> {
                 let conn = ledger.backs.get(back as usize)?;
                 let request = self.request_on_back(back, at);
                 let front = request.map(|id| ledger.requests[id as usize].front);
+                let front = front.or(conn.tunnel);
                 let session = front.map(|n| Lane::Client(ledger.fronts[n as usize].peer, Some(n)));
-                Some((session.unwrap_or(Lane::Proxy), Lane::Server(server), request))
+                Some((session.unwrap_or(Lane::Proxy), Lane::Server(conn.peer), request))
             }
         }
     }
