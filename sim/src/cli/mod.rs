@@ -1,12 +1,14 @@
-//! The command `tidegate-sim`: runs seeds, and replays one.
+//! The command `tidegate-sim`: runs seeds, replays one, makes it small and explains it.
 
 mod case;
+mod explain;
 mod panics;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 
-pub use case::Case;
+pub use case::{Case, Origin};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -36,6 +38,10 @@ enum Command {
     Run(RunArgs),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
+    /// Finds the smallest case that breaks the same rule
+    Shrink(ShrinkArgs),
+    /// Tells the broken rule, the ledger rows and the causal chain in words
+    Explain(ExplainArgs),
 }
 
 /// What to run.
@@ -73,6 +79,40 @@ pub(crate) struct ReplayArgs {
     /// Prints everything that happens
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Writes a timeline for a browser to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Writes the packets for Wireshark to this file, as pcapng
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+/// What to shrink.
+#[derive(clap::Args)]
+pub(crate) struct ShrinkArgs {
+    /// A seed, or the file of a case
+    #[arg(value_name = "SEED|CASE")]
+    pub(crate) what: String,
+    /// Where the small case is written, `SEED.small.case.sim` by default
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Attempts at a time; changes nothing of what comes out
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Attempts at most
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) attempts: u64,
+    /// Time at most, such as 60s or 5m
+    #[arg(long, default_value = "60s", value_parser = span, value_name = "TIME")]
+    pub(crate) budget: Duration,
+}
+
+/// What to explain.
+#[derive(clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// A seed, or the file of a case
+    #[arg(value_name = "SEED|CASE")]
+    pub(crate) what: String,
 }
 
 /// Options of every run that the command makes.
@@ -86,6 +126,8 @@ pub fn main(args: Args) -> ExitCode {
     ExitCode::from(match args.command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
+        Command::Explain(args) => explain::explain(&args),
     })
 }
 

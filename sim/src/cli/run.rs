@@ -1,5 +1,6 @@
 //! `tidegate-sim run`.
 
+use super::case::Origin;
 use super::report::Totals;
 use super::{BROKEN, CLEAN, Case, NONDETERMINISM, RunArgs, USAGE};
 use crate::choice::mix;
@@ -140,13 +141,16 @@ fn failed(
     drop(all);
     let seed = outcome.seed;
     let text = match &outcome.violation {
-        _ if !is_same => first_difference(seed),
+        _ if !is_same => first_difference(seed).0,
         Some(violation) => describe(violation),
         None => String::new(),
     };
-    // Once more, with every draw kept, for the case.
-    let kept = world::run(seed, Options { records: true, ..super::options() });
-    let written = Case::of(&kept).map(|case| case.write(&args.cases));
+    let kept = world::run(seed, super::options());
+    let case = match is_same {
+        true => Case::of(&kept, Origin::Seed(seed), &[]),
+        false => Some(Case::of_nondeterminism(&kept, first_difference(seed).1)),
+    };
+    let written = case.map(|case| case.write(&args.cases));
     let place = match written {
         Some(Ok(path)) => format!("  case: {}\n", path.display()),
         Some(Err(error)) => format!("  no case written: {error}\n"),
@@ -204,13 +208,20 @@ fn with_the_other(first: &Outcome) -> String {
 }
 
 /// The first event after which two runs of a seed differ.
-fn first_difference(seed: u64) -> String {
+pub(crate) fn first_difference(seed: u64) -> (String, u64) {
     let run = || world::run(seed, Options { keeps_each: true, ..super::options() });
     let (one, two) = (run(), run());
     let differs = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
     match differs {
-        Some(event) => format!("nondeterminism: two runs of seed {seed} differ at event {event}\n"),
-        None => format!("nondeterminism: seed {seed}: {} and {} events\n", one.events, two.events),
+        Some(event) => {
+            let text = format!("nondeterminism: two runs of seed {seed} differ at event {event}\n");
+            (text, event as u64)
+        }
+        None => {
+            let (one, two) = (one.events, two.events);
+            let text = format!("nondeterminism: seed {seed}: {one} and {two} events\n");
+            (text, one.min(two))
+        }
     }
 }
 

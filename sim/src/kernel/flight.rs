@@ -3,8 +3,9 @@
 use super::endpoint::State;
 use super::{Ep, Net};
 use crate::cx::{Cx, Flight};
+use crate::fact;
 use crate::site;
-use crate::trace;
+use crate::story::Fact;
 use tidegate_core::input::SocketError;
 
 impl Net {
@@ -15,6 +16,7 @@ impl Net {
         // What is held stays in front of what comes later on the same link.
         if is_held {
             cx.mark(site!("kernel: held by a clogged link"));
+            fact!(cx, Fact::Held(ep, flight));
             self.held.push_back((ep, flight));
         } else {
             self.arrive(cx, ep, flight);
@@ -22,7 +24,7 @@ impl Net {
     }
 
     pub(super) fn arrive(&mut self, cx: &mut Cx, ep: Ep, flight: Flight) {
-        trace!(cx, "wire: {flight:?} -> {ep} ({:?})", self.ep(ep).owner);
+        fact!(cx, self.wire_fact(ep, flight, cx.trace.wants_bytes()));
         match flight {
             Flight::Syn => self.arrive_syn(cx, ep),
             Flight::SynAck => self.arrive_syn_ack(cx, ep),
@@ -31,6 +33,18 @@ impl Net {
             Flight::Rst => self.arrive_reset(cx, ep, SocketError::Reset),
             Flight::Refused => self.arrive_reset(cx, ep, SocketError::Refused),
         }
+    }
+
+    /// What arrives at `ep`, with its bytes if they are wanted.
+    fn wire_fact(&self, to: Ep, flight: Flight, wants_bytes: bool) -> Fact {
+        let sender = self.ep(to ^ 1);
+        let bytes = match flight {
+            Flight::Data(n) if wants_bytes => {
+                sender.out.iter().take(sender.inflight.min(n as usize)).copied().collect()
+            }
+            _ => Vec::new(),
+        };
+        Fact::Wire { to, flight, bytes }
     }
 
     fn arrive_syn_ack(&mut self, cx: &mut Cx, ep: Ep) {

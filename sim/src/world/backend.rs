@@ -11,7 +11,8 @@ use crate::oracle::Side;
 use crate::oracle::ledger::{BackFault, SeenRequest};
 use crate::oracle::truth::Nature;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use tidegate_core::input::{Address, SocketError};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -172,7 +173,8 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         conn.is_over = true;
         let ep = conn.ep;
-        trace!(self.cx, "backend conn {}: ends, resets: {resets}", conn.back);
+        let how = if resets { "resets" } else { "closes" };
+        tell!(self.cx, Who::Back(conn.back), "{how} its end");
         if resets {
             self.net.reset(&mut self.cx, ep);
         } else {

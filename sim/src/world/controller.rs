@@ -7,7 +7,8 @@ use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use crate::wire;
 use std::time::Duration;
 use tidegate_core::config::{
@@ -188,11 +189,16 @@ impl World {
         if self.is_healing() {
             return;
         }
+        self.operations += 1;
+        let is_omitted = self.cx.choices.omits(site!("operation"), self.operations);
         let mut desired = self.desired.clone();
         for _ in 0..=self.cx.choose(site!("control/changes"), 0, 3) {
             self.change(&mut desired);
         }
-        self.apply(desired);
+        if !is_omitted {
+            self.fired.operations += 1;
+            self.apply(desired);
+        }
         let pause = self.cx.choices.log_between(site!("control/pause"), 0, 20 * MS, SEC);
         self.cx.after(pause, 0, Ev::Control);
     }
@@ -266,7 +272,8 @@ impl World {
     pub(super) fn apply(&mut self, desired: Desired) {
         let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
         let config = desired.config(&self.scenario, &addresses, &mut self.secure);
-        trace!(self.cx, "control: version {}", self.oracle.truth.versions.len() + 1);
+        let number = self.oracle.truth.versions.len() + 1;
+        tell!(self.cx, Who::Operator, "applies version {number}");
         let proxy = &mut self.proxy;
         let applied = self.streams.lend(APPLY, || proxy.apply(config.clone()));
         if let Err(errors) = applied {

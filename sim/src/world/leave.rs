@@ -5,7 +5,8 @@ use super::client::Client;
 use crate::cx::{MS, US};
 use crate::kernel::Ep;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 
 /// Why a client ends its connection.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -50,7 +51,7 @@ impl World {
         client.out = None;
         client.token += 1;
         let (front, resets) = (client.front, client.manner.resets);
-        trace!(self.cx, "client {c}: leaves connection {front}: {why:?}");
+        tell!(self.cx, Who::Client(c), "leaves connection {front}: {why:?}");
         if why != Leaves::SawEnd {
             self.oracle.client_left(front, true);
         }
@@ -65,7 +66,7 @@ impl World {
             return self.client_done(c);
         }
         let max = self.scenario.think_max;
-        let pause = self.cx.choices.log_between(site!("client/pause"), c.into(), 10 * US, max);
+        let pause = self.cx.choices.log_between(site!("client/pause"), client.slot, 10 * US, max);
         self.client_later(c, pause);
     }
 }

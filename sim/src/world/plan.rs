@@ -10,7 +10,8 @@ use crate::choice::Rate;
 use crate::cx::{Cx, MS, SEC, US};
 use crate::oracle::ledger::{Ask, BackFault, Method, Plan, SeenRequest};
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use crate::wire;
 use std::io::Write as _;
 
@@ -153,7 +154,8 @@ impl World {
         } else {
             cx.choices.log_between(site!("plan/quick"), e, 2 * US, 2 * MS)
         };
-        trace!(cx, "backend conn {b}: request {id}: {plan:?} after {}us", delay / 1000);
+        let back = self.back_conns[b as usize].back;
+        tell!(cx, Who::Answers(back, id), "will answer {plan} after {} us", delay / 1000);
         let answer_at = cx.now + delay;
         let serial = row.plans.len() as u32;
         row.plans.push(plan);
@@ -190,7 +192,9 @@ impl World {
         if plan.is_bodyless || plan.fault == BackFault::BadHead {
             body = 0;
         }
-        trace!(self.cx, "backend conn {b}: {:?}", String::from_utf8_lossy(&head));
+        let back = self.back_conns[b as usize].back;
+        let text = || String::from_utf8_lossy(&head).into_owned();
+        tell!(self.cx, Who::Answers(back, id), "begins to answer: {:?}", text());
         let head_bytes = head.len() as u64;
         let key = BodyKey::new(id, Direction::Down(serial));
         let mut producer = Producer::new(head, key, body, framing);

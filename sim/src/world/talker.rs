@@ -85,7 +85,7 @@ impl Talker {
             4..=6 => choices.log_between(site!("talk/medium"), entity, 64, 8192.min(rates.most)),
             _ => choices.log_between(site!("talk/large"), entity, 1024, rates.most),
         };
-        let start = match choices.choose(site!("talk/start"), entity, 6) {
+        let start = match choices.oddity(site!("talk/start"), entity, 6) {
             0 if rates.is_rough || !is_client => Start::WhenSpokenTo,
             1 => Start::At(cx.now + choices.log_between(site!("talk/wait"), entity, 10 * US, SEC)),
             _ => Start::Now,
@@ -101,7 +101,7 @@ impl Talker {
             (site!("talk/resets"), rates.reset, End::Reset),
         ];
         let fault = faults.into_iter().find(|&(site, rate, _)| choices.chance(site, entity, rate));
-        let echoes = choices.choose(site!("talk/echoes"), entity, 4) == 0 && !is_client;
+        let echoes = choices.choose(site!("talk/echoes"), entity, 4) == 3 && !is_client;
         let echoes = echoes.then(|| choices.log_between(site!("talk/ahead"), entity, 8, 4096));
         let mut talker = Talker {
             stream,

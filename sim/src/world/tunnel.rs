@@ -7,8 +7,9 @@ use super::protocols::TunnelRates;
 use super::talker::{Next, Talker};
 use crate::kernel::Ep;
 use crate::site;
+use crate::story::Who;
 use crate::stream::{Speaker, Stream};
-use crate::trace;
+use crate::tell;
 
 /// Keys the draws of servers apart from those of clients.
 pub(super) const SERVERS: u64 = 1 << 40;
@@ -25,7 +26,7 @@ impl World {
         let rates = self.tunnel_rates();
         let stream = Stream::of(Speaker::Front(front));
         let talker = Talker::draw(&mut self.cx, &rates, c.into(), stream, (header, 0));
-        trace!(self.cx, "client {c}: {talker:?}");
+        tell!(self.cx, Who::Client(c), "talks: {talker:?}");
         let client = &mut self.clients[c as usize];
         let role = client.role;
         client.talker = Some(talker);
@@ -72,7 +73,7 @@ impl World {
         let heard_from = 0;
         let entity = SERVERS | u64::from(b);
         let talker = Talker::draw(&mut self.cx, &rates, entity, stream, (0, heard_from));
-        trace!(self.cx, "backend conn {b} ({back}): {talker:?}");
+        tell!(self.cx, Who::Back(back), "talks: {talker:?}");
         self.back_conns[b as usize].talker = Some(talker);
     }
 

@@ -3,11 +3,13 @@
 use super::World;
 use super::phases::Phase;
 use crate::cx::{Ev, MS, US};
+use crate::fact;
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
 use crate::oracle::{accept, accounting, limits, progress, timers};
 use crate::site;
-use crate::trace;
+use crate::story::{Fact, Who};
+use crate::tell;
 use tidegate_core::drive;
 use tidegate_core::event::Event;
 use tidegate_core::input::Readiness;
@@ -114,7 +116,7 @@ impl World {
         if mask == Readiness::default() {
             return;
         }
-        trace!(self.cx, "proxy: ready {id:?} {mask:?}");
+        fact!(self.cx, Fact::Ready(id, ep, mask));
         if let Some(ep) = ep {
             self.oracle.told(&self.net, ep, mask);
         }
@@ -145,7 +147,7 @@ impl World {
 
     fn take_events(&mut self) {
         while let Some(event) = self.proxy.poll_event() {
-            trace!(self.cx, "proxy: {event:?}");
+            tell!(self.cx, Who::Proxy, "{event:?}");
             if let Event::Access(record) = &event {
                 let fold = record.received << 32 ^ record.sent;
                 self.cx.trace.fold(0x200, u64::from(record.status), fold);
