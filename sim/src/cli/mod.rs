@@ -1,7 +1,9 @@
 //! The command `tidegate-sim`: runs seeds, and replays one.
 
 mod case;
+mod hunt;
 mod panics;
+mod plant;
 mod replay;
 mod report;
 mod run;
@@ -36,6 +38,11 @@ enum Command {
     Run(RunArgs),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
+    /// Plants bugs and counts how many are found, and by which checker
+    Plant(plant::PlantArgs),
+    /// Runs seeds until a checker of a group fires
+    #[command(hide = true)]
+    Hunt(hunt::HuntArgs),
 }
 
 /// What to run.
@@ -86,6 +93,8 @@ pub fn main(args: Args) -> ExitCode {
     ExitCode::from(match args.command {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Plant(args) => plant::plant(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
     })
 }
 
