@@ -2,7 +2,9 @@
 
 mod case;
 mod explain;
+mod hunt;
 mod panics;
+mod plant;
 mod replay;
 mod report;
 mod run;
@@ -42,6 +44,11 @@ enum Command {
     Shrink(ShrinkArgs),
     /// Tells the broken rule, the ledger rows and the causal chain in words
     Explain(ExplainArgs),
+    /// Plants bugs and counts how many are found, and by which checker
+    Plant(plant::PlantArgs),
+    /// Runs seeds until a checker of a group fires
+    #[command(hide = true)]
+    Hunt(hunt::HuntArgs),
 }
 
 /// What to run.
@@ -128,6 +135,8 @@ pub fn main(args: Args) -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Plant(args) => plant::plant(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
     })
 }
 
