@@ -73,7 +73,8 @@ impl Case {
     }
 }
 
-fn commit() -> String {
+/// The commit of the tree that is worked in, or `unknown`.
+pub(super) fn commit() -> String {
     let asked = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output();
     let known = asked.ok().filter(|output| output.status.success());
     known.map_or_else(|| "unknown".into(), |o| String::from_utf8_lossy(&o.stdout).trim().into())

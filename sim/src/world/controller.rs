@@ -5,6 +5,8 @@ use super::scenario::Scenario;
 use super::secure::{self, Secure, server_name};
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
+use crate::mark;
+use crate::marks::Group;
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
 use crate::trace;
@@ -208,14 +210,14 @@ impl World {
                 self.generations += 1;
                 if let Some(tls) = &mut desired.tls.listeners[listener as usize] {
                     *tls = secure::swap(choices, listener, *tls, self.generations);
-                    self.cx.mark(site!("control: certificates swapped"));
+                    self.cx.mark(mark!("control: certificates swapped"));
                 }
             }
             8 => {
                 self.generations += 1;
                 if let Some(generation) = &mut desired.tls.clusters[cluster as usize] {
                     *generation = self.generations;
-                    self.cx.mark(site!("control: TLS to servers changed"));
+                    self.cx.mark(mark!("control: TLS to servers changed"));
                 }
             }
             0 if !places.is_empty() => {
@@ -272,7 +274,8 @@ impl World {
         if let Err(errors) = applied {
             panic!("the core refuses a good configuration: {errors:?}");
         }
-        self.cx.mark(site!("control: applied"));
+        self.cx.mark(mark!("control: applied"));
+        self.mark_states(Group::Changed);
         let version = desired.version(self.cx.now, &self.scenario, config);
         self.oracle.truth.versions.push(version);
         self.desired = desired;

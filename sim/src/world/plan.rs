@@ -8,6 +8,7 @@ use super::scenario::Rates;
 use crate::body::{BodyKey, Direction};
 use crate::choice::Rate;
 use crate::cx::{Cx, MS, SEC, US};
+use crate::mark;
 use crate::oracle::ledger::{Ask, BackFault, Method, Plan, SeenRequest};
 use crate::site;
 use crate::trace;
@@ -181,7 +182,7 @@ impl World {
             head.clear();
             let mut bad = self.cx.choices.pick(site!("plan/which bad head"), e, BAD_HEADS);
             if !row_upgrades && e.is_multiple_of(7) {
-                self.cx.mark(site!("upgrade: a 101 nobody asked for"));
+                self.cx.mark(mark!("upgrade: a 101 nobody asked for"));
                 bad = UNASKED;
             }
             head.extend_from_slice(bad.as_bytes());
