@@ -42,6 +42,7 @@ pub(super) const NAMED: &[&str] = &[
     "control: TLS to servers changed",
     "control: applied",
     "control: certificates swapped",
+    "control: nonsense submitted",
     "kernel: EADDRNOTAVAIL on connect",
     "kernel: ECONNABORTED on accept",
     "kernel: EMFILE on accept",

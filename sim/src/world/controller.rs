@@ -1,6 +1,7 @@
 //! The configuration controller: what is wanted, and how it changes while traffic flows.
 
 use super::World;
+use super::extras::Extras;
 use super::scenario::Scenario;
 use super::secure::{self, Secure, server_name};
 use crate::choice::Rate;
@@ -36,6 +37,7 @@ pub(super) struct Desired {
     reuse: Vec<Reuse>,
     backoff_max: Duration,
     idle_per_server: usize,
+    extras: Extras,
 }
 
 const BALANCES: [Balance; 5] = [
@@ -86,6 +88,7 @@ impl Desired {
             reuse,
             backoff_max: Duration::from_secs(backoff),
             idle_per_server: choices.pick(site!("config/idle"), 0, &[0, 1, 2, 64]),
+            extras: Extras::draw(choices, clusters.len(), scenario.is_faultless),
             clusters,
         }
     }
@@ -139,6 +142,7 @@ impl Desired {
             cluster.sticky = self.sticky[n].then(|| wire::cookie_name(n as u16).into());
             cluster.backoff_max = self.backoff_max;
             cluster.idle_per_server = self.idle_per_server;
+            self.extras.weigh(n, &mut cluster);
             cluster
         });
         let routes = self.hosts.iter().enumerate().filter_map(|(host, cluster)| {
@@ -146,14 +150,16 @@ impl Desired {
             route.host = HostPattern::Exact(wire::host_name(host as u16).into());
             Some(route)
         });
-        Config {
+        let mut config = Config {
             listeners,
             clusters: clusters.collect(),
             routes: routes.collect(),
             timeouts: self.timeouts,
             limits: scenario.limits,
             ..Config::default()
-        }
+        };
+        self.extras.add_to(&mut config);
+        config
     }
 
     /// As the oracle wants it.
@@ -194,6 +200,7 @@ impl World {
         for _ in 0..=self.cx.choose(site!("control/changes"), 0, 3) {
             self.change(&mut desired);
         }
+        self.submit_nonsense();
         self.apply(desired);
         let pause = self.cx.choices.log_between(site!("control/pause"), 0, 20 * MS, SEC);
         self.cx.after(pause, 0, Ev::Control);

@@ -7,6 +7,7 @@ mod client;
 mod controller;
 mod dress;
 mod episodes;
+mod extras;
 mod flaws;
 mod leave;
 mod manner;
@@ -21,6 +22,7 @@ mod talker;
 mod tls_marks;
 mod tunnel;
 mod turn;
+mod wrong;
 mod ws;
 
 pub use protocols::{Protocols, TunnelRates};
