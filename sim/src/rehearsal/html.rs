@@ -1,0 +1,5 @@
+//! x
+impl super::Report {
+    /// x
+    pub fn html(&self) -> String { String::new() }
+}
