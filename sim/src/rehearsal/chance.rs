@@ -36,7 +36,7 @@ pub(super) fn below(seed: u64, what: What, number: u64, n: u64) -> u64 {
 }
 
 /// log2 of `word` (at least 1), in 65,536ths.
-fn log2(word: u64) -> u64 {
+pub(super) fn log2(word: u64) -> u64 {
     let whole = 63 - u64::from(word.leading_zeros());
     let mut mantissa = u128::from(word) << (63 - whole);
     let mut log = whole;

@@ -37,10 +37,6 @@ impl Line {
         self.collect();
     }
 
-    pub(super) fn is_secure(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// Puts `bytes` behind what waits to be written.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         match &mut self.tls {

@@ -454,6 +454,9 @@ fn differences(plan: &Plan) -> Vec<String> {
         "Network and servers are assumed: no loss, the round trips and service times above, \
          buffers of 128 KiB."
             .to_owned(),
+        "A client that has no idle connection opens one, as many as it takes; browsers stop at \
+         six."
+            .to_owned(),
         "Users do not follow redirects, and ask again on their own only where a browser does: when \
          a kept-alive connection was closed under a request without a byte of an answer."
             .to_owned(),

@@ -80,6 +80,8 @@ impl Series {
         let end = end.max(plan.load.duration);
         let fits = |width: &&u64| end.div_ceil(**width) <= POINTS_MAX;
         let width = WIDTHS.iter().find(fits).copied().unwrap_or(end.div_ceil(POINTS_MAX));
+        // The last answers come a little after the last request.
+        let end = if end < plan.load.duration + width { plan.load.duration } else { end };
         let points = end.div_ceil(width).max(1) as usize;
         let bucket = |at: u64| ((at / width) as usize).min(points - 1);
         let mut classes = vec![vec![0; points]; CLASSES.len()];

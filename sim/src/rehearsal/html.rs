@@ -1,5 +1,0 @@
-//! x
-impl super::Report {
-    /// x
-    pub fn html(&self) -> String { String::new() }
-}
