@@ -285,6 +285,7 @@ impl Proxy {
             buffers_promised: self.pool.promised(),
             deadlines: self.deadlines.len(),
             requests_in_flight: self.servers.iter().map(|(_, s)| s.active as usize).sum(),
+            backend_waiting: self.queues.values().map(VecDeque::len).sum(),
             versions: self.versions.len(),
         }
     }

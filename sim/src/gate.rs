@@ -42,7 +42,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    fn put(&mut self, id: SocketId, slot: Slot) {
+    pub(crate) fn put(&mut self, id: SocketId, slot: Slot) {
         let index = id.index();
         if index >= self.slots.len() {
             self.slots.resize(index + 32, Slot::Free);
@@ -51,21 +51,21 @@ impl Sockets {
         self.slots[index] = slot;
     }
 
-    fn ep(&self, id: SocketId) -> Ep {
+    pub(crate) fn ep(&self, id: SocketId) -> Ep {
         match self.slots.get(id.index()) {
             Some(&Slot::Endpoint(bits, ep)) if bits == id.to_bits() => ep,
             other => panic!("the driver used the connection {id:?}, which is {other:?}"),
         }
     }
 
-    fn listener(&self, id: SocketId) -> u32 {
+    pub(crate) fn listener(&self, id: SocketId) -> u32 {
         match self.slots.get(id.index()) {
             Some(&Slot::Listener(bits, listener)) if bits == id.to_bits() => listener,
             other => panic!("the driver used the listener {id:?}, which is {other:?}"),
         }
     }
 
-    fn take(&mut self, id: SocketId) -> Slot {
+    pub(crate) fn take(&mut self, id: SocketId) -> Slot {
         self.last_closed = Some(id);
         match self.slots.get_mut(id.index()) {
             Some(slot) => std::mem::replace(slot, Slot::Free),

@@ -8,6 +8,7 @@ mod junit;
 mod merge;
 mod panics;
 mod plant;
+mod rehearse;
 mod replay;
 mod report;
 mod run;
@@ -120,6 +121,8 @@ pub(crate) struct RunArgs {
     /// Where cases of failing seeds are written
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) cases: PathBuf,
+    #[command(flatten)]
+    pub(crate) rehearsal: rehearse::RehearseArgs,
 }
 
 /// What to merge.
@@ -207,7 +210,10 @@ fn options() -> crate::world::Options {
 pub fn main(args: Args) -> ExitCode {
     panics::silence();
     ExitCode::from(match args.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => match &args.rehearsal.config {
+            Some(config) => rehearse::rehearse(config, &args),
+            None => run::run(&args),
+        },
         Command::Replay(args) => replay::replay(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Explain(args) => explain::explain(&args),
