@@ -4,6 +4,8 @@
 use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
 use crate::layer::{Layers, Link};
+use crate::mark;
+use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse, tls};
 use crate::site;
@@ -40,7 +42,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    fn put(&mut self, id: SocketId, slot: Slot) {
+    pub(crate) fn put(&mut self, id: SocketId, slot: Slot) {
         let index = id.index();
         if index >= self.slots.len() {
             self.slots.resize(index + 32, Slot::Free);
@@ -49,21 +51,21 @@ impl Sockets {
         self.slots[index] = slot;
     }
 
-    fn ep(&self, id: SocketId) -> Ep {
+    pub(crate) fn ep(&self, id: SocketId) -> Ep {
         match self.slots.get(id.index()) {
             Some(&Slot::Endpoint(bits, ep)) if bits == id.to_bits() => ep,
             other => panic!("the driver used the connection {id:?}, which is {other:?}"),
         }
     }
 
-    fn listener(&self, id: SocketId) -> u32 {
+    pub(crate) fn listener(&self, id: SocketId) -> u32 {
         match self.slots.get(id.index()) {
             Some(&Slot::Listener(bits, listener)) if bits == id.to_bits() => listener,
             other => panic!("the driver used the listener {id:?}, which is {other:?}"),
         }
     }
 
-    fn take(&mut self, id: SocketId) -> Slot {
+    pub(crate) fn take(&mut self, id: SocketId) -> Slot {
         self.last_closed = Some(id);
         match self.slots.get_mut(id.index()) {
             Some(slot) => std::mem::replace(slot, Slot::Free),
@@ -200,6 +202,7 @@ impl Kernel for Gate<'_> {
         let result = self.net.accept(self.cx, at, Owner::Proxy(id));
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
+        self.cx.mark_failure(Group::Accept, result.err().map(|error| error as usize));
         let ep = result?;
         random::feed(ep.into());
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
@@ -217,7 +220,7 @@ impl Kernel for Gate<'_> {
         let at = self.sockets.listener(listener);
         let shed = self.net.shed(self.cx, at);
         self.fold(2, listener, shed.map_or(0, u64::from));
-        self.cx.mark(site!("accept: shed with the spare descriptor"));
+        self.cx.mark(mark!("accept: shed with the spare descriptor"));
     }
 
     fn listen(&mut self, id: SocketId, name: &str, at: &Address) {
@@ -241,16 +244,17 @@ impl Kernel for Gate<'_> {
             .and_then(|()| limits::connects(self.oracle, server));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
-            self.cx.mark(site!("kernel: EMFILE on connect"));
+            self.cx.mark(mark!("kernel: EMFILE on connect"));
             Some(SocketError::Resources)
         } else if self.net.faults.unreachable.contains(&number) {
-            self.cx.mark(site!("kernel: EADDRNOTAVAIL on connect"));
+            self.cx.mark(mark!("kernel: EADDRNOTAVAIL on connect"));
             Some(SocketError::Unreachable)
         } else {
             None
         };
         self.fold(4, id, failure.map_or(0, |error| 1 + error as u64));
         if let Some(error) = failure {
+            self.cx.mark(Group::Connect.at(error as usize));
             self.connect_failed(server);
             tell!(self.cx, Who::Proxy, "cannot connect to server {server}: {error:?}");
             // The id stays with the core until it closes it.
@@ -278,6 +282,7 @@ impl Kernel for Gate<'_> {
         let result = self.net.recv(self.cx, ep, into);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(5, id, code);
+        self.cx.mark_failure(Group::Recv, result.err().map(|error| error as usize));
         fact!(self.cx, Fact::Called(id, ep, Call::Recv(result)));
         let verdict = self.oracle.turn.read(ep, result == Err(SocketError::WouldBlock));
         self.oracle.judge(verdict);
@@ -325,6 +330,7 @@ impl Kernel for Gate<'_> {
         let result = self.net.send(self.cx, ep, from);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(6, id, code);
+        self.cx.mark_failure(Group::Send, result.err().map(|error| error as usize));
         let offered = from.iter().map(|part| part.len()).sum();
         fact!(self.cx, Fact::Called(id, ep, Call::Send(offered, result)));
         let blocked = matches!(result, Err(SocketError::WouldBlock));

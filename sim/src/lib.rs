@@ -17,6 +17,7 @@ pub mod marks;
 pub mod oracle;
 pub mod refhttp;
 pub mod refproxy;
+pub mod rehearsal;
 pub mod rules;
 pub mod shrink;
 pub mod story;

@@ -348,7 +348,7 @@ impl fmt::Display for Case {
 }
 
 /// What the build was told it is made of, or else what `git` says here and now.
-fn commit() -> String {
+pub(super) fn commit() -> String {
     if let Some(known) = option_env!("TIDEGATE_COMMIT").filter(|commit| !commit.is_empty()) {
         return known.into();
     }

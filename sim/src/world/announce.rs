@@ -4,6 +4,7 @@ use super::World;
 use super::client::Role;
 use crate::choice::{Choices, Rate};
 use crate::kernel::{Ep, client_address, port_of};
+use crate::mark;
 use crate::oracle::proxy::Announcement;
 use crate::refproxy;
 use crate::site;
@@ -85,16 +86,16 @@ impl World {
             spoil(choices, entity, &mut bytes);
             known.is_good = false;
             known.len = bytes.len() as u64;
-            self.cx.mark(site!("proxy: a bad header"));
+            self.cx.mark(mark!("proxy: a bad header"));
         } else if choices.chance(site!("announce/stalls"), entity, stalls) {
             let at = choices.choose(site!("announce/stalls at"), entity, bytes.len() as u64);
             bytes.truncate(at as usize);
-            self.cx.mark(site!("proxy: a header that stops"));
+            self.cx.mark(mark!("proxy: a header that stops"));
         }
         if is_forbidden {
             known.is_good = false;
             known.is_forbidden = true;
-            self.cx.mark(site!("proxy: a header from a stranger"));
+            self.cx.mark(mark!("proxy: a header from a stranger"));
         }
         (known, bytes)
     }

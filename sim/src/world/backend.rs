@@ -7,6 +7,7 @@ use crate::choice::Rate;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
 use crate::layer::{Facts, Trouble};
+use crate::mark;
 use crate::oracle::Side;
 use crate::oracle::ledger::{BackFault, SeenRequest};
 use crate::oracle::truth::Nature;
@@ -115,7 +116,7 @@ impl World {
         if self.cx.chance(site!("server/accepts late"), server.into(), late) {
             let site = site!("server/accept delay");
             let delay = self.cx.choices.log_between(site, server.into(), 100 * US, 500 * MS);
-            self.cx.mark(site!("server: accepts late"));
+            self.cx.mark(mark!("server: accepts late"));
             self.cx.after(delay, server.into(), Ev::BackAccept(server));
         } else {
             self.server_accept(server);
@@ -214,7 +215,7 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         match conn.close_at {
             Some(at) if self.cx.now >= at => {
-                self.cx.mark(site!("backend: closes while idle"));
+                self.cx.mark(mark!("backend: closes while idle"));
                 self.back_end(b, false);
             }
             Some(_) => {}
@@ -326,7 +327,7 @@ impl World {
         }
         match conn.after {
             After::Reset => {
-                self.cx.mark(site!("backend: resets inside a response"));
+                self.cx.mark(mark!("backend: resets inside a response"));
                 self.back_end(b, true);
                 return false;
             }
@@ -340,7 +341,7 @@ impl World {
                 return false;
             }
             After::Stall => {
-                self.cx.mark(site!("backend: stalls"));
+                self.cx.mark(mark!("backend: stalls"));
                 conn.is_stalled = true;
                 return false;
             }
@@ -348,7 +349,7 @@ impl World {
                 conn.after = After::Stay;
                 // A part of it could run together with the next response.
                 if self.layers.space(&self.net, ep) >= GARBAGE.len() {
-                    self.cx.mark(site!("backend: garbage behind a response"));
+                    self.cx.mark(mark!("backend: garbage behind a response"));
                     self.oracle.backs[conn.back as usize].has_garbage = true;
                     self.back_say(ep, GARBAGE);
                 }
@@ -356,7 +357,7 @@ impl World {
             After::Close | After::Stay => {}
         }
         if !is_whole {
-            self.cx.mark(site!("backend: early response"));
+            self.cx.mark(mark!("backend: early response"));
             return false;
         }
         let conn = &mut self.back_conns[b as usize];

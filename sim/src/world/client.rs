@@ -9,6 +9,7 @@ use super::producer::Producer;
 use super::talker::Talker;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Ep, Owner};
+use crate::mark;
 use crate::site;
 use crate::story::Who;
 use crate::tell;
@@ -196,28 +197,28 @@ impl World {
         let abort = client.manner.abort_read;
         match self.layers.skip(&mut self.cx, &mut self.net, ep, room) {
             Ok(0) => {
-                self.cx.mark(site!("client: sees the end"));
+                self.cx.mark(mark!("client: sees the end"));
                 self.client_leave(c, Leaves::SawEnd);
                 return false;
             }
             Err(SocketError::WouldBlock) | Ok(_) => {}
             Err(error) => {
                 self.cx.mark(if error == SocketError::Refused {
-                    site!("client: refused")
+                    mark!("client: refused")
                 } else {
-                    site!("client: reset")
+                    mark!("client: reset")
                 });
                 self.client_leave(c, Leaves::SawEnd);
                 return false;
             }
         }
         if abort.is_some_and(|at| self.net.ep(ep).read >= at) {
-            self.cx.mark(site!("client: aborts inside a response"));
+            self.cx.mark(mark!("client: aborts inside a response"));
             self.client_leave(c, Leaves::Aborts);
             return false;
         }
         if self.layers.has_failed(&self.net, ep) {
-            self.cx.mark(site!("tls: client sees TLS fail"));
+            self.cx.mark(mark!("tls: client sees TLS fail"));
             self.client_leave(c, Leaves::IsDone);
             return false;
         }
@@ -365,13 +366,13 @@ impl World {
         let finals = front.seen.iter().filter(|s| s.status >= 200 && s.head_end <= read).count();
         let continues = front.seen.iter().filter(|s| s.status == 100 && s.head_end <= read).count();
         if continues > 0 && finals >= place {
-            self.cx.mark(site!("client: was told 100"));
+            self.cx.mark(mark!("client: was told 100"));
             client.awaits_100 = false;
             return true;
         }
         if finals > place {
             // The answer came instead: the body is not sent, and the connection is of no more use.
-            self.cx.mark(site!("client: was answered instead of 100"));
+            self.cx.mark(mark!("client: was answered instead of 100"));
             client.manner.requests = client.begun;
             client.not_before_write = u64::MAX;
             return false;
@@ -427,7 +428,7 @@ impl World {
             row.end = Some(self.net.content_written(ep));
         }
         if manner.abort_written.is_some_and(|at| self.net.ep(ep).written >= at) {
-            self.cx.mark(site!("client: aborts inside a request"));
+            self.cx.mark(mark!("client: aborts inside a request"));
             self.client_leave(c, Leaves::Aborts);
             return Pushed::Over;
         }
@@ -452,7 +453,7 @@ impl World {
         if is_last && client.manner.half_closes && !client.has_shut {
             client.has_shut = true;
             let (ep, front) = (client.ep, client.front);
-            self.cx.mark(site!("client: half-closes after its request"));
+            self.cx.mark(mark!("client: half-closes after its request"));
             if let Some(ep) = ep {
                 self.oracle.client_left(front, self.scenario.abort_on_close);
                 self.layers.shutdown(&mut self.cx, &mut self.net, ep);

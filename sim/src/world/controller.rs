@@ -1,10 +1,13 @@
 //! The configuration controller: what is wanted, and how it changes while traffic flows.
 
 use super::World;
+use super::extras::Extras;
 use super::scenario::Scenario;
 use super::secure::{self, Secure, server_name};
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
+use crate::mark;
+use crate::marks::Group;
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
 use crate::story::Who;
@@ -35,6 +38,7 @@ pub(super) struct Desired {
     reuse: Vec<Reuse>,
     backoff_max: Duration,
     idle_per_server: usize,
+    extras: Extras,
 }
 
 const BALANCES: [Balance; 5] = [
@@ -85,6 +89,7 @@ impl Desired {
             reuse,
             backoff_max: Duration::from_secs(backoff),
             idle_per_server: choices.pick(site!("config/idle"), 0, &[0, 1, 2, 64]),
+            extras: Extras::draw(choices, clusters.len(), scenario.is_faultless),
             clusters,
         }
     }
@@ -138,6 +143,7 @@ impl Desired {
             cluster.sticky = self.sticky[n].then(|| wire::cookie_name(n as u16).into());
             cluster.backoff_max = self.backoff_max;
             cluster.idle_per_server = self.idle_per_server;
+            self.extras.weigh(n, &mut cluster);
             cluster
         });
         let routes = self.hosts.iter().enumerate().filter_map(|(host, cluster)| {
@@ -145,14 +151,16 @@ impl Desired {
             route.host = HostPattern::Exact(wire::host_name(host as u16).into());
             Some(route)
         });
-        Config {
+        let mut config = Config {
             listeners,
             clusters: clusters.collect(),
             routes: routes.collect(),
             timeouts: self.timeouts,
             limits: scenario.limits,
             ..Config::default()
-        }
+        };
+        self.extras.add_to(&mut config);
+        config
     }
 
     /// As the oracle wants it.
@@ -196,6 +204,7 @@ impl World {
             self.change(&mut desired);
         }
         if !is_omitted {
+            self.submit_nonsense();
             self.fired.operations += 1;
             self.apply(desired);
         }
@@ -214,14 +223,14 @@ impl World {
                 self.generations += 1;
                 if let Some(tls) = &mut desired.tls.listeners[listener as usize] {
                     *tls = secure::swap(choices, listener, *tls, self.generations);
-                    self.cx.mark(site!("control: certificates swapped"));
+                    self.cx.mark(mark!("control: certificates swapped"));
                 }
             }
             8 => {
                 self.generations += 1;
                 if let Some(generation) = &mut desired.tls.clusters[cluster as usize] {
                     *generation = self.generations;
-                    self.cx.mark(site!("control: TLS to servers changed"));
+                    self.cx.mark(mark!("control: TLS to servers changed"));
                 }
             }
             0 if !places.is_empty() => {
@@ -279,7 +288,8 @@ impl World {
         if let Err(errors) = applied {
             panic!("the core refuses a good configuration: {errors:?}");
         }
-        self.cx.mark(site!("control: applied"));
+        self.cx.mark(mark!("control: applied"));
+        self.mark_states(Group::Changed);
         let version = desired.version(self.cx.now, &self.scenario, config);
         self.oracle.truth.versions.push(version);
         self.desired = desired;

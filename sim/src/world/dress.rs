@@ -7,6 +7,7 @@ use super::secure::{ClientTls, SERVER_NAME};
 use crate::choice::Rate;
 use crate::kernel::Ep;
 use crate::layer::{Facts, Link, Trouble};
+use crate::mark;
 use crate::oracle::tls;
 use crate::oracle::truth::ListenerTls;
 use crate::site;
@@ -59,7 +60,7 @@ impl World {
         let rate =
             if self.may_err() && !is_good { self.scenario.tls.client_trouble } else { Rate::NEVER };
         if self.cx.chance(site!("tls/naked"), slot, Rate(rate.0 / 8)) {
-            self.cx.mark(site!("tls: client in the clear"));
+            self.cx.mark(mark!("tls: client in the clear"));
             return (Dress::Naked, None);
         }
         let has_odd_alpn = self.cx.chance(site!("tls/odd alpn"), slot, Rate(rate.0 / 8));

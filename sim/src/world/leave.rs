@@ -4,6 +4,7 @@ use super::World;
 use super::client::Client;
 use crate::cx::{MS, US};
 use crate::kernel::Ep;
+use crate::mark;
 use crate::site;
 use crate::story::Who;
 use crate::tell;
@@ -26,7 +27,7 @@ impl World {
         let client = &mut self.clients[c as usize];
         let now = self.cx.now;
         if now >= client.give_up_at || client.left_early(now) {
-            self.cx.mark(site!("client: loses patience"));
+            self.cx.mark(mark!("client: loses patience"));
             return self.client_leave(c, Leaves::Aborts);
         }
         let is_done = client.out.is_none()

@@ -8,6 +8,7 @@ mod client;
 mod controller;
 mod dress;
 mod episodes;
+mod extras;
 mod flaws;
 mod leave;
 mod manner;
@@ -22,6 +23,7 @@ mod talker;
 mod tls_marks;
 mod tunnel;
 mod turn;
+mod wrong;
 mod ws;
 
 pub use actions::{Actions, is_fault};
@@ -323,7 +325,10 @@ impl World {
     /// Whether the event was not too late to matter.
     fn happen(&mut self, event: Ev) -> bool {
         match event {
-            Ev::Flight(ep, flight) => self.net.deliver(&mut self.cx, ep, flight),
+            Ev::Flight(ep, flight) => {
+                self.mark_blow(ep, flight);
+                self.net.deliver(&mut self.cx, ep, flight);
+            }
             Ev::Turn => return self.turn(),
             Ev::Client(c, token) => return self.client_timer(c, token),
             Ev::BackConn(b, token) => return self.back_timer(b, token),
@@ -379,6 +384,7 @@ impl World {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
+        self.mark_decisions();
         reached::mark(&mut self.cx, &self.oracle);
         tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {

@@ -8,6 +8,7 @@ use super::scenario::Rates;
 use crate::body::{BodyKey, Direction};
 use crate::choice::Rate;
 use crate::cx::{Cx, MS, SEC, US};
+use crate::mark;
 use crate::oracle::ledger::{Ask, BackFault, Method, Plan, SeenRequest};
 use crate::site;
 use crate::story::Who;
@@ -28,6 +29,14 @@ const BAD_HEADS: &[&str] = &[
     "ICY 200 OK\r\n\r\n",
     "hello there, this is no HTTP at all\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\na(b): c\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n",
 ];
@@ -183,7 +192,7 @@ impl World {
             head.clear();
             let mut bad = self.cx.choices.pick(site!("plan/which bad head"), e, BAD_HEADS);
             if !row_upgrades && e.is_multiple_of(7) {
-                self.cx.mark(site!("upgrade: a 101 nobody asked for"));
+                self.cx.mark(mark!("upgrade: a 101 nobody asked for"));
                 bad = UNASKED;
             }
             head.extend_from_slice(bad.as_bytes());

@@ -4,6 +4,7 @@ use super::World;
 use super::protocols::TunnelRates;
 use crate::cx::{Cx, MS, SEC, US};
 use crate::kernel::Ep;
+use crate::mark;
 use crate::site;
 use crate::stream::Stream;
 use tidegate_core::input::SocketError;
@@ -173,7 +174,7 @@ impl World {
     pub(super) fn talk(&mut self, ep: Ep, talker: &mut Talker) -> Next {
         let mut wake = None;
         if !self.talker_reads(ep, talker, &mut wake) {
-            self.cx.mark(site!("tunnel: a peer sees a reset"));
+            self.cx.mark(mark!("tunnel: a peer sees a reset"));
             return Next::Lost;
         }
         loop {
@@ -251,9 +252,9 @@ impl World {
         if !talker.has_shut {
             talker.has_shut = true;
             self.cx.mark(if talker.saw_end {
-                site!("tunnel: a peer half-closes after the other")
+                mark!("tunnel: a peer half-closes after the other")
             } else {
-                site!("tunnel: a peer half-closes first")
+                mark!("tunnel: a peer half-closes first")
             });
             self.net.shutdown_write(&mut self.cx, ep);
         }

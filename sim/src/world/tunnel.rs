@@ -6,7 +6,7 @@ use super::leave::Leaves;
 use super::protocols::TunnelRates;
 use super::talker::{Next, Talker};
 use crate::kernel::Ep;
-use crate::site;
+use crate::mark;
 use crate::story::Who;
 use crate::stream::{Speaker, Stream};
 use crate::tell;
@@ -40,7 +40,7 @@ impl World {
     /// Something may have changed for client `c`, who speaks through a tunnel.
     pub(super) fn client_talks(&mut self, c: u32, ep: Ep) {
         if self.cx.now >= self.clients[c as usize].give_up_at {
-            self.cx.mark(site!("tunnel: a client loses patience"));
+            self.cx.mark(mark!("tunnel: a client loses patience"));
             return self.client_leave(c, Leaves::Aborts);
         }
         let Some(mut talker) = self.clients[c as usize].talker.take() else { return };
@@ -58,7 +58,7 @@ impl World {
             Next::Waits(_) => {}
             Next::Closes => self.client_leave(c, Leaves::IsDone),
             Next::Resets => {
-                self.cx.mark(site!("tunnel: a client resets"));
+                self.cx.mark(mark!("tunnel: a client resets"));
                 self.clients[c as usize].manner.resets = true;
                 self.client_leave(c, Leaves::Aborts);
             }
@@ -89,7 +89,7 @@ impl World {
             Next::Waits(_) => {}
             Next::Closes | Next::Lost => self.back_end(b, false),
             Next::Resets => {
-                self.cx.mark(site!("tunnel: a server resets"));
+                self.cx.mark(mark!("tunnel: a server resets"));
                 self.back_end(b, true);
             }
         }

@@ -6,6 +6,7 @@ use crate::cx::{Ev, MS, US};
 use crate::fact;
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
+use crate::mark;
 use crate::oracle::{accept, accounting, limits, progress, timers};
 use crate::site;
 use crate::story::{Fact, Who};
@@ -130,7 +131,7 @@ impl World {
             let n = self.cx.choose(site!("turn/which spurious"), 0, open) as usize;
             let found = self.sockets.endpoints().nth(n);
             if let Some((id, ep)) = found {
-                self.cx.mark(site!("kernel: spurious readiness"));
+                self.cx.mark(mark!("kernel: spurious readiness"));
                 let mut mask = self.net.mask(ep);
                 if !self.net.ep(ep).is_connecting() {
                     mask.readable = true;
@@ -140,7 +141,7 @@ impl World {
         }
         if let Some(id) = self.sockets.last_closed {
             let all = Readiness { readable: true, writable: true, read_closed: true, error: true };
-            self.cx.mark(site!("kernel: readiness of a closed socket"));
+            self.cx.mark(mark!("kernel: readiness of a closed socket"));
             self.proxy.ready(id, all);
         }
     }
@@ -181,7 +182,7 @@ impl World {
 
     fn plan_next_turn(&mut self, is_more: bool) {
         if is_more {
-            self.cx.mark(site!("turn: budget used up"));
+            self.cx.mark(mark!("turn: budget used up"));
             return self.schedule_turn(self.cx.now + US);
         }
         let (due, timer) = self.proxy.next_deadline();
