@@ -192,7 +192,7 @@ fn reconfiguration_fires_on_mixed_versions_and_dropped_backlogs() {
     breaks(reconfiguration::listener_closed(&lab.oracle, 1), "reconfiguration", "RUN-2");
     lab.oracle.truth.stop_at = Some(lab.oracle.now);
     breaks(reconfiguration::listener_closed(&lab.oracle, 1), "reconfiguration", "RUN-2");
-    breaks(liveness::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
+    breaks(reconfiguration::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
 }
 
 // SES-4: what is healthy succeeds, and the zombie checker has nothing to do.
