@@ -36,7 +36,7 @@ pub mod truth;
 mod tunnel_ends;
 pub mod tunnels;
 
-pub use groups::Group;
+pub use groups::{GROUPS, Group};
 
 use crate::kernel::{Ep, Net, client_address};
 use ledger::{Ask, Back, Front, Row};

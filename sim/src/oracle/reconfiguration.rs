@@ -7,6 +7,7 @@
 
 use super::ledger::{Recorded, Row};
 use super::{Group, Oracle, Verdict, answers, breach};
+use tidegate_core::stats::Gauges;
 
 const GROUP: Group = Group::Reconfiguration;
 
@@ -62,6 +63,19 @@ pub fn stopped_in_time(at: u64, limit: u64) -> Verdict {
     if at > limit {
         let late = (at - limit) / 1_000_000;
         return breach(GROUP, "RUN-2", format!("the stop is {late} ms late"));
+    }
+    Ok(())
+}
+
+/// The proxy was given nonsense, and named so many reasons to refuse it, 0 if it did not: nothing
+/// may have changed.
+pub fn refused(reasons: usize, before: &Gauges, after: &Gauges) -> Verdict {
+    if reasons == 0 {
+        return breach(GROUP, "RUN-1", "nonsense was applied, or refused for no reason".into());
+    }
+    if before != after {
+        let message = format!("a refused configuration changed {before:?} to {after:?}");
+        return breach(GROUP, "RUN-1", message);
     }
     Ok(())
 }

@@ -216,6 +216,15 @@ fn reconfiguration_fires_on_mixed_versions_and_dropped_backlogs() {
     breaks(reconfiguration::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
 }
 
+// RUN-1: nonsense is refused for a reason, and changes nothing.
+#[test]
+fn reconfiguration_fires_on_nonsense_that_takes_effect() {
+    let (none, one) = (Gauges::default(), Gauges { listeners: 1, ..Gauges::default() });
+    assert_eq!(reconfiguration::refused(1, &none, &none), Ok(()));
+    breaks(reconfiguration::refused(0, &none, &none), "reconfiguration", "RUN-1");
+    breaks(reconfiguration::refused(1, &none, &one), "reconfiguration", "RUN-1");
+}
+
 // SES-4: what is healthy succeeds, and the zombie checker has nothing to do.
 #[test]
 fn liveness_fires_on_failures_of_the_healthy() {
