@@ -1,12 +1,22 @@
-//! Group *headers*: end-to-end fields keep order and value save declared edits; hop-by-hop fields
-//! and those that Connection names never cross (REQ-5, REQ-6).
+//! Group *headers*: end-to-end fields keep order and value save declared edits; hop-by-hop
+//! fields and those that Connection names never cross.
+//!
+//! - REQ-4: Host is the host that the request names, be it by its target.
+//! - REQ-5: end-to-end fields keep order and value; hop-by-hop fields, and those that
+//!   Connection names, never cross.
+//! - REQ-6: X-Forwarded-For is the client, the other declared fields are there, and no request
+//!   id comes twice.
+//! - REQ-7: Expect is forwarded exactly where it was sent.
+//! - RES-7: the proxy's own answers have a Content-Length.
+//! - ACC-9: a 429 says when to come again.
+//! - TUN-3: an upgrade keeps the fields that ask for it, and that agree to it.
 
 use super::ledger::Row;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
 use crate::wire;
 
-const GROUP: &str = "headers";
+const GROUP: Group = Group::Headers;
 
 /// A request's head on its way to a backend.
 pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
@@ -121,4 +131,9 @@ fn same(
         return breach(GROUP, "REQ-5", format!("{}: a field was invented", what()));
     }
     Ok(())
+}
+
+/// A second access record bears the id of another.
+pub fn id_again(id: u128) -> Verdict {
+    breach(GROUP, "REQ-6", format!("request id {id:x} twice"))
 }

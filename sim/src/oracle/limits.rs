@@ -1,12 +1,16 @@
 //! Group *limits*: connections of one client address, connections to one server and the line in
-//! front of it (ACC-9, BACK-9).
+//! front of it.
+//!
+//! - ACC-9: no more connections of an address are served than may be.
+//! - BACK-9: a server has no more connections than it may, its line no more requests, and
+//!   nobody overtakes there.
 
 use super::ledger::{Back, Front, Row};
 use super::truth::Version;
-use super::{Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach};
 use std::net::IpAddr;
 
-const GROUP: &str = "limits";
+const GROUP: Group = Group::Limits;
 
 impl Front {
     /// Whether it was open at some time from `from` to `to`.

@@ -38,7 +38,7 @@ use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
 use crate::marks::Marks;
 use crate::oracle::truth::Truth;
-use crate::oracle::{Oracle, Violation, breach};
+use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
 use crate::story::{Ledger, START, Story};
 use crate::tls::{Provider, Streams};
@@ -280,7 +280,7 @@ impl World {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         let (text, place) = (text.unwrap_or_default(), place.map_or_else(String::new, |at| at()));
-        self.oracle.judge(breach("panic", "RUN-5", format!("{text} ({place})")));
+        self.oracle.judge(panics::panicked(&text, &place));
     }
 
     fn violation(&self) -> Option<&Violation> {
@@ -311,8 +311,7 @@ impl World {
         self.cx.trace.end_event();
         let events = self.cx.trace.events();
         if events >= self.events_max {
-            let message = format!("{events} events and no end");
-            self.oracle.judge(breach("progress", "LOOP-5", message));
+            self.oracle.judge(progress::endless(events));
         }
         self.phase != Phase::Over && !self.is_cut()
     }

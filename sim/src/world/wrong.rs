@@ -4,7 +4,7 @@ use super::World;
 use super::controller::{APPLY, listener_address};
 use crate::choice::Rate;
 use crate::mark;
-use crate::oracle::breach;
+use crate::oracle::reconfiguration;
 use crate::site;
 use crate::trace;
 use std::time::Duration;
@@ -199,21 +199,10 @@ impl World {
         self.cx.mark(mark!("control: nonsense submitted"));
         let before = self.proxy.gauges();
         let proxy = &mut self.proxy;
-        let verdict = match self.streams.lend(APPLY, || proxy.apply(config)) {
-            Ok(()) => breach("reconfiguration", "RUN-1", "nonsense was applied".into()),
-            Err(errors) if errors.is_empty() => {
-                breach("reconfiguration", "RUN-1", "a configuration was refused for nothing".into())
-            }
-            Err(errors) => {
-                trace!(self.cx, "control: refused: {errors:?}");
-                Ok(())
-            }
-        };
+        let errors = self.streams.lend(APPLY, || proxy.apply(config)).err();
+        trace!(self.cx, "control: refused: {errors:?}");
+        let reasons = errors.map_or(0, |errors| errors.len());
+        let verdict = reconfiguration::refused(reasons, &before, &self.proxy.gauges());
         self.oracle.judge(verdict);
-        let after = self.proxy.gauges();
-        if before != after {
-            let message = format!("a refused configuration changed {before:?} to {after:?}");
-            self.oracle.judge(breach("reconfiguration", "RUN-1", message));
-        }
     }
 }
