@@ -108,7 +108,10 @@ mod tests {
     #[test]
     fn powers_and_logarithms() {
         assert_eq!((log2(1), log2(1 << 20), log2(3) >> 8), (0, 20 << 16, 405));
-        assert_eq!((scaled(1000, 0), scaled(1000, UNIT), scaled(1000, -2 * UNIT)), (1000, 2000, 250));
+        assert_eq!(
+            (scaled(1000, 0), scaled(1000, UNIT), scaled(1000, -2 * UNIT)),
+            (1000, 2000, 250)
+        );
         let half = scaled(1_000_000, UNIT / 2);
         assert!((1_411_000..1_418_000).contains(&half), "{half}");
     }

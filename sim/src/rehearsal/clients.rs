@@ -172,7 +172,8 @@ impl Course {
         let request = &self.meter.requests[id as usize];
         let (stage, group, member) = request.target;
         let targets = &self.plan.stages[usize::from(stage)].targets;
-        let What::Http { host, path, .. } = &targets.groups[group as usize][usize::from(member)].what
+        let What::Http { host, path, .. } =
+            &targets.groups[group as usize][usize::from(member)].what
         else {
             return tcp_message(id);
         };
@@ -258,7 +259,8 @@ impl Course {
                 self.begin_body(conn, id, &head)?;
             }
             let Some(body) = &mut conn.body else { return Ok(false) };
-            let n = body.left.map_or(conn.inbox.len() as u64, |left| left.min(conn.inbox.len() as u64));
+            let n =
+                body.left.map_or(conn.inbox.len() as u64, |left| left.min(conn.inbox.len() as u64));
             let part = &conn.inbox[..n as usize];
             if let Some(at) = body.key.and_then(|key| key.mismatch(body.at, part)) {
                 return Err(format!("answer {id} with another byte {at} than was sent"));
@@ -284,7 +286,12 @@ impl Course {
         Ok(false)
     }
 
-    fn begin_body(&mut self, conn: &mut Conn, id: u32, head: &http::Response) -> Result<(), String> {
+    fn begin_body(
+        &mut self,
+        conn: &mut Conn,
+        id: u32,
+        head: &http::Response,
+    ) -> Result<(), String> {
         if let Some(other) = head.answers
             && other != id
         {

@@ -437,7 +437,10 @@ fn assumed(plan: &Plan, events: u64) -> Vec<(String, String)> {
         ("answers", format!("{} bytes", load.body_bytes)),
         ("service time", format!("{} in the middle, 3 times as long for 1 %", human(load.service))),
         ("a server works on", format!("{concurrency} at a time")),
-        ("round trips", format!("clients {}, servers {}", human(load.client_rtt), human(load.server_rtt))),
+        (
+            "round trips",
+            format!("clients {}, servers {}", human(load.client_rtt), human(load.server_rtt)),
+        ),
         ("events", events.to_string()),
     ];
     all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

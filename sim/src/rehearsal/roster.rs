@@ -223,10 +223,7 @@ mod tests {
         assert_eq!(outage("127.0.0.1:2:..5s"), fault(Kind::Outage, 0, 5 * SEC));
         assert_eq!(outage("b2:10s.."), fault(Kind::Outage, 10 * SEC, u64::MAX));
         assert_eq!(roster.slowness("b2:5x"), fault(Kind::Slow(5000), 0, u64::MAX));
-        assert_eq!(
-            roster.slowness("app/b2:2.5x@1s..2s"),
-            fault(Kind::Slow(2500), SEC, 2 * SEC)
-        );
+        assert_eq!(roster.slowness("app/b2:2.5x@1s..2s"), fault(Kind::Slow(2500), SEC, 2 * SEC));
         for bad in ["b2", "b2:10s", "b2:40s..10s", "b2:x..y", "b9:1s..2s"] {
             assert!(outage(bad).is_err(), "{bad}");
         }

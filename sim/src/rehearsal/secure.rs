@@ -32,8 +32,10 @@ impl Secure {
             part.copy_from_slice(&mix(seed ^ n << 48).to_le_bytes());
         }
         let run = Run::new(Arc::new(Templates::new(Provider::Fast)), Clock::default(), key);
-        let to_servers =
-            TlsClient { identity: [7; 32], config: Arc::new(lenient(&run, ClientOptions::default())) };
+        let to_servers = TlsClient {
+            identity: [7; 32],
+            config: Arc::new(lenient(&run, ClientOptions::default())),
+        };
         let server = run.server_showing(Which::Backend, ClientAuth::None, Versions::Both);
         let (listeners, clients) = (BTreeMap::new(), BTreeMap::new());
         Secure { seed, run, listeners, to_servers, server: Arc::new(server), clients }
@@ -52,8 +54,7 @@ impl Secure {
             let names: Vec<Vec<Box<str>>> = names.collect();
             let is_in = |list: &[String]| list.iter().any(|name| **name == *listener.name);
             let is_http = matches!(listener.protocol, tidegate_core::config::Protocol::Http);
-            let versions =
-                if is_in(&version.from_13) { Versions::Tls13 } else { Versions::Both };
+            let versions = if is_in(&version.from_13) { Versions::Tls13 } else { Versions::Both };
             let auth =
                 if is_in(&version.demanding) { ClientAuth::Required } else { ClientAuth::None };
             listener.tls = Some(self.listener(&listener.name, names, versions, auth, is_http));

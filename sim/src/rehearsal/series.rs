@@ -26,8 +26,7 @@ const WIDTHS: [u64; 12] = [
 ];
 
 /// What requests can come to, in the order in which they are drawn.
-pub const CLASSES: [&str; 8] =
-    ["2xx", "3xx", "tcp", "4xx", "5xx", "cut", "refused", "given up"];
+pub const CLASSES: [&str; 8] = ["2xx", "3xx", "tcp", "4xx", "5xx", "cut", "refused", "given up"];
 
 /// Curves, point by point.
 #[derive(Serialize, Clone, PartialEq, Debug)]

@@ -80,8 +80,7 @@ impl Course {
                 clusters.filter(|c| c.servers.iter().any(|s| s.addr == place.address))
             });
             let expects_proxy = in_clusters.into_iter().any(|cluster| cluster.send_proxy.is_some());
-            let listener =
-                Some(self.net.listen(Acceptor::Server(index as u32), address, BACKLOG));
+            let listener = Some(self.net.listen(Acceptor::Server(index as u32), address, BACKLOG));
             self.servers.push(Server {
                 address,
                 listener,

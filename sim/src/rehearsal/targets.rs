@@ -186,7 +186,10 @@ impl Finder<'_> {
             });
             if let Some((host, path, ways)) = hit {
                 let what = What::Http { host: host.clone(), path: path.clone(), ways };
-                found.push((is_covered(listener, host), Target { door: door(listener, host), what }));
+                found.push((
+                    is_covered(listener, host),
+                    Target { door: door(listener, host), what },
+                ));
             }
         }
         // Nobody asks a listener for a name that it has no certificate for, if another one has.

@@ -79,23 +79,26 @@ impl Report {
             let found = self.assumed.iter().find(|(known, _)| known == name);
             found.map_or("", |(_, value)| value.split(',').next().unwrap_or_default())
         };
-        let faults = match self.faults.len() {
-            0 => "no faults".to_owned(),
-            1 => format!("one event: {}", self.faults[0].what),
-            n => format!("{n} events, from {} on", self.faults[0].what),
-        };
+        let mut named: Vec<&str> = self.faults.iter().map(|fault| &*fault.what).take(4).collect();
+        match self.faults.len() {
+            0 => named.push("no faults"),
+            1..=4 => {}
+            _ => named.push("and more"),
+        }
+        let faults = named.join(", ");
         let (rate, duration, seed) = (of("rate"), of("duration"), of("seed"));
-        format!("{rate} for {duration} of virtual time, seed {seed}, {faults}.")
+        format!("{rate} for {duration} of virtual time, seed {seed}: {faults}.")
     }
 
     fn tiles(&self, out: &mut String) {
         let users = &self.users;
         let failed = users.requests - users.succeeded;
         let outage = users.outage.as_ref();
-        let (length, when) = outage.map_or(("none".to_owned(), "no request failed".to_owned()), |it| {
-            let (from, to) = (time(it.from_us), time(it.to_us));
-            (time(it.to_us - it.from_us), format!("{from} to {to}, {} requests", it.requests))
-        });
+        let (length, when) =
+            outage.map_or(("none".to_owned(), "no request failed".to_owned()), |it| {
+                let (from, to) = (time(it.from_us), time(it.to_us));
+                (time(it.to_us - it.from_us), format!("{from} to {to}, {} requests", it.requests))
+            });
         let _ = writeln!(out, "<section class=\"tiles\">");
         let mut tile = |class: &str, name: &str, value: &str, more: &str| {
             let (value, more) = (escape(value), escape(more));
@@ -122,9 +125,8 @@ impl Report {
 
 /// Why requests failed, the commonest reasons first.
 fn failures(users: &Users) -> String {
-    let is_failure = |name: &str| {
-        !name.starts_with('2') && !name.starts_with('3') && name != "echoed"
-    };
+    let is_failure =
+        |name: &str| !name.starts_with('2') && !name.starts_with('3') && name != "echoed";
     let mut all: Vec<(&String, &u64)> =
         users.outcomes.iter().filter(|(name, _)| is_failure(name)).collect();
     all.sort_by_key(|&(name, count)| (std::cmp::Reverse(*count), name));

@@ -1,6 +1,6 @@
 //! The plots: what users got, how long it took, what each server did, connections and queues.
 
-use super::chart::{Band, Chart, LEFT, Scale, WIDTH, nice};
+use super::chart::{Band, Chart, LEFT, Scale, WIDTH, ceiling};
 use super::{escape, grouped, time};
 use crate::rehearsal::report::Report;
 use std::fmt::Write as _;
@@ -46,9 +46,10 @@ impl Report {
 
     /// What was named, as bands: of one server, or of all.
     fn bands(&self, of: Option<usize>) -> Vec<Band> {
-        let all = self.faults.iter().filter(|fault| {
-            of.is_none() || fault.server.is_none() || fault.server == of
-        });
+        let all = self
+            .faults
+            .iter()
+            .filter(|fault| of.is_none() || fault.server.is_none() || fault.server == of);
         let band = |fault: &crate::rehearsal::report::FaultReport| Band {
             class: if fault.server.is_some() { "fault" } else { "reload" },
             name: fault.what.clone(),
@@ -99,10 +100,7 @@ impl Report {
         if lines.is_empty() {
             return;
         }
-        let _ = writeln!(
-            out,
-            "<section class=\"timeline\"><h2>What happened</h2><ul>"
-        );
+        let _ = writeln!(out, "<section class=\"timeline\"><h2>What happened</h2><ul>");
         let span = self.span_us().max(1);
         for (class, name, stretches) in lines.iter().take(40) {
             let name = escape(name);
@@ -142,7 +140,7 @@ impl Report {
             used.map(|(n, (name, counts))| (n, &**name, per_second(counts, bucket))).collect();
         let points = series.client_connections.len();
         let sum = |at: usize| layers.iter().map(|(_, _, rates)| rates[at]).sum::<u64>();
-        let most = nice((0..points).map(sum).max().unwrap_or(0).max(1000));
+        let most = ceiling((0..points).map(sum).max().unwrap_or(0).max(1000));
         let label = "Requests a second by what they came to";
         let mut chart = Chart::new(250, self.span_us(), Scale::Linear(most), label);
         chart.bands(&self.bands(None));
@@ -215,7 +213,7 @@ impl Report {
         let rates: Vec<Vec<u64>> =
             series.servers.iter().map(|counts| per_second(counts, series.bucket_us)).collect();
         let most = rates.iter().flatten().max().copied().unwrap_or(0).max(1000);
-        let scale = Scale::Linear(nice(most));
+        let scale = Scale::Linear(ceiling(most));
         let _ = writeln!(out, "<section class=\"servers\">");
         for (n, server) in self.servers.iter().enumerate().take(SERVERS_MAX) {
             let label = format!("Requests a second that reached {}", server.server);
@@ -276,7 +274,7 @@ impl Report {
         let used: Vec<_> =
             curves.iter().filter(|(_, _, values)| values.iter().any(|&n| n > 0)).collect();
         let most = used.iter().flat_map(|(_, _, values)| values.iter()).max().copied();
-        let scale = Scale::Linear(nice(most.unwrap_or(0).max(4)));
+        let scale = Scale::Linear(ceiling(most.unwrap_or(0).max(4)));
         let label = "Connections and queues at most";
         let mut chart = Chart::new(220, self.span_us(), scale, label);
         chart.bands(&self.bands(None));
