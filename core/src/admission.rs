@@ -7,6 +7,7 @@ use crate::id::SocketId;
 use crate::input::AcceptError;
 use crate::listen::ListenId;
 use crate::proxy::{Proxy, Wakes};
+use crate::reach::{Decision, Trail};
 use crate::rng::{Child, Draw};
 use crate::session::state::State;
 use crate::session::{BufferWait, Carries, Moved, Session, SessionId, Timers};
@@ -91,6 +92,7 @@ impl Proxy {
             if self.stopping && self.drain_due(self.listens[newest.listener].index) <= self.now {
                 // A graceful stop has waited long enough: there is no time left to serve it.
                 self.drain_cut += 1;
+                self.reach.decided(Decision::StopCutWaiting);
                 self.close_socket(newest.socket, Close::Normal);
                 self.leave_listener(newest.listener);
                 continue;
@@ -100,6 +102,8 @@ impl Proxy {
     }
 
     fn create_session(&mut self, waiting: Waiting) {
+        let is_gone = self.listens[waiting.listener].index.is_none();
+        self.reach.decided_if(is_gone, Decision::ListenerGoneServed);
         self.counters.sessions += 1;
         self.session_serial += 1;
         let id: SessionId = self.sessions.next_id();
@@ -116,6 +120,7 @@ impl Proxy {
             tlvs: None,
             carries: Carries::Http,
             state: State::Open,
+            trail: Trail::default(),
             opening: None,
             exchange: None,
             requests: 0,
@@ -261,6 +266,7 @@ impl Proxy {
     /// Accepts what is in the listener's backlog, and closes it then.
     pub(crate) fn retire_listener(&mut self, id: ListenId) {
         self.listens[id].closing = true;
+        self.reach.decided(Decision::ListenerRetired);
         if let Some(socket) = self.listens[id].socket {
             self.sockets.want(socket, Ops::READ);
             self.sockets.assume_readable(socket);

@@ -49,6 +49,7 @@
 //! | [`backend`] | balancing, passive health, stickiness, the idle pool |
 //! | [`route`], [`config`] | the compiled routes; the configuration as data, and its validation |
 //! | [`buffer`], [`deadline`], [`id`], [`time`], [`rng`], [`stats`] | what their names say |
+//! | [`reach`] | what simulations count of the decisions that were made |
 #![forbid(unsafe_code)]
 pub mod accept;
 mod admission;
@@ -65,8 +66,10 @@ pub mod id;
 pub mod input;
 mod invariants;
 pub mod listen;
+mod names;
 pub mod proxy;
 pub mod proxy_protocol;
+pub mod reach;
 mod reconfigure;
 pub mod rng;
 pub mod route;

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::input::Address;
 use crate::listen::{Listen, ListenId};
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::route::Router;
 use crate::session::SessionId;
 use crate::session::state::State;
@@ -28,8 +29,9 @@ impl Proxy {
     /// # Errors
     /// Every reason why the configuration is refused.
     pub fn apply(&mut self, config: Config) -> Result<(), Vec<ConfigError>> {
-        let compiled = Compiled::new(config, &self.settings)?;
-        self.install(compiled);
+        let compiled = Compiled::new(config, &self.settings);
+        self.reach.decided_if(compiled.is_err(), Decision::ConfigRefused);
+        self.install(compiled?);
         Ok(())
     }
 
@@ -304,6 +306,7 @@ impl Proxy {
             if let Some((id, listen)) = self.listens.at(index)
                 && self.drain_due(listen.index) <= self.now
             {
+                self.reach.decided(Decision::StopLateListener);
                 self.close_listener(id);
             }
         }
@@ -333,6 +336,7 @@ impl Proxy {
     pub(crate) fn idle_at_stop(&mut self, id: SessionId) -> bool {
         let closes = self.sessions[id].state == State::Idle && self.closes_when_idle(id);
         if closes {
+            self.reach.decided(Decision::StopClosedIdle);
             self.close_session(id, crate::effect::Close::Normal);
         }
         closes

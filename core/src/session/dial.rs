@@ -10,6 +10,7 @@ use crate::http1::HeadScanner;
 use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::proxy_protocol;
+use crate::reach::Decision;
 use crate::sockets::Owner;
 use crate::tls::Tls;
 use crate::transport::Transport;
@@ -32,12 +33,22 @@ impl Fault {
     fn blames_server(self) -> bool {
         !matches!(self, Fault::Socket(SocketError::Resources))
     }
+
+    fn decision(self) -> Decision {
+        match self {
+            Fault::Socket(_) => Decision::FaultSocket,
+            Fault::TimedOut => Decision::FaultTimedOut,
+            Fault::Closed => Decision::FaultClosed,
+            Fault::Tls => Decision::FaultTls,
+        }
+    }
 }
 
 impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
         if self.is_behind(id) {
+            self.reach.decided(Decision::QueueFirst);
             // Nobody overtakes those who wait: they choose first.
             self.serve_queues();
         }
@@ -67,6 +78,7 @@ impl Proxy {
         {
             return self.reuse(id, pick, back);
         }
+        self.reach.decided(if speaks { Decision::PoolMiss } else { Decision::PoolOtherSpeech });
         let x = self.sessions[id].x();
         if x.last_failed == Some(pick.server) {
             x.last_failed = None;
@@ -134,6 +146,7 @@ impl Proxy {
         if server.open >= limit
             && let Some(&oldest) = server.idle.first()
         {
+            self.reach.decided(Decision::PoolRoomMade);
             self.close_back(oldest, Close::Normal);
         }
     }
@@ -221,6 +234,7 @@ impl Proxy {
     /// The connection was lost before a byte of a response: sends the request again where BACK-3
     /// allows it, else answers.
     pub(crate) fn attempt_failed(&mut self, id: SessionId, fault: Fault) {
+        self.reach.decided(fault.decision());
         let connecting = self.sessions[id].state == State::Connect;
         let x = self.sessions[id].x();
         let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
@@ -258,6 +272,9 @@ impl Proxy {
         let x = self.sessions[id].x();
         x.response.drop_input();
         let spent = x.record.attempts >= CONNECT_ATTEMPTS_MAX;
+        self.reach.decided_if(again && spent, Decision::RetrySpent);
+        self.reach.decided_if(again && !spent && nothing_given, Decision::RetryUnsent);
+        self.reach.decided_if(!again, Decision::RetryForbidden);
         if again && !spent {
             self.dispatch(id);
         } else if nothing_given {
@@ -280,7 +297,9 @@ impl Proxy {
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         let (Some(server), Some(attempt)) = (x.server, x.attempt) else { return };
         // A probe's verdict is owed in any case: nobody else may use the server before it.
+        self.reach.decided_if(attempt.is_probe(), Decision::ProbeFailed);
         if x.tried.has(server) && !attempt.is_probe() {
+            self.reach.decided(Decision::BlamedBefore);
             return;
         }
         x.attempt = None;
@@ -321,8 +340,14 @@ impl Proxy {
         // Others may have marked the server down meanwhile, or taken its last connection: then the
         // choice is made anew.
         match self.sessions[id].x().held_back.take() {
-            Some(pick) if self.is_still_free(id, pick) => self.connect(id, pick),
-            _ => self.dispatch(id),
+            Some(pick) if self.is_still_free(id, pick) => {
+                self.reach.decided(Decision::PauseKept);
+                self.connect(id, pick);
+            }
+            _ => {
+                self.reach.decided(Decision::PauseAnew);
+                self.dispatch(id);
+            }
         }
     }
 }

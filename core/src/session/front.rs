@@ -10,6 +10,7 @@ use crate::event::{Phase, Timer, Who};
 use crate::http1::{BodyReader, Framing, Refusal, Scan};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::rng::Draw;
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ impl Proxy {
             State::Linger => {
                 session.linger_left = session.linger_left.saturating_sub(n as u32);
                 if session.linger_left == 0 {
+                    self.reach.decided(Decision::LingerSpent);
                     self.close_session(id, Close::Normal);
                 }
             }
@@ -176,6 +178,7 @@ impl Proxy {
         if let Framing::Length(length) = plan.framing
             && self.over_limit(id, length)
         {
+            self.reach.decided(Decision::BodyDeclaredTooLong);
             return self.answer(id, 413, ending(Who::Client, Phase::RequestHead));
         }
         if self.sessions[id].over_limit {
@@ -222,10 +225,11 @@ impl Proxy {
                 x.continued |= taken.payload > 0;
                 let payload = x.request_payload;
                 if self.over_limit(id, payload) {
-                    self.fail_request(id, 413);
+                    self.reach.decided(Decision::BodyBecameTooLong);
+                    self.fail_request(id, Refusal::BodyTooLarge);
                 }
             }
-            Err(refusal) => self.fail_request(id, refusal.status()),
+            Err(refusal) => self.fail_request(id, refusal),
         }
     }
 
@@ -246,6 +250,7 @@ impl Proxy {
 
     /// The head is not to be served.
     fn refuse(&mut self, id: SessionId, refusal: Refusal) {
+        self.reach.refused_request(refusal);
         let x = self.sessions[id].x();
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;
@@ -253,14 +258,17 @@ impl Proxy {
     }
 
     /// The body turned out bad: an answer if none has begun, else the end.
-    fn fail_request(&mut self, id: SessionId, status: u16) {
+    fn fail_request(&mut self, id: SessionId, refusal: Refusal) {
+        self.reach.refused_request(refusal);
         let x = self.sessions[id].x();
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;
         let ending = ending(Who::Client, Phase::RequestBody);
         if x.may_answer() {
-            self.answer(id, status, ending);
+            self.reach.decided(Decision::BodyBadAnswered);
+            self.answer(id, refusal.status(), ending);
         } else {
+            self.reach.decided(Decision::BodyBadCut);
             self.abort(id, ending);
         }
     }
@@ -319,6 +327,7 @@ impl Proxy {
         let phase = x.present_phase();
         let config = &self.versions[version].config.listeners[usize::from(listener)];
         if x.request_read() && config.abort_on_close {
+            self.reach.decided(Decision::AbortOnClose);
             self.abort(id, ending(Who::Client, phase));
         }
     }

@@ -6,6 +6,7 @@ use super::{Moved, SessionId};
 use crate::backend::Choice;
 use crate::event::{Phase, Timer, Who};
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::time::Time;
 
 impl Proxy {
@@ -80,10 +81,12 @@ impl Proxy {
             match self.pick_server(id) {
                 Choice::Full => continue,
                 Choice::Server(pick) => {
+                    self.reach.decided(Decision::QueueServed);
                     self.leave_queue(id);
                     self.dispatch_to(id, pick);
                 }
                 Choice::Nobody => {
+                    self.reach.decided(Decision::QueueLost);
                     self.leave_queue(id);
                     self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
                 }
