@@ -96,7 +96,7 @@ impl Report {
         let marked = marked.map(|server| {
             ("down", format!("the proxy leaves {} alone", server.server), server.down.clone())
         });
-        let lines: Vec<(&str, String, Vec<(u64, u64)>)> = faults.chain(marked).collect();
+        let lines: Vec<_> = faults.chain(marked).collect();
         if lines.is_empty() {
             return;
         }
