@@ -1,6 +1,7 @@
 //! Group *tunnels*, beginnings: how often a TCP session tries to reach a server, and why a client
 //! may be turned away (BACK-2).
 
+use super::dials::RETRY_PAUSE;
 use super::ledger::Back;
 use super::tunnels::{GROUP, Tunnel, TunnelRecord};
 use super::{Oracle, Verdict, breach};
@@ -9,8 +10,6 @@ use tidegate_core::event::{Phase, Timer, Who};
 
 /// Connection attempts of one session.
 const ATTEMPTS_MAX: u8 = super::retry::ATTEMPTS_MAX;
-/// The wait before an address that has just failed is tried again, in nanoseconds.
-const RETRY_PAUSE: u64 = 100_000_000;
 
 /// A TCP session ended whose bytes named no server: because of its attempts, or its peers.
 pub(super) fn gave_up(oracle: &Oracle, id: u32, record: &TunnelRecord) -> Verdict {
