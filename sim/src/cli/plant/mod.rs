@@ -17,6 +17,9 @@ pub(crate) const DIR: &str = "sim/plants";
 /// The group without a checker.
 pub(crate) const PANIC: &str = "panic";
 
+/// What a seed may take beyond the time of its bug, before it is taken for hanging.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// What to plant.
 #[derive(clap::Args)]
 pub(crate) struct PlantArgs {
@@ -200,7 +203,8 @@ fn seeds(args: &PlantArgs, binary: &Path, plant: &Plant) -> Fate {
         groups => groups.to_vec(),
     };
     hunt.push(format!("--groups={}", groups.join(",")));
-    match tree::hunt(binary, &hunt, Duration::from_secs(args.limit)) {
+    hunt.push(format!("--within={}", args.limit));
+    match tree::hunt(binary, &hunt, Duration::from_secs(args.limit) + GRACE) {
         Ok(Hunted::Bag(bag)) => Fate::Hunted(bag),
         Ok(Hunted::Hung) => Fate::Hung,
         Err(error) => Fate::Unsound(error),
