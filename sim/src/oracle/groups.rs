@@ -170,7 +170,7 @@ const ALL: [Entry; 19] = [
     Entry {
         group: Group::Retry,
         name: "retry",
-        files: &["retry.rs"],
+        files: &["retry.rs", "dials.rs"],
         rules: &[
             (
                 "BACK-2",
@@ -197,7 +197,7 @@ const ALL: [Entry; 19] = [
     Entry {
         group: Group::Balance,
         name: "balance",
-        files: &["balance.rs", "sticky.rs"],
+        files: &["balance.rs", "sticky.rs", "dials.rs"],
         rules: &[
             (
                 "BACK-1",

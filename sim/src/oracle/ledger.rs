@@ -409,6 +409,8 @@ pub struct Back {
     pub reader: MessageReader,
     /// The requests that the proxy emitted.
     pub seen: Vec<SeenRequest>,
+    /// The attempt that it came from.
+    pub dial: u32,
     /// When connecting began.
     pub connect_at: u64,
     /// When the proxy closed it.
@@ -445,6 +447,7 @@ impl Back {
             ep,
             reader: MessageReader::new(Kind::Request),
             seen: Vec::new(),
+            dial: 0,
             connect_at: now,
             closed_at: None,
             spoiled: None,

@@ -11,6 +11,7 @@ pub mod audit;
 mod back;
 pub mod balance;
 pub mod bytes;
+pub mod dials;
 pub mod framing;
 mod front;
 mod groups;
@@ -93,6 +94,8 @@ pub struct Oracle {
     pub fronts: Vec<Front>,
     /// Every connection to a backend, in the order they were begun.
     pub backs: Vec<Back>,
+    /// Every attempt to connect to a server.
+    pub dials: dials::Dials,
     /// Every tunnel, in the order in which its client was met or its upgrade seen.
     pub tunnels: Vec<Tunnel>,
     /// Those that are not over.
@@ -107,6 +110,8 @@ pub struct Oracle {
     pub turn: progress::Turn,
     /// Sockets accepted and not yet served, oldest first.
     pub waiting: Vec<u32>,
+    /// When accepting last met a shortage of descriptors.
+    pub short_at: Option<u64>,
     /// Client connections served and not closed.
     pub serving: usize,
     /// Request ids seen.
@@ -131,6 +136,7 @@ impl Oracle {
             rows: Vec::new(),
             fronts: Vec::new(),
             backs: Vec::new(),
+            dials: dials::Dials::default(),
             tunnels: Vec::new(),
             live_tunnels: Vec::new(),
             truth,
@@ -138,6 +144,7 @@ impl Oracle {
             violation: None,
             turn: progress::Turn::default(),
             waiting: Vec::new(),
+            short_at: None,
             serving: 0,
             request_ids: BTreeSet::new(),
             has_waited: false,
@@ -180,6 +187,7 @@ impl Oracle {
         let back = self.backs.len() as u32;
         let nature = self.truth.nature(server);
         let mut begun = Back::new(server, active, self.now);
+        begun.dial = self.dials.last();
         begun.is_tcp = nature.is_tcp;
         begun.preface = proxy::Preface::expected(nature.send_proxy);
         self.backs.push(begun);

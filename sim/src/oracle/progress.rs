@@ -83,10 +83,10 @@ impl Turn {
         in_vain(ep, marks.vain_writes, "written to")
     }
 
-    /// A read gave something, or would block.
-    pub fn read(&mut self, ep: Ep, is_blocked: bool) -> Verdict {
+    /// A read gave something, or, in vain, nothing but the end or that it would block.
+    pub fn read(&mut self, ep: Ep, is_vain: bool) -> Verdict {
         let marks = self.marks(ep);
-        marks.vain_reads = if is_blocked { marks.vain_reads + 1 } else { 0 };
+        marks.vain_reads = if is_vain { marks.vain_reads + 1 } else { 0 };
         in_vain(ep, marks.vain_reads, "read")
     }
 
