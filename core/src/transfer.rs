@@ -197,6 +197,9 @@ impl Proxy {
     ) {
         let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
         self.seal(id, owner);
+        // Bytes on the wire, which a preface or TLS makes more than the session's own.
+        let mut wrote = 0;
+        let mut send = |from: &[&[u8]]| send(from).inspect(|&n| wrote = n);
         let Proxy { sockets, sessions, backs, .. } = self;
         let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
         let count = output(owner, sessions, backs, &mut slices);
@@ -216,7 +219,7 @@ impl Proxy {
         };
         match sent {
             Ok((n, all)) => {
-                self.note_socket(id, Tag::Sent, n as u64, !all);
+                self.note_socket(id, Tag::Sent, wrote as u64, !all);
                 if !all {
                     // The socket's buffer is full.
                     self.sockets.exhausted(id, Ops::WRITE);

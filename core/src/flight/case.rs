@@ -1,6 +1,6 @@
 //! From a recording to the chains of its sessions, and back to a file with some of them.
 
-use super::entry::{Decision, Entry, Tag};
+use super::entry::{BACK, Decision, Entry, FLAG, Tag};
 use super::image::{Block, MAGIC, Writer};
 use super::start::Start;
 use super::wire::{Stored, Wire};
@@ -169,6 +169,22 @@ impl Case {
 }
 
 impl Chain {
+    /// Its entries that are not content, for people: the numbers are those of a
+    /// [`Difference`](super::Difference).
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let entries = self.entries.iter().filter(|(_, raw)| !raw.tag.is_content());
+        entries.enumerate().map(|(n, (time, raw))| {
+            let side = if raw.flags & BACK != 0 { "server" } else { "client" };
+            let flag = if raw.flags & FLAG != 0 { " (flag)" } else { "" };
+            let what = match (raw.tag, Decision::ALL.get(raw.a as usize)) {
+                (Tag::Decided, Some(what)) => format!("{what:?} {}", raw.b),
+                (Tag::Accepted, _) => format!("{:?}", Start::read(&raw.bytes)),
+                (tag, _) => format!("{tag:?} {} {side}{flag}", raw.a),
+            };
+            format!("{n:6} {:>16} ns  {what}", time.0)
+        })
+    }
+
     fn encode(&self, mut now: Time) -> Vec<u8> {
         let mut out = Vec::new();
         let mut push = |entry: Entry<'_>| {

@@ -428,7 +428,8 @@ impl<'a> Replay<'a> {
             return Err("a read was recorded; the replay owes none".into());
         }
         let mut later = self.entries[at + 1..].iter().map(|(_, raw)| raw);
-        let next = later.find(|raw| raw.tag != Tag::Decided && raw.tag.has_slot());
+        let passed = [Tag::Decided, Tag::Scarce, Tag::Installed, Tag::Stopped];
+        let next = later.find(|raw| !passed.contains(&raw.tag));
         let n = next.filter(|raw| raw.tag == Tag::Read).map_or(0, |raw| raw.a);
         let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
         let count = self.proxy.recv_space(id, &mut space);

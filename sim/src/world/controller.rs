@@ -267,6 +267,9 @@ impl World {
         let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
         let config = desired.config(&self.scenario, &addresses, &mut self.secure);
         trace!(self.cx, "control: version {}", self.oracle.truth.versions.len() + 1);
+        if !self.flown.is_empty() {
+            self.flown.push(super::Stored::bytes_of(&config));
+        }
         let proxy = &mut self.proxy;
         let applied = self.streams.lend(APPLY, || proxy.apply(config.clone()));
         if let Err(errors) = applied {
