@@ -8,6 +8,7 @@ use crate::id::SocketId;
 use crate::input::AcceptError;
 use crate::listen::ListenId;
 use crate::proxy::{Proxy, Wakes};
+use crate::reach::{Decision, Trail};
 use crate::rng::{Child, Draw};
 use crate::session::state::State;
 use crate::session::{BufferWait, Carries, Moved, Session, SessionId, Timers};
@@ -92,6 +93,7 @@ impl Proxy {
             if self.stopping && self.drain_due(self.listens[newest.listener].index) <= self.now {
                 // A graceful stop has waited long enough: there is no time left to serve it.
                 self.drain_cut += 1;
+                self.reach.decided(Decision::StopCutWaiting);
                 self.close_socket(newest.socket, Close::Normal);
                 self.leave_listener(newest.listener);
                 continue;
@@ -101,6 +103,8 @@ impl Proxy {
     }
 
     pub(crate) fn create_session(&mut self, waiting: Waiting) {
+        let is_gone = self.listens[waiting.listener].index.is_none();
+        self.reach.decided_if(is_gone, Decision::ListenerGoneServed);
         self.counters.sessions += 1;
         self.session_serial += 1;
         let id: SessionId = self.sessions.next_id();
@@ -118,6 +122,7 @@ impl Proxy {
             tlvs: None,
             carries: Carries::Http,
             state: State::Open,
+            trail: Trail::default(),
             opening: None,
             exchange: None,
             requests: 0,
@@ -265,6 +270,7 @@ impl Proxy {
     /// Accepts what is in the listener's backlog, and closes it then.
     pub(crate) fn retire_listener(&mut self, id: ListenId) {
         self.listens[id].closing = true;
+        self.reach.decided(Decision::ListenerRetired);
         if let Some(socket) = self.listens[id].socket {
             self.sockets.want(socket, Ops::READ);
             self.sockets.assume_readable(socket);

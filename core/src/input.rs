@@ -3,6 +3,7 @@
 //! Inputs cannot fail: a driver reports what the kernel said, and what goes wrong becomes an
 //! answer, an event or a close inside the core.
 
+use crate::names::names;
 use std::net::SocketAddr;
 
 /// Why a socket operation failed, as far as the core needs to tell causes apart.
@@ -25,6 +26,19 @@ pub enum SocketError {
     Other,
 }
 
+names! {
+    /// The name that marks of simulations use.
+    SocketError {
+        WouldBlock => "would block",
+        Refused => "refused",
+        Reset => "reset",
+        Unreachable => "unreachable",
+        TimedOut => "timed out",
+        Resources => "out of resources",
+        Other => "other",
+    }
+}
+
 /// Why no connection was accepted (ACC-8).
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AcceptError {
@@ -34,6 +48,15 @@ pub enum AcceptError {
     Connection,
     /// Short of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM): pause.
     Resources,
+}
+
+names! {
+    /// The name that marks of simulations use.
+    AcceptError {
+        WouldBlock => "would block",
+        Connection => "aborted",
+        Resources => "out of resources",
+    }
 }
 
 /// What the kernel said of a socket: four separate facts (LOOP-6), delivered as an edge.

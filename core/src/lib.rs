@@ -50,6 +50,7 @@
 //! | [`route`], [`config`] | the compiled routes; the configuration as data, and its validation |
 //! | [`flight`] | the flight recorder, and what plays its recordings back |
 //! | [`buffer`], [`deadline`], [`id`], [`time`], [`rng`], [`stats`] | what their names say |
+//! | [`reach`] | what simulations count of the decisions that were made |
 #![forbid(unsafe_code)]
 pub mod accept;
 mod admission;
@@ -67,8 +68,10 @@ pub mod id;
 pub mod input;
 mod invariants;
 pub mod listen;
+mod names;
 pub mod proxy;
 pub mod proxy_protocol;
+pub mod reach;
 mod reconfigure;
 pub mod rng;
 pub mod route;

@@ -12,6 +12,7 @@ use crate::flight::{Flight, Tag};
 use crate::id::{Slots, SocketId};
 use crate::input::{Readiness, SocketError};
 use crate::listen::Listen;
+use crate::reach::Reach;
 use crate::rng::{Purpose, Seeds, Stream};
 use crate::session::{Exchange, Moved, Session, SessionId, dial::Fault};
 use crate::sockets::{Ops, Owner, Sockets};
@@ -84,6 +85,7 @@ pub struct Proxy {
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
+    pub(crate) reach: Reach,
     /// A session ended, or the queue grew: the queue is to be looked at in this turn (ACC-7).
     pub(crate) vacancy: bool,
     pub(crate) accept_resumes: Option<Time>,
@@ -162,6 +164,7 @@ impl Proxy {
             effects: VecDeque::with_capacity(64),
             events: VecDeque::with_capacity(64),
             counters: Counters::default(),
+            reach: Reach::default(),
             vacancy: false,
             accept_resumes: None,
             zombie_check: Time::ZERO.deadline(settings.zombie_check_interval),
@@ -287,6 +290,7 @@ impl Proxy {
             buffers_promised: self.pool.promised(),
             deadlines: self.deadlines.len(),
             requests_in_flight: self.servers.iter().map(|(_, s)| s.active as usize).sum(),
+            backend_waiting: self.queues.values().map(VecDeque::len).sum(),
             versions: self.versions.len(),
         }
     }

@@ -4,7 +4,7 @@
 use crate::backend::Back;
 use crate::buffer::Pool;
 use crate::effect::Effect;
-use crate::flight::{Decision, Flight, Tag};
+use crate::flight::{Flight, Tag, Verdict};
 use crate::id::{Slots, SocketId};
 use crate::input::SocketError;
 use crate::proxy::{Proxy, SLICES_MAX};
@@ -410,7 +410,7 @@ impl Proxy {
 
 /// How many buffers the first read of a response is given: `live`, as the server's last one needed.
 fn window_of(flight: Option<&mut Flight>, now: Time, back: &Back, live: u64) -> usize {
-    let settled = |flight: &mut Flight| flight.settle_on(now, back.session, Decision::Window, live);
+    let settled = |flight: &mut Flight| flight.settle_on(now, back.session, Verdict::Window, live);
     flight.map_or(live, settled) as usize
 }
 

@@ -4,11 +4,14 @@
 use crate::cx::{Cx, MS, US};
 use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
 use crate::layer::{Layers, Link};
+use crate::mark;
+use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse, tls};
 use crate::site;
+use crate::story::{Call, Fact, Who};
 use crate::tls::random;
-use crate::trace;
+use crate::{fact, tell};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::drive::Kernel;
 use tidegate_core::effect::Close;
@@ -39,7 +42,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    fn put(&mut self, id: SocketId, slot: Slot) {
+    pub(crate) fn put(&mut self, id: SocketId, slot: Slot) {
         let index = id.index();
         if index >= self.slots.len() {
             self.slots.resize(index + 32, Slot::Free);
@@ -48,21 +51,21 @@ impl Sockets {
         self.slots[index] = slot;
     }
 
-    fn ep(&self, id: SocketId) -> Ep {
+    pub(crate) fn ep(&self, id: SocketId) -> Ep {
         match self.slots.get(id.index()) {
             Some(&Slot::Endpoint(bits, ep)) if bits == id.to_bits() => ep,
             other => panic!("the driver used the connection {id:?}, which is {other:?}"),
         }
     }
 
-    fn listener(&self, id: SocketId) -> u32 {
+    pub(crate) fn listener(&self, id: SocketId) -> u32 {
         match self.slots.get(id.index()) {
             Some(&Slot::Listener(bits, listener)) if bits == id.to_bits() => listener,
             other => panic!("the driver used the listener {id:?}, which is {other:?}"),
         }
     }
 
-    fn take(&mut self, id: SocketId) -> Slot {
+    pub(crate) fn take(&mut self, id: SocketId) -> Slot {
         self.last_closed = Some(id);
         match self.slots.get_mut(id.index()) {
             Some(slot) => std::mem::replace(slot, Slot::Free),
@@ -182,7 +185,7 @@ impl Gate<'_> {
         self.oracle.truth.has_lost_backs |= self.oracle.backs[back as usize].tunnel.is_none();
         if self.is_unused(back) {
             let server = self.oracle.backs[back as usize].server;
-            trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
+            tell!(self.cx, Who::Proxy, "connection {back} to server {server} failed: {error:?}");
             self.back_failed(back);
         }
     }
@@ -199,6 +202,7 @@ impl Kernel for Gate<'_> {
         let result = self.net.accept(self.cx, at, Owner::Proxy(id));
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
+        self.cx.mark_failure(Group::Accept, result.err().map(|error| error as usize));
         let ep = result?;
         random::feed(ep.into());
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
@@ -207,7 +211,7 @@ impl Kernel for Gate<'_> {
         };
         self.oracle.accepted(front);
         let client = self.oracle.fronts[front as usize].client;
-        trace!(self.cx, "proxy: accept {id:?} = client {client}'s connection {front}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Accept(front, client)));
         Ok(Some(self.oracle.fronts[front as usize].address))
     }
 
@@ -216,7 +220,7 @@ impl Kernel for Gate<'_> {
         let at = self.sockets.listener(listener);
         let shed = self.net.shed(self.cx, at);
         self.fold(2, listener, shed.map_or(0, u64::from));
-        self.cx.mark(site!("accept: shed with the spare descriptor"));
+        self.cx.mark(mark!("accept: shed with the spare descriptor"));
     }
 
     fn listen(&mut self, id: SocketId, name: &str, at: &Address) {
@@ -226,7 +230,7 @@ impl Kernel for Gate<'_> {
         let listener = self.net.listen(Acceptor::Proxy(id), address, backlog);
         self.sockets.put(id, Slot::Listener(id.to_bits(), listener));
         self.fold(3, id, listener.into());
-        trace!(self.cx, "proxy: listen {id:?} on {at} ({name})");
+        tell!(self.cx, Who::Proxy, "listen {id:?} on {at} ({name})");
     }
 
     fn connect(&mut self, id: SocketId, to: &Address) -> Result<(), SocketError> {
@@ -240,17 +244,19 @@ impl Kernel for Gate<'_> {
             .and_then(|()| limits::connects(self.oracle, server));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
-            self.cx.mark(site!("kernel: EMFILE on connect"));
+            self.cx.mark(mark!("kernel: EMFILE on connect"));
             Some(SocketError::Resources)
         } else if self.net.faults.unreachable.contains(&number) {
-            self.cx.mark(site!("kernel: EADDRNOTAVAIL on connect"));
+            self.cx.mark(mark!("kernel: EADDRNOTAVAIL on connect"));
             Some(SocketError::Unreachable)
         } else {
             None
         };
         self.fold(4, id, failure.map_or(0, |error| 1 + error as u64));
         if let Some(error) = failure {
+            self.cx.mark(Group::Connect.at(error as usize));
             self.connect_failed(server);
+            tell!(self.cx, Who::Proxy, "cannot connect to server {server}: {error:?}");
             // The id stays with the core until it closes it.
             self.sockets.put(id, Slot::Free);
             return Err(error);
@@ -265,7 +271,7 @@ impl Kernel for Gate<'_> {
             self.layers.insert(self.net, ep, link);
         }
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
-        trace!(self.cx, "proxy: connect {id:?} to server {server} = connection {back}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Connect(back, server)));
         Ok(())
     }
 
@@ -276,7 +282,8 @@ impl Kernel for Gate<'_> {
         let result = self.net.recv(self.cx, ep, into);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(5, id, code);
-        trace!(self.cx, "proxy: recv {id:?} = {result:?}");
+        self.cx.mark_failure(Group::Recv, result.err().map(|error| error as usize));
+        fact!(self.cx, Fact::Called(id, ep, Call::Recv(result)));
         let verdict = self.oracle.turn.read(ep, result == Err(SocketError::WouldBlock));
         self.oracle.judge(verdict);
         match self.oracle.side(ep) {
@@ -323,8 +330,9 @@ impl Kernel for Gate<'_> {
         let result = self.net.send(self.cx, ep, from);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(6, id, code);
+        self.cx.mark_failure(Group::Send, result.err().map(|error| error as usize));
         let offered = from.iter().map(|part| part.len()).sum();
-        trace!(self.cx, "proxy: send {id:?} {offered} bytes = {result:?}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Send(offered, result)));
         let blocked = matches!(result, Err(SocketError::WouldBlock));
         if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
             let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
@@ -371,14 +379,14 @@ impl Kernel for Gate<'_> {
     fn keep_alive(&mut self, id: SocketId) {
         self.call();
         self.fold(9, id, 0);
-        trace!(self.cx, "proxy: keep {id:?} alive");
+        fact!(self.cx, Fact::Called(id, self.sockets.ep(id), Call::KeepAlive));
     }
 
     fn shutdown_write(&mut self, id: SocketId) {
         self.call();
         let ep = self.sockets.ep(id);
         self.fold(7, id, 0);
-        trace!(self.cx, "proxy: shutdown {id:?}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Shutdown));
         if let Side::Front(front) = self.oracle.side(ep) {
             let verdict = tls::front_ended(self.oracle, self.net, front, Close::Normal);
             self.oracle.judge(verdict);
@@ -392,16 +400,17 @@ impl Kernel for Gate<'_> {
     fn close(&mut self, id: SocketId, how: Close) {
         self.call();
         self.fold(8, id, how as u64);
-        trace!(self.cx, "proxy: close {id:?} {how:?}");
         match self.sockets.take(id) {
             Slot::Free => {}
             Slot::Listener(_, listener) => {
+                tell!(self.cx, Who::Proxy, "closes its listener {id:?}");
                 let waiting = self.net.listener(listener).waiting();
                 let verdict = reconfiguration::listener_closed(self.oracle, waiting);
                 self.oracle.judge(verdict);
                 self.net.close_listener(self.cx, listener);
             }
             Slot::Endpoint(_, ep) => {
+                fact!(self.cx, Fact::Called(id, ep, Call::Close(how)));
                 self.oracle.turn.closed(ep);
                 self.closing(ep, how);
                 match how {
@@ -453,7 +462,7 @@ impl Gate<'_> {
     fn probe(&mut self, id: SocketId, ep: Ep) -> Result<usize, SocketError> {
         let result = self.net.probe(ep);
         self.fold(10, id, result.map_or_else(|error| 1 + error as u64, |_| 0));
-        trace!(self.cx, "proxy: does {id:?} stand? {result:?}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Probe(result)));
         match result {
             Ok(()) => Ok(0),
             Err(SocketError::WouldBlock) => Err(SocketError::WouldBlock),

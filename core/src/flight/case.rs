@@ -1,6 +1,6 @@
 //! From a recording to the chains of its sessions, and back to a file with some of them.
 
-use super::entry::{BACK, Decision, Entry, FLAG, Tag};
+use super::entry::{BACK, Entry, FLAG, Tag, Verdict};
 use super::image::{Block, MAGIC, Writer};
 use super::start::Start;
 use super::wire::{Stored, Wire};
@@ -176,7 +176,7 @@ impl Chain {
         entries.enumerate().map(|(n, (time, raw))| {
             let side = if raw.flags & BACK != 0 { "server" } else { "client" };
             let flag = if raw.flags & FLAG != 0 { " (flag)" } else { "" };
-            let what = match (raw.tag, Decision::ALL.get(raw.a as usize)) {
+            let what = match (raw.tag, Verdict::ALL.get(raw.a as usize)) {
                 (Tag::Decided, Some(what)) => format!("{what:?} {}", raw.b),
                 (Tag::Accepted, _) => format!("{:?}", Start::read(&raw.bytes)),
                 (tag, _) => format!("{tag:?} {} {side}{flag}", raw.a),
@@ -283,7 +283,7 @@ impl Found {
                 let reason = Flaw::ALL.get(entry.a as usize).copied();
                 chain.flaw = chain.flaw.or(reason.or(Some(Flaw::Malformed)));
             }
-            Tag::Decided if Decision::ALL.get(entry.a as usize).is_none() => {
+            Tag::Decided if Verdict::ALL.get(entry.a as usize).is_none() => {
                 chain.flaw = chain.flaw.or(Some(Flaw::Malformed));
             }
             Tag::Closed | Tag::Alive => {

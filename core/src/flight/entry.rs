@@ -43,7 +43,7 @@ pub enum Tag {
     /// The pool is short while the next entry is carried out: `a` buffers are left, and with
     /// [`FLAG`] others wait.
     Scarce,
-    /// A decision that the session shares with others: [`Decision`] `a` came out as `b`.
+    /// A decision that the session shares with others: [`Verdict`] `a` came out as `b`.
     Decided,
     /// What `bytes` at offset `a` of a side's stream were: a head.
     Head,
@@ -141,7 +141,7 @@ impl Tag {
 /// The decisions that sessions share.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
-pub enum Decision {
+pub enum Verdict {
     /// Whether the pool had the session's buffers: 0 or 1.
     Buffers,
     /// Whether the client's address may have one more session: 0 or 1.
@@ -164,19 +164,19 @@ pub enum Decision {
     Covers,
 }
 
-impl Decision {
+impl Verdict {
     /// All, in order.
-    pub const ALL: [Decision; 10] = [
-        Decision::Buffers,
-        Decision::Address,
-        Decision::Server,
-        Decision::Idle,
-        Decision::LineFull,
-        Decision::StillFree,
-        Decision::Sticky,
-        Decision::Window,
-        Decision::Kept,
-        Decision::Covers,
+    pub const ALL: [Verdict; 10] = [
+        Verdict::Buffers,
+        Verdict::Address,
+        Verdict::Server,
+        Verdict::Idle,
+        Verdict::LineFull,
+        Verdict::StillFree,
+        Verdict::Sticky,
+        Verdict::Window,
+        Verdict::Kept,
+        Verdict::Covers,
     ];
 }
 

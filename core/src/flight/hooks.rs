@@ -1,7 +1,7 @@
 //! Where the proxy and its recorder meet: what is off costs one comparison.
 
 use super::{
-    AMPLE, BACK, Cause, Decision, Entry, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Trail,
+    AMPLE, BACK, Cause, Entry, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Trail, Verdict,
 };
 use crate::backend::{Back, BackId, Choice, Pick, ServerId};
 use crate::event::{AccessRecord, Timer};
@@ -124,7 +124,7 @@ impl Proxy {
     pub(crate) fn decide(
         &mut self,
         id: SessionId,
-        what: Decision,
+        what: Verdict,
         live: impl FnOnce(&mut Proxy) -> u64,
     ) -> u64 {
         if let Some(flight) = self.flight.as_deref_mut()
@@ -192,7 +192,7 @@ impl Proxy {
     /// Chooses a server for the session's request, as far as others have left it a choice.
     pub(crate) fn choose_server(&mut self, id: SessionId) -> Choice {
         if let Some(flight) = self.flight.as_deref_mut()
-            && let Some(number) = flight.forced(Decision::Server)
+            && let Some(number) = flight.forced(Verdict::Server)
         {
             return self.choice_of(id, number);
         }
@@ -208,7 +208,7 @@ impl Proxy {
             Choice::Server(pick) => 2 + u64::from(pick.index),
         };
         if let Some(flight) = self.flight.as_deref_mut() {
-            flight.decided(self.now, id, Decision::Server, number);
+            flight.decided(self.now, id, Verdict::Server, number);
         }
     }
 
@@ -236,7 +236,7 @@ impl Proxy {
         others: bool,
     ) -> Option<BackId> {
         if let Some(flight) = self.flight.as_deref_mut()
-            && let Some(number) = flight.forced(Decision::Idle)
+            && let Some(number) = flight.forced(Verdict::Idle)
         {
             return (number > 0).then(|| self.make_idle(server, id, number == 2));
         }
@@ -247,7 +247,7 @@ impl Proxy {
                 socket.is_some_and(|socket| socket.is_ready(Ops::WRITE))
             };
             let number = back.map_or(0, |back| if takes(back) { 1 } else { 2 });
-            flight.decided(self.now, id, Decision::Idle, number);
+            flight.decided(self.now, id, Verdict::Idle, number);
             if back.is_some_and(|back| self.has_layers(back)) {
                 self.note_flaw(id, Flaw::Tls);
             }
@@ -331,20 +331,20 @@ impl Flight {
         matches!(self.mode, Mode::Replay(_))
     }
 
-    fn forced(&mut self, what: Decision) -> Option<u64> {
+    fn forced(&mut self, what: Verdict) -> Option<u64> {
         match &mut self.mode {
             Mode::Record(_) => None,
             Mode::Replay(script) => script.forced(what),
         }
     }
 
-    pub(crate) fn decided(&mut self, now: Time, id: SessionId, what: Decision, value: u64) {
+    pub(crate) fn decided(&mut self, now: Time, id: SessionId, what: Verdict, value: u64) {
         let entry = Entry { b: value, ..Entry::new(Tag::Decided, slot(id)).with(what as u64) };
         self.put(now, &entry);
     }
 
     /// [`Proxy::decide`] for whoever has lent the proxy's parts away.
-    pub(crate) fn settle_on(&mut self, now: Time, id: SessionId, what: Decision, live: u64) -> u64 {
+    pub(crate) fn settle_on(&mut self, now: Time, id: SessionId, what: Verdict, live: u64) -> u64 {
         let value = self.forced(what).unwrap_or(live);
         self.decided(now, id, what, value);
         value

@@ -2,7 +2,7 @@
 //!
 //! Everything a session does follows from its inputs, in order, and from what it decided together
 //! with others. Both are written as entries of a few bytes into a ring of the worker's ([`Tag`]):
-//! steps (reads, writes, readiness, timers) *before* they are carried out, decisions ([`Decision`])
+//! steps (reads, writes, readiness, timers) *before* they are carried out, decisions ([`Verdict`])
 //! where they fall. What the parsers look at is kept as it came: heads, the framing of chunked
 //! bodies, PROXY headers. Of bodies and tunnels only the lengths are.
 //!
@@ -28,7 +28,7 @@ mod start;
 pub mod wire;
 
 pub use case::{Case, Chain, Damage, Flaw, Reading};
-pub use entry::{BACK, Cause, Decision, Entry, FLAG, Tag};
+pub use entry::{BACK, Cause, Entry, FLAG, Tag, Verdict};
 pub use image::Recording;
 pub use replay::{Difference, Played, Player, StandIns};
 pub use start::Start;

@@ -2,7 +2,7 @@
 //! recording; what it gives out must roll into the same hash.
 
 use super::case::{Case, Chain, Raw};
-use super::entry::{BACK, Cause, Decision, ERRORS, FLAG, TIMERS, Tag};
+use super::entry::{BACK, Cause, ERRORS, FLAG, TIMERS, Tag, Verdict};
 use super::hooks::slot;
 use super::wire::Stored;
 use super::{AMPLE, Flaw, Flight, Mode};
@@ -70,7 +70,7 @@ pub(super) struct Script {
 
 impl Script {
     /// The recorded outcome of a decision that is asked for now.
-    pub(super) fn forced(&mut self, what: Decision) -> Option<u64> {
+    pub(super) fn forced(&mut self, what: Verdict) -> Option<u64> {
         match self.entries.get(self.next) {
             Some(&(Tag::Decided, kind, value)) if kind == what as u64 => {
                 self.next += 1;
@@ -111,7 +111,7 @@ impl Script {
 }
 
 fn name_of(tag: Tag, a: u64) -> String {
-    match (tag, Decision::ALL.get(a as usize)) {
+    match (tag, Verdict::ALL.get(a as usize)) {
         (Tag::Decided, Some(what)) => format!("the decision on {what:?}"),
         _ => format!("{tag:?} {a}"),
     }

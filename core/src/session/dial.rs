@@ -6,11 +6,12 @@ use crate::backend::{Back, Choice, Pick};
 use crate::config::{CONNECT_ATTEMPTS_MAX, RETRY_PAUSE, Reuse};
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Phase, Timer, Who};
-use crate::flight::{Decision, Flaw};
+use crate::flight::{Flaw, Verdict};
 use crate::http1::HeadScanner;
 use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::proxy_protocol;
+use crate::reach::Decision;
 use crate::sockets::Owner;
 use crate::tls::Tls;
 use crate::transport::Transport;
@@ -33,12 +34,22 @@ impl Fault {
     fn blames_server(self) -> bool {
         !matches!(self, Fault::Socket(SocketError::Resources))
     }
+
+    fn decision(self) -> Decision {
+        match self {
+            Fault::Socket(_) => Decision::FaultSocket,
+            Fault::TimedOut => Decision::FaultTimedOut,
+            Fault::Closed => Decision::FaultClosed,
+            Fault::Tls => Decision::FaultTls,
+        }
+    }
 }
 
 impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
         if self.is_behind(id) {
+            self.reach.decided(Decision::QueueFirst);
             // Nobody overtakes those who wait: they choose first.
             self.serve_queues();
         }
@@ -68,6 +79,7 @@ impl Proxy {
         {
             return self.reuse(id, pick, back);
         }
+        self.reach.decided(if speaks { Decision::PoolMiss } else { Decision::PoolOtherSpeech });
         let x = self.sessions[id].x();
         if x.last_failed == Some(pick.server) {
             x.last_failed = None;
@@ -139,6 +151,7 @@ impl Proxy {
         if server.open >= limit
             && let Some(&oldest) = server.idle.first()
         {
+            self.reach.decided(Decision::PoolRoomMade);
             self.close_back(oldest, Close::Normal);
         }
     }
@@ -234,6 +247,7 @@ impl Proxy {
     /// The connection was lost before a byte of a response: sends the request again where BACK-3
     /// allows it, else answers.
     pub(crate) fn attempt_failed(&mut self, id: SessionId, fault: Fault) {
+        self.reach.decided(fault.decision());
         let connecting = self.sessions[id].state == State::Connect;
         let x = self.sessions[id].x();
         let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
@@ -272,6 +286,9 @@ impl Proxy {
         let x = self.sessions[id].x();
         x.response.drop_input();
         let spent = x.record.attempts >= CONNECT_ATTEMPTS_MAX;
+        self.reach.decided_if(again && spent, Decision::RetrySpent);
+        self.reach.decided_if(again && !spent && nothing_given, Decision::RetryUnsent);
+        self.reach.decided_if(!again, Decision::RetryForbidden);
         if again && !spent {
             self.dispatch(id);
         } else if nothing_given {
@@ -294,7 +311,9 @@ impl Proxy {
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         let (Some(server), Some(attempt)) = (x.server, x.attempt) else { return };
         // A probe's verdict is owed in any case: nobody else may use the server before it.
+        self.reach.decided_if(attempt.is_probe(), Decision::ProbeFailed);
         if x.tried.has(server) && !attempt.is_probe() {
+            self.reach.decided(Decision::BlamedBefore);
             return;
         }
         x.attempt = None;
@@ -338,10 +357,16 @@ impl Proxy {
         let is_free = |proxy: &mut Proxy| {
             u64::from(held_back.is_some_and(|pick| proxy.is_still_free(id, pick)))
         };
-        let is_free = self.decide(id, Decision::StillFree, is_free) != 0;
+        let is_free = self.decide(id, Verdict::StillFree, is_free) != 0;
         match held_back {
-            Some(pick) if is_free => self.connect(id, pick),
-            _ => self.dispatch(id),
+            Some(pick) if is_free => {
+                self.reach.decided(Decision::PauseKept);
+                self.connect(id, pick);
+            }
+            _ => {
+                self.reach.decided(Decision::PauseAnew);
+                self.dispatch(id);
+            }
         }
     }
 }

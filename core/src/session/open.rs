@@ -7,11 +7,12 @@ use super::{Carries, Moved, SessionId};
 use crate::config::{Listener, Protocol};
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Phase, Timer, Who};
-use crate::flight::{Decision, Flaw, Tag};
+use crate::flight::{Flaw, Tag, Verdict};
 use crate::http1::BodyReader;
 use crate::id::SocketId;
 use crate::proxy::Proxy;
 use crate::proxy_protocol::{self, Announced, Parsed};
+use crate::reach::Decision;
 use crate::session::dial::Fault;
 use crate::session::front::LINGER_BYTES_MAX;
 use crate::sockets::Owner;
@@ -100,7 +101,10 @@ impl Proxy {
     fn announced(&mut self, id: SessionId) {
         if !self.count_address(id) {
             match self.sessions[id].carries {
-                Carries::Tcp => return self.close_session(id, Close::Normal),
+                Carries::Tcp => {
+                    self.reach.decided(Decision::AddressTcpClosed);
+                    return self.close_session(id, Close::Normal);
+                }
                 Carries::Http => self.sessions[id].over_limit = true,
             }
         }
@@ -140,6 +144,7 @@ impl Proxy {
             return self.release_exchange(id);
         }
         let n = surplus.len();
+        self.reach.decided(Decision::HandshakeSurplus);
         self.cipher[..n].copy_from_slice(surplus);
         self.release_exchange(id);
         self.received(front, n);
@@ -175,6 +180,7 @@ impl Proxy {
         let surplus = x.request.input_len();
         if surplus > 0 {
             // The first request came with the PROXY header.
+            self.reach.decided(Decision::RequestSurplus);
             x.reset(now);
             x.record.received = surplus as u64;
             self.begin_exchange(id, Move::FirstByte);
@@ -222,6 +228,7 @@ impl Proxy {
         x.record.received = n as u64;
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;
+        self.reach.decided(Decision::PlaintextAnswered);
         self.answer(id, 400, ending(Who::Client, Phase::RequestHead));
         self.settle(id, Moved::Nobody);
     }
@@ -238,6 +245,7 @@ impl Proxy {
             }
             Owner::Front(session) => {
                 self.counters.count_tls_failure(failure);
+                self.reach.decided(Decision::TlsBrokeLater);
                 self.front_failed(session, crate::input::SocketError::Other);
                 self.settle(session, Moved::Nobody);
             }
@@ -306,7 +314,7 @@ impl Proxy {
         let may_enter = |proxy: &mut Proxy| {
             u64::from(proxy.per_address.get(&address).is_none_or(|count| *count < limit))
         };
-        if self.decide(id, Decision::Address, may_enter) == 0 {
+        if self.decide(id, Verdict::Address, may_enter) == 0 {
             self.counters.over_address_limit += 1;
             return false;
         }

@@ -5,8 +5,9 @@ use super::state::{Move, State};
 use super::{Moved, SessionId};
 use crate::backend::Choice;
 use crate::event::{Phase, Timer, Who};
-use crate::flight::{Decision, Tag};
+use crate::flight::{Tag, Verdict};
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::time::Time;
 
 impl Proxy {
@@ -19,7 +20,7 @@ impl Proxy {
         let due = self.now.deadline(view.timeouts.backend_queue);
         let waiting = self.queues.get(&config.name).map_or(0, |queue| queue.len());
         let (name, is_full) = (config.name.clone(), waiting >= view.queue_max);
-        if self.decide(id, Decision::LineFull, |_| u64::from(is_full)) != 0 {
+        if self.decide(id, Verdict::LineFull, |_| u64::from(is_full)) != 0 {
             self.counters.backend_queue_full += 1;
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         }
@@ -87,8 +88,12 @@ impl Proxy {
     pub(crate) fn leave_line(&mut self, id: SessionId, choice: Choice) {
         self.leave_queue(id);
         match choice {
-            Choice::Server(pick) => self.dispatch_to(id, pick),
+            Choice::Server(pick) => {
+                self.reach.decided(Decision::QueueServed);
+                self.dispatch_to(id, pick);
+            }
             Choice::Nobody | Choice::Full => {
+                self.reach.decided(Decision::QueueLost);
                 self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
             }
         }

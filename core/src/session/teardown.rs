@@ -6,6 +6,7 @@ use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Timer};
 use crate::flight::Tag;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::session::front::LINGER_BYTES_MAX;
 use crate::sockets::Ops;
 
@@ -33,15 +34,21 @@ impl Proxy {
         let ending = x.record.ending;
         self.emit_record(id, ending);
         if cut {
-            let how = if until_close { Close::Reset } else { Close::Normal };
+            let (how, decision) = match until_close {
+                true => (Close::Reset, Decision::EndCutByReset),
+                false => (Close::Normal, Decision::EndCutByClose),
+            };
+            self.reach.decided(decision);
             return self.close_session(id, how);
         }
         let unread = surplus > 0 || self.sockets.get(front).is_some_and(|s| s.is_ready(Ops::READ));
         if keep && read {
             self.keep_session(id, surplus);
         } else if !read || unread {
+            self.reach.decided(Decision::EndLingers);
             self.linger(id);
         } else {
+            self.reach.decided(Decision::EndCloses);
             self.close_session(id, Close::Normal);
         }
     }
@@ -49,6 +56,10 @@ impl Proxy {
     /// The client's connection waits for the next request, or goes on with it.
     fn keep_session(&mut self, id: SessionId, surplus: usize) {
         self.release_version(id);
+        self.reach.decided(match surplus {
+            0 => Decision::EndKept,
+            _ => Decision::EndPipelined,
+        });
         let now = self.now;
         let session = &mut self.sessions[id];
         session.timers.clear_front();
@@ -148,6 +159,7 @@ impl Proxy {
         state.active -= 1;
         self.relieved |= !self.queues.is_empty();
         if let Some(attempt) = x.attempt.take() {
+            self.reach.decided_if(attempt.is_probe(), Decision::ProbeAbandoned);
             state.health.abandoned(attempt);
         }
     }
@@ -200,6 +212,7 @@ impl Proxy {
         self.release_exchange(id);
         let mut session = self.sessions.remove(id).expect("a session ends once");
         session.go(Move::Close);
+        self.reach.walked(session.trail);
         match session.buffers {
             BufferWait::None | BufferWait::Waiting => {}
             BufferWait::Promised => self.pool.unpromise(crate::buffer::PROMISE),

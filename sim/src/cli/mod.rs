@@ -1,14 +1,26 @@
-//! The command `tidegate-sim`: runs seeds, and replays one.
+//! The command `tidegate-sim`: runs seeds, replays one, makes it small and explains it.
 
 mod case;
+mod explain;
+mod golden;
+mod hunt;
+mod junit;
+mod merge;
 mod panics;
+mod plant;
+mod rehearse;
 mod replay;
 mod report;
 mod run;
+mod shrink;
+mod table;
 
-pub use case::Case;
+pub use case::{Case, Origin};
 
-use clap::{Parser, Subcommand};
+use crate::marks::quotas;
+use clap::{Parser, Subcommand, ValueEnum};
+use report::Shard;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +48,47 @@ enum Command {
     Run(RunArgs),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
+    /// Finds the smallest case that breaks the same rule
+    Shrink(ShrinkArgs),
+    /// Tells the broken rule, the ledger rows and the causal chain in words
+    Explain(ExplainArgs),
+    /// Plants bugs and counts how many are found, and by which checker
+    Plant(plant::PlantArgs),
+    /// Runs seeds until a checker of a group fires
+    #[command(hide = true)]
+    Hunt(hunt::HuntArgs),
+    /// Adds up the reports of all shards of a command
+    Merge(MergeArgs),
+    /// Prints quotas.txt as a report would have it
+    Quotas {
+        /// A report that `run --json` wrote
+        #[arg(value_name = "JSON")]
+        report: PathBuf,
+    },
+    /// Runs the seeds of a file of hashes, and compares
+    Golden(GoldenArgs),
+}
+
+/// When too few seeds that reach a mark are a failure.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum JudgeMarks {
+    /// With 10,000 seeds or more
+    Auto,
+    /// Always
+    Judge,
+    /// Never: the table is printed, and that is all
+    Show,
+}
+
+impl JudgeMarks {
+    /// Whether quotas are judged over so many seeds.
+    pub(crate) fn judges(self, seeds: u64) -> bool {
+        match self {
+            JudgeMarks::Auto => seeds >= quotas::SEEDS_MIN,
+            JudgeMarks::Judge => true,
+            JudgeMarks::Show => false,
+        }
+    }
 }
 
 /// What to run.
@@ -53,12 +106,51 @@ pub(crate) struct RunArgs {
     /// Writes the totals to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Writes them to this file as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Runs part I (from 1) of N parts of the seeds
+    #[arg(long, value_parser = shard, value_name = "I/N", conflicts_with = "budget")]
+    pub(crate) shard: Option<Shard>,
+    /// When too few seeds that reach a mark are a failure; never for a shard
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) marks: JudgeMarks,
     /// Gives up after so many failing seeds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) failures: u16,
     /// Where cases of failing seeds are written
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) cases: PathBuf,
+    #[command(flatten)]
+    pub(crate) rehearsal: rehearse::RehearseArgs,
+}
+
+/// What to merge.
+#[derive(clap::Args)]
+pub(crate) struct MergeArgs {
+    /// The report of each shard
+    #[arg(required = true, value_name = "JSON")]
+    pub(crate) reports: Vec<PathBuf>,
+    /// Writes the sum to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Writes it to this file as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// When too few seeds that reach a mark are a failure
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) marks: JudgeMarks,
+}
+
+/// What to compare.
+#[derive(clap::Args)]
+pub(crate) struct GoldenArgs {
+    /// The file of hashes
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Writes the file anew instead
+    #[arg(long)]
+    pub(crate) renew: bool,
 }
 
 /// What to replay.
@@ -73,6 +165,40 @@ pub(crate) struct ReplayArgs {
     /// Prints everything that happens
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Writes a timeline for a browser to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Writes the packets for Wireshark to this file, as pcapng
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+/// What to shrink.
+#[derive(clap::Args)]
+pub(crate) struct ShrinkArgs {
+    /// A seed, or the file of a case
+    #[arg(value_name = "SEED|CASE")]
+    pub(crate) what: String,
+    /// Where the small case is written, `SEED.small.case.sim` by default
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Attempts at a time; changes nothing of what comes out
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Attempts at most
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) attempts: u64,
+    /// Time at most, such as 60s or 5m
+    #[arg(long, default_value = "60s", value_parser = span, value_name = "TIME")]
+    pub(crate) budget: Duration,
+}
+
+/// What to explain.
+#[derive(clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// A seed, or the file of a case
+    #[arg(value_name = "SEED|CASE")]
+    pub(crate) what: String,
 }
 
 /// Options of every run that the command makes.
@@ -84,9 +210,47 @@ fn options() -> crate::world::Options {
 pub fn main(args: Args) -> ExitCode {
     panics::silence();
     ExitCode::from(match args.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => match &args.rehearsal.config {
+            Some(config) => rehearse::rehearse(config, &args),
+            None => run::run(&args),
+        },
         Command::Replay(args) => replay::replay(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Plant(args) => plant::plant(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
+        Command::Merge(args) => merge::merge(&args),
+        Command::Quotas { report } => print_quotas(&report),
+        Command::Golden(args) => golden::golden(&args),
     })
+}
+
+/// Complains; the exit code for what makes no sense.
+fn usage(error: &str) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    USAGE
+}
+
+fn print_quotas(path: &std::path::Path) -> u8 {
+    let text = report::Report::read(path).and_then(|report| {
+        let reached: Vec<u64> = report.totals.marks.iter().map(|mark| mark.seeds).collect();
+        quotas::renewed(&reached, report.totals.seeds)
+    });
+    match text {
+        Ok(text) if std::io::stdout().write_all(text.as_bytes()).is_ok() => CLEAN,
+        Ok(_) => USAGE,
+        Err(error) => usage(&error),
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let (index, of) = text.split_once('/').ok_or("a shard is written as I/N")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let (index, of) = (number(index)?, number(of)?);
+    if index == 0 || index > of {
+        return Err(format!("shards are numbered from 1/{of} to {of}/{of}"));
+    }
+    Ok(Shard { index, of })
 }
 
 fn seeds(text: &str) -> Result<(u64, u64), String> {
@@ -122,5 +286,7 @@ mod tests {
         assert_eq!(span("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
         assert!(span("0s").is_err() && span("soon").is_err());
+        assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
+        assert!(shard("0/3").is_err() && shard("4/3").is_err() && shard("2").is_err());
     }
 }

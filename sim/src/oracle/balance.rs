@@ -4,7 +4,7 @@
 use super::ledger::Row;
 use super::{Oracle, Verdict, breach};
 use std::collections::BTreeMap;
-use tidegate_core::config::{Balance, Cluster};
+use tidegate_core::config::{Balance, Cluster, Server};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
@@ -73,7 +73,10 @@ pub fn fair(oracle: &Oracle) -> Verdict {
         return Ok(());
     }
     for (index, cluster) in version.config.clusters.iter().enumerate() {
-        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
+        let is_odd = |server: &Server| {
+            server.max_connections.is_some() || server.backup || server.weight != 1
+        };
+        let is_limited = cluster.servers.iter().any(is_odd);
         if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() || is_limited {
             continue;
         }

@@ -89,7 +89,10 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
     // Whoever could have stood in line at some time since.
     let others = oracle.rows.iter().filter(|other| {
         let begins = other.head_read_at.is_some();
-        let is_given = other.attempts.first().is_some_and(|first| first.at < turn);
+        // Whose connection broke may stand in line again.
+        let is_given = other.attempts.last().is_some_and(|last| {
+            last.at < turn && oracle.backs[last.back as usize].closed_at.is_none()
+        });
         let is_over = other.answer.as_ref().is_some_and(|answer| answer.at < turn)
             || other.record.is_some_and(|record| record.at < turn);
         other.ask.id != row.ask.id && begins && !is_given && !is_over

@@ -42,6 +42,29 @@ use tidegate_core::tls::TlsFailure;
 use truth::Truth;
 use tunnels::Tunnel;
 
+/// Every group of rules that may be broken; `panic` is the one without a checker.
+pub const GROUPS: [&str; 19] = [
+    "bytes",
+    "framing",
+    "matching",
+    "headers",
+    "retry",
+    "reuse",
+    "balance",
+    "limits",
+    "answers",
+    "timers",
+    "accept",
+    "accounting",
+    "progress",
+    "tunnels",
+    "TLS",
+    "PROXY",
+    "reconfiguration",
+    "liveness",
+    "panic",
+];
+
 /// A rule that was broken, before it is known when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Breach {

@@ -1,5 +1,6 @@
 //! The world of one run: the proxy, its kernel, clients, backends and a controller, phase by phase.
 
+mod actions;
 mod announce;
 mod ask;
 mod backend;
@@ -7,6 +8,7 @@ mod client;
 mod controller;
 mod dress;
 mod episodes;
+mod extras;
 mod flaws;
 mod leave;
 mod manner;
@@ -21,13 +23,15 @@ mod talker;
 mod tls_marks;
 mod tunnel;
 mod turn;
+mod wrong;
 mod ws;
 
+pub use actions::{Actions, is_fault};
 pub use protocols::{Protocols, TunnelRates};
 pub use scenario::{Families, Rates, Scenario};
 pub use secure::{TlsPlan, provider_of};
 
-use crate::choice::{Choices, Draw, mix};
+use crate::choice::{Choices, Draw, Source, mix};
 use crate::cx::{Cx, Ev, MS};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
@@ -36,6 +40,7 @@ use crate::marks::Marks;
 use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, breach};
 use crate::site;
+use crate::story::{Ledger, START, Story};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
@@ -50,19 +55,24 @@ use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
 /// Events of one run at most; a run that needs more does not end.
-const EVENTS_MAX: u64 = 3_000_000;
+pub const EVENTS_MAX: u64 = 3_000_000;
 
 /// How a run is to be made.
 #[derive(Default)]
 pub struct Options {
     /// Stops after this event.
     pub until: Option<u64>,
+    /// Events at most, where another number than [`EVENTS_MAX`] is wanted: a run that makes so
+    /// many does not end.
+    pub events_max: Option<u64>,
     /// Keeps the hash after each event.
     pub keeps_each: bool,
     /// Keeps every draw.
     pub records: bool,
-    /// Draws that take precedence over the seed.
-    pub draws: Option<Vec<Draw>>,
+    /// Where draws come from.
+    pub source: Source,
+    /// Keeps the story; with `true`, the bytes on the wire too.
+    pub story: Option<bool>,
     /// The provider of TLS, instead of the seed's.
     pub provider: Option<Provider>,
     /// Where this thread last panicked, if somebody keeps that.
@@ -103,6 +113,17 @@ pub struct Outcome {
     pub draws: Vec<Draw>,
     /// The flight recording, if one was made.
     pub flight: Option<Vec<u8>>,
+    /// Clients, connections, requests, episodes and operations that a case could leave out; known
+    /// only if draws were recorded.
+    pub omittable: Vec<(&'static str, u64)>,
+    /// The world in one line, for a run that broke a rule.
+    pub scenario: String,
+    /// The provider of TLS.
+    pub provider: Provider,
+    /// What was done to the proxy.
+    pub actions: Actions,
+    /// The story, if kept.
+    pub story: Option<Box<Story>>,
 }
 
 /// Everything that exists in one run.
@@ -134,6 +155,11 @@ pub struct World {
     until: Option<u64>,
     /// The configurations so far, as a flight recording keeps them.
     flown: Vec<Vec<u8>>,
+    events_max: u64,
+    provider: Provider,
+    /// Changes of the configuration that were drawn.
+    operations: u64,
+    fired: Actions,
 }
 
 /// Makes the run of `seed`.
@@ -152,10 +178,7 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 
 impl World {
     fn new(seed: u64, options: Options) -> World {
-        let mut choices = match &options.draws {
-            Some(draws) => Choices::from_record(seed, draws),
-            None => Choices::from_seed(seed),
-        };
+        let mut choices = Choices::new(seed, options.source);
         if options.records {
             choices.record();
         }
@@ -163,6 +186,11 @@ impl World {
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
             cx.trace.keep_each();
+        }
+        if let Some(bytes) = options.story {
+            cx.trace.keep_story(bytes);
+            cx.heap.keep_causes();
+            cx.heap.pushing(START);
         }
         if let Some(sink) = options.sink {
             cx.trace.set_sink(sink);
@@ -224,6 +252,10 @@ impl World {
             settled_at: u64::MAX,
             until: options.until,
             flown,
+            events_max: options.events_max.unwrap_or(EVENTS_MAX),
+            provider,
+            operations: 0,
+            fired: Actions::default(),
             scenario,
         }
     }
@@ -246,7 +278,8 @@ impl World {
 
     fn add_client(&mut self, role: Role, connections: u64, within: u64) {
         let c = self.clients.len() as u32;
-        self.clients.push(Client::new(role, connections));
+        let is_omitted = self.cx.choices.omits(site!("client"), c.into());
+        self.clients.push(Client::new(role, if is_omitted { 0 } else { connections }));
         let delay = self.cx.choose(site!("client/start"), c.into(), within.max(1));
         // Listeners open in the very first turn.
         self.cx.after(MS + delay, c.into(), Ev::Client(c, 0));
@@ -269,10 +302,18 @@ impl World {
 
     /// Lets the next event happen; false when the run is over.
     fn step(&mut self) -> bool {
-        let Some((at, event)) = self.cx.heap.pop() else { return false };
+        let Some((at, event, cause)) = self.cx.heap.pop_with_cause() else { return false };
         self.cx.now = at;
-        self.oracle.clock(at, self.cx.trace.events());
+        let number = self.cx.trace.events();
+        self.oracle.clock(at, number);
+        if let Some(story) = self.cx.trace.story() {
+            story.begin(at, event, cause.unwrap_or(START));
+            self.cx.heap.pushing(number as u32);
+        }
         if !self.happen(event) {
+            if let Some(story) = self.cx.trace.story() {
+                story.retract();
+            }
             return true;
         }
         self.dispatch();
@@ -282,17 +323,25 @@ impl World {
         self.cx.trace.fold(1, at, fold_event(event));
         self.cx.trace.end_event();
         let events = self.cx.trace.events();
-        if events >= EVENTS_MAX {
+        if events >= self.events_max {
             let message = format!("{events} events and no end");
             self.oracle.judge(breach("progress", "LOOP-5", message));
         }
-        self.phase != Phase::Over && self.until.is_none_or(|until| events <= until)
+        self.phase != Phase::Over && !self.is_cut()
+    }
+
+    /// Whether the run ends here because that was asked for.
+    fn is_cut(&self) -> bool {
+        self.until.is_some_and(|until| self.cx.trace.events() > until)
     }
 
     /// Whether the event was not too late to matter.
     fn happen(&mut self, event: Ev) -> bool {
         match event {
-            Ev::Flight(ep, flight) => self.net.deliver(&mut self.cx, ep, flight),
+            Ev::Flight(ep, flight) => {
+                self.mark_blow(ep, flight);
+                self.net.deliver(&mut self.cx, ep, flight);
+            }
             Ev::Turn => return self.turn(),
             Ev::Client(c, token) => return self.client_timer(c, token),
             Ev::BackConn(b, token) => return self.back_timer(b, token),
@@ -344,10 +393,11 @@ impl World {
     }
 
     fn finish(mut self) -> Outcome {
-        if self.violation().is_none() && self.until.is_none() {
+        if self.violation().is_none() && !self.is_cut() {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
+        self.mark_decisions();
         reached::mark(&mut self.cx, &self.oracle);
         tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
@@ -357,6 +407,11 @@ impl World {
         let configs: Vec<(u64, &[u8])> = (1..).zip(self.flown.iter().map(|it| &it[..])).collect();
         let recording = self.proxy.recording();
         let flight = recording.map(|it| it.write(&format!("seed {}", self.seed), &configs));
+        let draws = self.cx.choices.take_record();
+        let mut story = self.cx.trace.take_story();
+        if let Some(story) = &mut story {
+            story.ledger = Ledger::of(&self.oracle, &self.net);
+        }
         Outcome {
             seed: self.seed,
             hash: self.cx.trace.hash(),
@@ -369,7 +424,20 @@ impl World {
             completed: self.oracle.completed,
             healed,
             violation: self.oracle.violation.take(),
-            draws: self.cx.choices.take_record(),
+            actions: Actions {
+                connections: self.oracle.fronts.len() as u64,
+                requests: self.oracle.rows.len() as u64,
+                faults: actions::faults(&draws),
+                ..self.fired
+            },
+            story,
+            draws,
+            omittable: self.cx.choices.take_omittable(),
+            scenario: match self.oracle.violation {
+                Some(_) => self.scenario.to_string(),
+                None => String::new(),
+            },
+            provider: self.provider,
             marks: self.cx.marks,
             flight,
         }
@@ -381,7 +449,7 @@ fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> 
     for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
         let may_break = count > 1 && !scenario.is_faultless;
         let entity = servers.len() as u64;
-        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 0;
+        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 4;
         for n in 0..count {
             let number = servers.len();
             let at = server_address(number);

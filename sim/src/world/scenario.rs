@@ -158,6 +158,19 @@ impl Scenario {
     }
 }
 
+/// In one line.
+impl std::fmt::Display for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Scenario { listeners, clients, connections, requests_max, .. } = self;
+        let servers: Vec<String> = self.all_clusters().iter().map(ToString::to_string).collect();
+        let tcp = if self.tcp_cluster().is_some() { " (the last for TCP)" } else { "" };
+        write!(f, "clusters of {} servers{tcp}, {listeners} listeners, ", servers.join(", "))?;
+        write!(f, "{clients} clients with up to {connections} connections of ")?;
+        write!(f, "{requests_max} requests, chaos for {} ms", self.chaos / MS)?;
+        if self.is_faultless { write!(f, ", faultless") } else { Ok(()) }
+    }
+}
+
 /// Draws the world of a seed.
 pub(super) fn draw(choices: &mut Choices) -> Scenario {
     let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5));

@@ -1,0 +1,172 @@
+//! `tidegate-sim hunt`: runs seeds until a checker of a group that was asked for fires. This is
+//! what `plant` asks of a build with a bug in it, and what `sim/mutants` asks of a mutant.
+
+use super::{BROKEN, CLEAN, USAGE};
+use crate::oracle::{Breach, GROUPS};
+use crate::world;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What to look for.
+#[derive(clap::Args)]
+pub(crate) struct HuntArgs {
+    /// Seeds from A to B, B not included
+    #[arg(long, value_parser = super::seeds, value_name = "A..B")]
+    pub(crate) seeds: (u64, u64),
+    /// Groups of checkers that end the hunt; without it, anything that breaks does
+    #[arg(long, value_delimiter = ',', value_name = "GROUP,..")]
+    pub(crate) groups: Vec<String>,
+    /// Seeds at a time
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Ends when standard input does: nobody waits for the answer any more
+    #[arg(long)]
+    pub(crate) leashed: bool,
+}
+
+/// A seed in which something broke.
+#[derive(Clone, Serialize, Deserialize, Debug, PartialEq, Eq)]
+pub(crate) struct Bite {
+    /// The seed.
+    pub(crate) seed: u64,
+    /// The checker's group, or `panic`.
+    pub(crate) group: String,
+    /// The rule that was broken.
+    pub(crate) rule: String,
+    /// What was seen.
+    pub(crate) message: String,
+}
+
+/// What a hunt brings home, as one line of JSON.
+#[derive(Serialize, Deserialize, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bag {
+    /// The lowest seed in which a checker that was asked for fired.
+    pub(crate) found: Option<Bite>,
+    /// The lowest seed of each other group and rule that fired before.
+    pub(crate) others: Vec<Bite>,
+    /// Seeds up to the found one, or all.
+    pub(crate) seeds: u64,
+}
+
+struct Hunt<'a> {
+    args: &'a HuntArgs,
+    next: AtomicU64,
+    /// The lowest seed found, or the end.
+    limit: AtomicU64,
+    bites: Mutex<Vec<Bite>>,
+}
+
+impl Hunt<'_> {
+    fn is_asked_for(&self, group: &str) -> bool {
+        self.args.groups.is_empty() || self.args.groups.iter().any(|asked| asked == group)
+    }
+
+    /// Seeds are taken in order, and all below a found one are run to their end: so the lowest
+    /// does not depend on the number of jobs.
+    fn work(&self) {
+        loop {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            if seed >= self.limit.load(Ordering::Relaxed) {
+                return;
+            }
+            let Some(violation) = world::run(seed, super::options()).violation else { continue };
+            let Breach { group, rule, message } = violation.breach;
+            if self.is_asked_for(group) {
+                self.limit.fetch_min(seed, Ordering::Relaxed);
+            }
+            let bite = Bite { seed, group: group.into(), rule: rule.into(), message };
+            self.bites.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(bite);
+        }
+    }
+
+    fn bag(self) -> Bag {
+        let mut bites = self.bites.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        bites.sort_by_key(|bite| bite.seed);
+        let groups = &self.args.groups;
+        let is_asked_for = |bite: &&Bite| groups.is_empty() || groups.contains(&bite.group);
+        let found = bites.iter().find(is_asked_for).cloned();
+        let end = found.as_ref().map_or(self.args.seeds.1, |found| found.seed);
+        let mut others: BTreeMap<(String, String), Bite> = BTreeMap::new();
+        for bite in bites.into_iter().filter(|bite| bite.seed < end) {
+            others.entry((bite.group.clone(), bite.rule.clone())).or_insert(bite);
+        }
+        let mut others: Vec<Bite> = others.into_values().collect();
+        others.sort_by_key(|bite| bite.seed);
+        Bag { seeds: end - self.args.seeds.0 + u64::from(found.is_some()), found, others }
+    }
+}
+
+/// Hunts, and prints the [`Bag`]; the exit code.
+pub(crate) fn hunt(args: &HuntArgs) -> u8 {
+    let mut err = std::io::stderr();
+    if let Some(group) = args.groups.iter().find(|group| !GROUPS.contains(&group.as_str())) {
+        let _ = writeln!(err, "error: no group {group:?}; there are {}", GROUPS.join(", "));
+        return USAGE;
+    }
+    let hunt = Hunt {
+        args,
+        next: AtomicU64::new(args.seeds.0),
+        limit: AtomicU64::new(args.seeds.1),
+        bites: Mutex::new(Vec::new()),
+    };
+    if args.leashed {
+        #[expect(clippy::disallowed_methods, reason = "it must not keep the command from its end")]
+        std::thread::spawn(|| {
+            let _ended = std::io::stdin().read(&mut [0]);
+            std::process::exit(i32::from(USAGE));
+        });
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs {
+            scope.spawn(|| hunt.work());
+        }
+    });
+    let bag = hunt.bag();
+    let text = serde_json::to_string(&bag).unwrap_or_default();
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) if bag.found.is_some() => BROKEN,
+        Ok(()) => CLEAN,
+        Err(_) => USAGE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bite(seed: u64, group: &str) -> Bite {
+        Bite { seed, group: group.into(), rule: "RES-2".into(), message: String::new() }
+    }
+
+    fn bag(groups: &[&str], bites: &[Bite]) -> Bag {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        let args = HuntArgs { seeds: (10, 50), groups, jobs: 1, leashed: false };
+        let bites = Mutex::new(bites.to_vec());
+        let limit = AtomicU64::new(50);
+        Hunt { args: &args, next: AtomicU64::new(50), limit, bites }.bag()
+    }
+
+    // A bug is found by its own group: what others saw before is told, and what came behind is not.
+    #[test]
+    fn the_lowest_seed_of_the_right_group_is_found() {
+        let all = [bite(30, "bytes"), bite(12, "panic"), bite(20, "bytes"), bite(15, "panic")];
+        let found = bag(&["bytes"], &all);
+        assert_eq!(found.found, Some(bite(20, "bytes")));
+        assert_eq!((found.seeds, found.others), (11, vec![bite(12, "panic")]));
+        let any = bag(&[], &all);
+        assert_eq!((any.found, any.seeds), (Some(bite(12, "panic")), 3));
+        let none = bag(&["tunnels"], &all);
+        assert_eq!((none.found, none.seeds, none.others.len()), (None, 40, 2));
+    }
+
+    #[test]
+    fn a_healthy_build_gives_nothing() {
+        let args = HuntArgs { seeds: (0, 3), groups: Vec::new(), jobs: 2, leashed: false };
+        assert_eq!(hunt(&args), CLEAN);
+        let args = HuntArgs { groups: vec!["nonsense".into()], ..args };
+        assert_eq!(hunt(&args), USAGE);
+    }
+}
