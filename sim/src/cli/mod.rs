@@ -5,6 +5,7 @@ mod explain;
 mod golden;
 mod hunt;
 mod junit;
+mod lift;
 mod merge;
 mod panics;
 mod plant;
@@ -48,6 +49,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
+    /// Shows what a flight recording holds, and makes cases of its sessions
+    Lift(LiftArgs),
     /// Finds the smallest case that breaks the same rule
     Shrink(ShrinkArgs),
     /// Tells the broken rule, the ledger rows and the causal chain in words
@@ -153,6 +156,26 @@ pub(crate) struct GoldenArgs {
     pub(crate) renew: bool,
 }
 
+/// What to lift.
+#[derive(clap::Args)]
+pub(crate) struct LiftArgs {
+    /// The recording that `tidegate serve` wrote
+    #[arg(value_name = "RECORDING")]
+    pub(crate) recording: PathBuf,
+    /// Only the session with this number, as the access log has it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) session: Option<u64>,
+    /// Lists every session
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Prints every entry of the session
+    #[arg(long, requires = "session")]
+    pub(crate) trace: bool,
+    /// Where the case is written, beside the recording by default
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
 /// What to replay.
 #[derive(clap::Args)]
 pub(crate) struct ReplayArgs {
@@ -214,6 +237,7 @@ pub fn main(args: Args) -> ExitCode {
             Some(config) => rehearse::rehearse(config, &args),
             None => run::run(&args),
         },
+        Command::Lift(args) => lift::lift(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Explain(args) => explain::explain(&args),
