@@ -107,3 +107,83 @@ impl Outside for Stage<'_> {
         Some(self.stand_ins)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Code, Severity};
+    use crate::tls::tests::pems::pems;
+    use crate::tls::{chain, key};
+
+    fn stand_ins() -> StandIns {
+        let certificate = chain(pems().get("nameless.pem")).expect("a chain").remove(0);
+        let key = key(pems().get("nameless.key")).expect("a key");
+        StandIns { certificate, key, authority: pems().authority.clone() }
+    }
+
+    fn load_text(text: &str) -> Result<Rehearsed, Vec<Diagnostic>> {
+        let stand_ins = stand_ins();
+        let stage = Stage { stand_ins: &stand_ins, names: RefCell::default() };
+        let loaded =
+            read("site.toml", text, Path::new("/nowhere/at/all"), &stage, &Memory::default())?;
+        Ok(Rehearsed { loaded, names: stage.names.into_inner() })
+    }
+
+    const SITE: &str = "\
+        sticky_secret = \"file:secret\"\n\
+        [listener.web]\n\
+        bind = \"127.0.0.1:8443\"\n\
+        tls = [{ cert = \"a.pem\", key = \"a.key\", client_ca = \"c.pem\" }, \
+               { cert = \"b.pem\", key = \"b.key\" }]\n\
+        answers = { 503 = \"503.html\" }\n\
+        [cluster.app]\n\
+        servers = [\"one.internal:9001\", { addr = \"two.internal:9002\" }]\n\
+        tls = true\n\
+        sticky = true\n\
+        [[route]]\n\
+        to = \"app\"\n";
+
+    #[test]
+    fn what_is_not_here_is_a_warning() {
+        let Rehearsed { loaded, names } = load_text(SITE).expect("good enough to rehearse");
+        let warned: Vec<Code> = loaded.warnings.iter().map(|warning| warning.code).collect();
+        // The secret; two certificates and an authority, but no key; the answer.
+        let unreadable = Code::TlsUnreadable;
+        let expected =
+            [Code::SecretUnreadable, unreadable, unreadable, unreadable, Code::AnswerUnreadable];
+        assert_eq!(warned, expected, "{:#?}", loaded.warnings);
+        assert!(loaded.warnings.iter().all(|warning| warning.severity == Severity::Warning));
+        let listener = &loaded.config.listeners[0];
+        let tls = listener.tls.as_ref().expect("TLS");
+        assert!(tls.certificates.names().all(<[_]>::is_empty));
+        assert_eq!(tls.certificates.names().count(), 2);
+        assert!(loaded.config.clusters[0].tls.is_some() && loaded.workers == 1);
+        // RUN-10: names are not looked up here.
+        let addresses: Vec<String> = names.keys().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["198.18.0.1:9001", "198.18.0.2:9002"]);
+        let written: Vec<&str> = names.values().map(|name| &**name).collect();
+        assert_eq!(written, ["one.internal:9001", "two.internal:9002"]);
+    }
+
+    #[test]
+    fn certificates_that_are_here_give_their_names() {
+        let file = std::env::temp_dir().join(format!("tidegate-{}.pem", std::process::id()));
+        std::fs::write(&file, pems().get("site.pem")).expect("a file");
+        let text = SITE.replace("a.pem", &file.to_string_lossy());
+        let loaded = load_text(&text).map(|rehearsed| rehearsed.loaded);
+        std::fs::remove_file(&file).expect("the file is there");
+        let loaded = loaded.expect("good enough to rehearse");
+        let tls = loaded.config.listeners[0].tls.as_ref().expect("TLS");
+        let names: Vec<&[Box<str>]> = tls.certificates.names().collect();
+        assert_eq!(names[0], ["site.example".into(), "*.site.example".into()]);
+        assert_eq!(loaded.warnings.len(), 4);
+    }
+
+    #[test]
+    fn mistakes_stay_mistakes() {
+        let found = load_text(&SITE.replace("to = \"app\"", "to = \"ap\"")).expect_err("a mistake");
+        assert!(found.iter().any(|item| item.code == Code::UnknownCluster), "{found:#?}");
+        let found = load_text(&SITE.replace(", key = \"b.key\"", "")).expect_err("a mistake");
+        assert!(found.iter().any(|item| item.code == Code::MissingKey), "{found:#?}");
+    }
+}

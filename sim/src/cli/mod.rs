@@ -46,7 +46,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Runs many seeds
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
     /// Finds the smallest case that breaks the same rule
@@ -104,7 +104,7 @@ pub(crate) struct RunArgs {
     /// Seeds at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
-    /// Writes the totals to this file
+    /// Writes the totals, or the report of a rehearsal, to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Writes them to this file as JUnit's XML

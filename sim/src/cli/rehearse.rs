@@ -15,7 +15,8 @@ use tidegate::diagnostic::{refusal, render};
 #[command(next_help_heading = "Rehearsal")]
 pub(crate) struct RehearseArgs {
     /// Rehearses this configuration instead of running seeds
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "budget"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "budget", "jobs", "junit",
+        "shard", "marks", "failures", "cases"])]
     pub(crate) config: Option<PathBuf>,
     /// Takes a server down, such as b2:10s..40s; by id, address, CLUSTER/ID or CLUSTER/*
     #[arg(long, value_name = "SERVER:FROM..TO", requires = "config")]
@@ -85,12 +86,12 @@ pub(crate) struct RehearseArgs {
     html: Option<PathBuf>,
 }
 
-/// Why nothing was rehearsed, ready to be shown.
-struct Refused(String);
+/// Why nothing was rehearsed, ready to be shown, and the exit code.
+struct Refused(u8, String);
 
 impl Refused {
     fn option(name: &str, why: &str) -> Refused {
-        Refused(format!("error: --{name}: {why}\nnext: tidegate-sim run --help\n"))
+        Refused(USAGE, format!("error: --{name}: {why}\nnext: tidegate-sim run --help\n"))
     }
 }
 
@@ -100,9 +101,9 @@ pub(crate) fn rehearse(path: &Path, args: &RunArgs) -> u8 {
     let planned = planned(path, of);
     let plan = match planned {
         Ok(plan) => plan,
-        Err(Refused(text)) => {
+        Err(Refused(code, text)) => {
             let _ = write!(std::io::stderr(), "{text}");
-            return USAGE;
+            return code;
         }
     };
     #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
@@ -166,7 +167,7 @@ fn planned(path: &Path, args: &RehearseArgs) -> Result<Plan, Refused> {
         listener: args.listener.clone(),
     };
     Plan::new(settings, versions, roster, faults, load(args), &filter)
-        .map_err(|why| Refused(format!("error: {why}\nnext: tidegate-sim run --help\n")))
+        .map_err(|why| Refused(USAGE, format!("error: {why}\nnext: tidegate-sim run --help\n")))
 }
 
 fn load(args: &RehearseArgs) -> Load {
@@ -197,7 +198,8 @@ fn version(path: &Path) -> Result<(tidegate_core::config::Settings, Version), Re
     };
     let colour = std::io::stderr().is_terminal();
     let loaded = load_to_rehearse(path, &stand_ins);
-    let Rehearsed { loaded, names } = loaded.map_err(|found| Refused(refusal(&found, colour)))?;
+    let Rehearsed { loaded, names } =
+        loaded.map_err(|found| Refused(BROKEN, refusal(&found, colour)))?;
     for warning in &loaded.warnings {
         let _ = writeln!(std::io::stderr(), "{}", render(warning, colour));
     }

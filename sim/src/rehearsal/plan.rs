@@ -1,15 +1,16 @@
 //! What is rehearsed: configurations, load, faults.
 
 use super::roster::Roster;
-use super::targets::{Filter, Targets};
+use super::targets::{Filter, Labels, Targets};
 use crate::cx::{MS, SEC, US};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tidegate_core::config::{Compiled, Config, Settings};
 
-/// Requests of one rehearsal at most: each is kept until the report is made.
-pub const REQUESTS_MAX: u64 = 5_000_000;
+/// Requests of one rehearsal at most: each is kept until the report is made, and each connection
+/// that it took.
+pub const REQUESTS_MAX: u64 = 1_000_000;
 /// Clients at most: each has an address of its own.
 pub const CLIENTS_MAX: u32 = 50_000;
 /// Bytes of one body at most.
@@ -148,12 +149,12 @@ impl Plan {
         settings.access_records = true;
         versions.sort_by_key(|&(at, _)| at);
         let mut secure = super::secure::Secure::new(load.seed);
-        let (mut routes, mut notes, mut stages) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut routes, mut notes, mut stages) = (Labels::default(), Vec::new(), Vec::new());
         for (at, version) in versions {
             let Version { file, .. } = &version;
             let file = file.clone();
             let (targets, config) =
-                Targets::of(version, &roster, filter, &mut secure, &mut routes, &mut notes)?;
+                Targets::of(version, filter, &mut secure, &mut routes, &mut notes)?;
             let compiled = Compiled::new(config, &settings);
             let compiled = compiled.map_err(|errors| match errors.first() {
                 Some(error) => format!("{file}: {error:?}"),
@@ -161,6 +162,7 @@ impl Plan {
             })?;
             stages.push(Stage { at, file, compiled, targets });
         }
+        let routes = routes.all;
         Ok(Plan { settings, load, faults, stages, roster, routes, notes })
     }
 }
@@ -231,7 +233,7 @@ pub(super) fn human(nanos: u64) -> String {
     };
     match nanos {
         0 => "0s".into(),
-        ..MS => with(US, "us"),
+        1..MS => with(US, "us"),
         MS..SEC => with(MS, "ms"),
         _ => with(SEC, "s"),
     }

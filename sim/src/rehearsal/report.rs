@@ -236,6 +236,23 @@ pub(super) fn outcome(fate: Fate) -> String {
     }
 }
 
+impl Report {
+    /// The routes that deserve a look first: those where most failed, then the slowest. At most
+    /// `most` of them, and how many are left out.
+    pub(super) fn worst_routes(&self, most: usize) -> (Vec<&RouteReport>, usize) {
+        let mut all: Vec<&RouteReport> = self.routes.iter().collect();
+        let left_out = all.len().saturating_sub(most);
+        if left_out > 0 {
+            all.sort_by_key(|route| {
+                let users = &route.users;
+                std::cmp::Reverse((users.requests - users.succeeded, users.latency.p99_us))
+            });
+            all.truncate(most);
+        }
+        (all, left_out)
+    }
+}
+
 impl Users {
     fn of<'a>(requests: impl Iterator<Item = &'a Request>) -> Users {
         let mut users = Users::default();
@@ -298,9 +315,11 @@ impl Report {
         events: u64,
     ) -> Report {
         let requests = &meter.requests;
-        let routes = plan.routes.iter().enumerate().map(|(index, route)| RouteReport {
+        let mut of_routes: Vec<Vec<&Request>> = vec![Vec::new(); plan.routes.len()];
+        requests.iter().for_each(|request| of_routes[request.expect.route].push(request));
+        let routes = plan.routes.iter().zip(of_routes).map(|(route, requests)| RouteReport {
             route: route.clone(),
-            users: Users::of(requests.iter().filter(|request| request.expect.route == index)),
+            users: Users::of(requests.into_iter()),
         });
         let reached: u64 = meter.servers.iter().map(|server| server.began.len() as u64).sum();
         let places = plan.roster.places.iter().zip(&meter.servers);
@@ -421,7 +440,7 @@ fn faults(plan: &Plan, end: u64) -> Vec<FaultReport> {
 
 fn assumed(plan: &Plan, events: u64) -> Vec<(String, String)> {
     let load = &plan.load;
-    let per_second = match (SEC as u128 * 1000) / u128::from(load.gap) {
+    let per_second = match (u128::from(SEC) * 1000) / u128::from(load.gap) {
         milli if milli.is_multiple_of(1000) => format!("{}", milli / 1000),
         milli => format!("{}.{:03}", milli / 1000, milli % 1000),
     };

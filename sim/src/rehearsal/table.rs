@@ -5,6 +5,8 @@ use super::report::{Latency, Outage, Report, Users};
 use crate::cx::US;
 use std::fmt::Write as _;
 
+/// Routes that are shown.
+const ROUTES_MAX: usize = 40;
 /// Columns of wrapped text.
 const WIDTH: usize = 96;
 
@@ -102,7 +104,8 @@ impl Report {
             "\n{:<40}{:>9}{:>11}{:>9}{:>9}   longest outage",
             "route", "requests", "succeeded", "p50", "p99"
         );
-        for route in &self.routes {
+        let (routes, left_out) = self.worst_routes(ROUTES_MAX);
+        for route in routes {
             let users = &route.users;
             let longest = users.outage.as_ref();
             let longest = longest.map_or("none".into(), |it| time(it.to_us - it.from_us));
@@ -118,6 +121,9 @@ impl Report {
             if failed > 0 {
                 let _ = writeln!(out, "  {}", outcomes(users));
             }
+        }
+        if left_out > 0 {
+            let _ = writeln!(out, "{left_out} more that fared better, in the report of --json");
         }
     }
 

@@ -2,9 +2,10 @@
 //! and a session for each way through a TCP listener.
 
 use super::plan::Version;
-use super::roster::Roster;
 use super::sample;
 use super::secure::Secure;
+use rustls::pki_types::ServerName;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use tidegate_core::config::{
     Config, HostPattern, Listener, Network, PathRule, Protocol, Route, Target as Leads,
@@ -62,6 +63,23 @@ pub(super) struct Targets {
     pub(super) groups: Vec<Vec<Target>>,
 }
 
+/// What routes are called, over all versions.
+#[derive(Default)]
+pub(super) struct Labels {
+    pub(super) all: Vec<String>,
+    numbers: BTreeMap<String, usize>,
+}
+
+impl Labels {
+    /// The number of the route called `label`.
+    fn number(&mut self, label: String) -> usize {
+        *self.numbers.entry(label).or_insert_with_key(|label| {
+            self.all.push(label.clone());
+            self.all.len() - 1
+        })
+    }
+}
+
 /// Methods that clients use where a route does not say.
 const USUAL: [&str; 2] = ["GET", "POST"];
 /// Those that they can use.
@@ -74,13 +92,11 @@ impl Targets {
     /// their place in `routes`; what is not asked for is told in `notes`.
     pub(super) fn of(
         version: Version,
-        roster: &Roster,
         filter: &Filter,
         secure: &mut Secure,
-        routes: &mut Vec<String>,
+        routes: &mut Labels,
         notes: &mut Vec<String>,
     ) -> Result<(Targets, Config), String> {
-        debug_assert!(!roster.places.is_empty() || version.config.clusters.is_empty());
         let hosts = every_host(&version.config, filter);
         let config = secure.dress(&version, &hosts);
         let router = Router::new(&config).map_err(|errors| format!("{errors:?}"))?;
@@ -114,7 +130,7 @@ struct Finder<'a> {
     config: &'a Config,
     version: &'a Version,
     router: Router,
-    routes: &'a mut Vec<String>,
+    routes: &'a mut Labels,
     notes: &'a mut Vec<String>,
 }
 
@@ -182,7 +198,7 @@ impl Finder<'_> {
             let hit = pairs.into_iter().find_map(|(host, path)| {
                 let ways = self.ways(at, host, path, route);
                 let takes = |method: &str| self.lookup(at, host, path, method) == Some(index);
-                ways.iter().any(|&(method, _)| takes(method)).then(|| (host, path, ways))
+                ways.iter().any(|&(method, _)| takes(method)).then_some((host, path, ways))
             });
             if let Some((host, path, ways)) = hit {
                 let what = What::Http { host: host.clone(), path: path.clone(), ways };
@@ -234,20 +250,12 @@ impl Finder<'_> {
             Leads::Redirect(redirect) => (redirect.status, format!("redirect {}", redirect.status)),
             Leads::Answer(answer) => (answer.status, format!("answer {}", answer.status)),
         };
-        Expect { route: self.route(format!("{} → {to}", pattern(route))), status }
-    }
-
-    fn route(&mut self, label: String) -> usize {
-        let known = self.routes.iter().position(|route| *route == label);
-        known.unwrap_or_else(|| {
-            self.routes.push(label);
-            self.routes.len() - 1
-        })
+        Expect { route: self.routes.number(format!("{} → {to}", pattern(route))), status }
     }
 
     fn tcp(&mut self, listener: &Listener, name: Option<String>, to: &str) -> Target {
         let asked = name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
-        let route = self.route(format!("tcp {}{asked} → {to}", listener.name));
+        let route = self.routes.number(format!("tcp {}{asked} → {to}", listener.name));
         let mut door = door(listener, name.as_deref().unwrap_or(sample::ANY_HOST));
         if name.is_some() {
             door.tls = name;
@@ -318,7 +326,9 @@ fn is_covered(listener: &Listener, host: &str) -> bool {
 /// The way to `listener`, for somebody who wants `host`.
 fn door(listener: &Listener, host: &str) -> Door {
     let balancer = listener.expect_proxy.then(|| balancer(&listener.proxy_from));
-    let tls = listener.tls.as_ref().map(|_| host.to_owned());
+    // What no certificate can have, such as an address in brackets, is asked for without a name.
+    let named = ServerName::try_from(host).map_or("127.0.0.1", |_| host);
+    let tls = listener.tls.as_ref().map(|_| named.to_owned());
     Door { address: listener.binds[0].clone(), tls, balancer }
 }
 

@@ -55,6 +55,12 @@ pub(super) fn nice(n: u64) -> u64 {
     }
 }
 
+/// The top of a scale that `most` fits under: some steps of a round number.
+pub(super) fn ceiling(most: u64) -> u64 {
+    let step = nice(most.div_ceil(4).max(1));
+    most.div_ceil(step).max(1) * step
+}
+
 /// Where `at` lies, in tenths of a unit.
 fn tenths(n: u64) -> String {
     format!("{}.{}", n / 10, n % 10)
@@ -221,6 +227,7 @@ mod tests {
     #[test]
     fn steps_are_round() {
         assert_eq!([0, 1, 3, 7, 12, 501].map(nice), [1, 1, 5, 10, 20, 1000]);
+        assert_eq!([0, 4, 550, 2017].map(ceiling), [1, 4, 600, 3000]);
     }
 
     #[test]

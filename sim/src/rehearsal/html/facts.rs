@@ -4,6 +4,9 @@ use super::{escape, grouped, time};
 use crate::rehearsal::report::Report;
 use std::fmt::Write as _;
 
+/// Routes that are shown.
+const ROUTES_MAX: usize = 200;
+
 fn table(out: &mut String, title: &str, head: &[&str], rows: &[Vec<String>]) {
     let _ = write!(out, "<section><h2>{title}</h2><div class=\"scroll\"><table><thead><tr>");
     for name in head {
@@ -55,7 +58,8 @@ impl Report {
     }
 
     fn routes_facts(&self, out: &mut String) {
-        let rows = self.routes.iter().map(|route| {
+        let (routes, left_out) = self.worst_routes(ROUTES_MAX);
+        let rows = routes.into_iter().map(|route| {
             let users = &route.users;
             let latency = &users.latency;
             let outcomes = users.outcomes.iter();
@@ -84,7 +88,11 @@ impl Report {
             "Longest",
             "Longest outage",
         ];
-        table(out, "Routes", &head, &rows.collect::<Vec<_>>());
+        let title = match left_out {
+            0 => "Routes".to_owned(),
+            n => format!("Routes, without {} that fared better", grouped(n as u64)),
+        };
+        table(out, &title, &head, &rows.collect::<Vec<_>>());
     }
 
     fn servers_facts(&self, out: &mut String) {

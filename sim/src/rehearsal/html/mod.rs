@@ -79,13 +79,15 @@ impl Report {
             let found = self.assumed.iter().find(|(known, _)| known == name);
             found.map_or("", |(_, value)| value.split(',').next().unwrap_or_default())
         };
-        let faults = match self.faults.len() {
-            0 => "no faults".to_owned(),
-            1 => format!("one event: {}", self.faults[0].what),
-            n => format!("{n} events, from {} on", self.faults[0].what),
-        };
+        let mut named: Vec<&str> = self.faults.iter().map(|fault| &*fault.what).take(4).collect();
+        match self.faults.len() {
+            0 => named.push("no faults"),
+            1..=4 => {}
+            _ => named.push("and more"),
+        }
+        let faults = named.join(", ");
         let (rate, duration, seed) = (of("rate"), of("duration"), of("seed"));
-        format!("{rate} for {duration} of virtual time, seed {seed}, {faults}.")
+        format!("{rate} for {duration} of virtual time, seed {seed}: {faults}.")
     }
 
     fn tiles(&self, out: &mut String) {

@@ -1,6 +1,6 @@
 //! The plots: what users got, how long it took, what each server did, connections and queues.
 
-use super::chart::{Band, Chart, LEFT, Scale, WIDTH, nice};
+use super::chart::{Band, Chart, LEFT, Scale, WIDTH, ceiling};
 use super::{escape, grouped, time};
 use crate::rehearsal::report::Report;
 use std::fmt::Write as _;
@@ -96,7 +96,7 @@ impl Report {
         let marked = marked.map(|server| {
             ("down", format!("the proxy leaves {} alone", server.server), server.down.clone())
         });
-        let lines: Vec<(&str, String, Vec<(u64, u64)>)> = faults.chain(marked).collect();
+        let lines: Vec<_> = faults.chain(marked).collect();
         if lines.is_empty() {
             return;
         }
@@ -140,7 +140,7 @@ impl Report {
             used.map(|(n, (name, counts))| (n, &**name, per_second(counts, bucket))).collect();
         let points = series.client_connections.len();
         let sum = |at: usize| layers.iter().map(|(_, _, rates)| rates[at]).sum::<u64>();
-        let most = nice((0..points).map(sum).max().unwrap_or(0).max(1000));
+        let most = ceiling((0..points).map(sum).max().unwrap_or(0).max(1000));
         let label = "Requests a second by what they came to";
         let mut chart = Chart::new(250, self.span_us(), Scale::Linear(most), label);
         chart.bands(&self.bands(None));
@@ -213,7 +213,7 @@ impl Report {
         let rates: Vec<Vec<u64>> =
             series.servers.iter().map(|counts| per_second(counts, series.bucket_us)).collect();
         let most = rates.iter().flatten().max().copied().unwrap_or(0).max(1000);
-        let scale = Scale::Linear(nice(most));
+        let scale = Scale::Linear(ceiling(most));
         let _ = writeln!(out, "<section class=\"servers\">");
         for (n, server) in self.servers.iter().enumerate().take(SERVERS_MAX) {
             let label = format!("Requests a second that reached {}", server.server);
@@ -274,7 +274,7 @@ impl Report {
         let used: Vec<_> =
             curves.iter().filter(|(_, _, values)| values.iter().any(|&n| n > 0)).collect();
         let most = used.iter().flat_map(|(_, _, values)| values.iter()).max().copied();
-        let scale = Scale::Linear(nice(most.unwrap_or(0).max(4)));
+        let scale = Scale::Linear(ceiling(most.unwrap_or(0).max(4)));
         let label = "Connections and queues at most";
         let mut chart = Chart::new(220, self.span_us(), scale, label);
         chart.bands(&self.bands(None));
