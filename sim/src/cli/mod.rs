@@ -19,6 +19,7 @@ mod table;
 pub use case::{Case, Origin};
 
 use crate::marks::quotas;
+use crate::oracle::metamorphic::Variant;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::Shard;
 use std::io::Write;
@@ -185,6 +186,9 @@ pub(crate) struct ReplayArgs {
     /// Stops after this event
     #[arg(long, value_name = "EVENT")]
     pub(crate) until: Option<u64>,
+    /// Runs the pair of worlds that differ in segments, batches, clock or copy
+    #[arg(long, value_parser = variant, value_name = "NAME")]
+    pub(crate) variant: Option<Variant>,
     /// Prints everything that happens
     #[arg(long)]
     pub(crate) trace: bool,
@@ -277,6 +281,11 @@ fn shard(text: &str) -> Result<Shard, String> {
     Ok(Shard { index, of })
 }
 
+fn variant(text: &str) -> Result<Variant, String> {
+    let names = Variant::ALL.map(Variant::name).join(", ");
+    Variant::named(text).ok_or_else(|| format!("no variant {text:?}; there are {names}"))
+}
+
 fn seeds(text: &str) -> Result<(u64, u64), String> {
     let (from, to) = text.split_once("..").ok_or("seeds are written as A..B")?;
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
@@ -311,6 +320,8 @@ mod tests {
         assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
         assert!(span("0s").is_err() && span("soon").is_err());
         assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
+        assert_eq!(variant("clock"), Ok(Variant::Clock));
+        assert!(variant("weather").is_err());
         assert!(shard("0/3").is_err() && shard("4/3").is_err() && shard("2").is_err());
     }
 }

@@ -66,6 +66,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
         Err(error) => return usage(&error),
     };
     let mut options = Options { until: args.until, ..subject.options() };
+    options.variant = args.variant.or(options.variant);
     if args.html.is_some() || args.pcap.is_some() {
         options.story = Some(args.pcap.is_some());
     }

@@ -39,6 +39,8 @@ pub enum Group {
     Reconfiguration,
     /// Liveness: once everything is healed everything works.
     Liveness,
+    /// Metamorphic: what must not matter does not.
+    Metamorphic,
     /// Panic: the core does not panic.
     Panic,
 }
@@ -98,7 +100,7 @@ impl Group {
     }
 }
 
-const ALL: [Entry; 19] = [
+const ALL: [Entry; 20] = [
     Entry {
         group: Group::Bytes,
         name: "bytes",
@@ -354,6 +356,25 @@ const ALL: [Entry; 19] = [
             "SES-4",
             "every request to a healthy cluster succeeds, and the zombie checker never has to act",
         )],
+    },
+    Entry {
+        group: Group::Metamorphic,
+        name: "metamorphic",
+        files: &["metamorphic.rs"],
+        rules: &[
+            (
+                "LOOP-5",
+                "the order in which a batch of readiness is told changes nothing that a client \
+                sees",
+            ),
+            ("REQ-1", "the segments in which bytes arrive change nothing that a client sees"),
+            (
+                "RUN-1",
+                "a configuration that is applied again, unchanged, changes nothing that a client \
+                sees",
+            ),
+            ("SES-3", "the wall clock changes nothing but dates, however it jumps"),
+        ],
     },
     Entry {
         group: Group::Panic,

@@ -231,6 +231,8 @@ pub struct Row {
     pub interims: u32,
     /// The final response.
     pub answer: Option<Answer>,
+    /// Its head as clients may compare it, if heads are kept.
+    pub shown: String,
     /// What the access log said.
     pub record: Option<Recorded>,
     /// When the client stopped caring, finished writing early, or reset.
@@ -263,6 +265,7 @@ impl Row {
             plans: Vec::new(),
             interims: 0,
             answer: None,
+            shown: String::new(),
             record: None,
             gave_up_at: None,
             must_succeed: false,

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod limits;
 pub mod liveness;
 pub mod matching;
+pub mod metamorphic;
 pub mod panics;
 pub mod progress;
 pub mod proxy;
@@ -124,6 +125,8 @@ pub struct Oracle {
     pub records: u64,
     /// Handshakes that the proxy told of as failed, in the order of [`TlsFailure::ALL`].
     pub handshakes_failed: [u64; TlsFailure::ALL.len()],
+    /// Whether final heads are kept, to be compared with those of another run.
+    pub keeps_heads: bool,
     sides: Vec<Side>,
     now: u64,
     event: u64,
@@ -151,6 +154,7 @@ impl Oracle {
             completed: 0,
             records: 0,
             handshakes_failed: [0; TlsFailure::ALL.len()],
+            keeps_heads: false,
             sides: Vec::new(),
             now: 0,
             event: 0,

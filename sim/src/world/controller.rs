@@ -194,7 +194,7 @@ pub(super) const APPLY: u64 = u64::MAX;
 impl World {
     /// The controller changes something, and comes back later.
     pub(super) fn control(&mut self) {
-        if self.is_healing() {
+        if self.is_healing() || self.control_again() {
             return;
         }
         self.operations += 1;

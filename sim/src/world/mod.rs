@@ -12,6 +12,7 @@ mod extras;
 mod flaws;
 mod leave;
 mod manner;
+mod pairs;
 mod phases;
 mod plan;
 mod producer;
@@ -27,16 +28,18 @@ mod wrong;
 mod ws;
 
 pub use actions::{Actions, is_fault};
+pub use pairs::variant_of;
 pub use protocols::{Protocols, TunnelRates};
 pub use scenario::{Families, Rates, Scenario};
 pub use secure::{TlsPlan, provider_of};
 
 use crate::choice::{Choices, Draw, Source, mix};
-use crate::cx::{Cx, Ev, MS};
+use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
 use crate::marks::Marks;
+use crate::oracle::metamorphic::{Variant, View};
 use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
@@ -46,6 +49,7 @@ use backend::{BackConn, Server};
 use client::{Client, Role};
 use controller::{Desired, listener_address, server_address};
 use episodes::Episode;
+use pairs::Part;
 use phases::Phase;
 use secure::Secure;
 use std::any::Any;
@@ -57,6 +61,9 @@ use tidegate_core::input::Address;
 /// Events of one run at most; a run that needs more does not end.
 pub const EVENTS_MAX: u64 = 3_000_000;
 
+/// The first clients come within so many nanoseconds.
+const START_MAX: u64 = 4 * SEC;
+
 /// How a run is to be made.
 #[derive(Default)]
 pub struct Options {
@@ -67,6 +74,8 @@ pub struct Options {
     pub events_max: Option<u64>,
     /// Keeps the hash after each event.
     pub keeps_each: bool,
+    /// Makes the run as the second world of a pair, and the first one before it.
+    pub variant: Option<Variant>,
     /// Keeps every draw.
     pub records: bool,
     /// Where draws come from.
@@ -124,6 +133,10 @@ pub struct Outcome {
     pub actions: Actions,
     /// The story, if kept.
     pub story: Option<Box<Story>>,
+    /// Which pair this world belongs to, if to one.
+    pub variant: Option<Variant>,
+    /// What clients were shown, in a world of a pair.
+    pub view: View,
 }
 
 /// Everything that exists in one run.
@@ -160,12 +173,20 @@ pub struct World {
     /// Changes of the configuration that were drawn.
     operations: u64,
     fired: Actions,
+    part: Part,
 }
 
 /// Makes the run of `seed`.
 pub fn run(seed: u64, options: Options) -> Outcome {
+    match options.variant {
+        Some(variant) => pairs::run(seed, variant, options),
+        None => one(seed, options, Part::default()),
+    }
+}
+
+fn one(seed: u64, options: Options, part: Part) -> Outcome {
     let place_of_panic = options.place_of_panic;
-    let mut world = World::new(seed, options);
+    let mut world = World::new(seed, options, part);
     let all = catch_unwind(AssertUnwindSafe(|| {
         world.begin();
         while world.violation().is_none() && world.step() {}
@@ -177,12 +198,13 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, options: Options) -> World {
+    fn new(seed: u64, options: Options, part: Part) -> World {
         let mut choices = Choices::new(seed, options.source);
         if options.records {
             choices.record();
         }
-        let scenario = scenario::draw(&mut choices);
+        let mut scenario = scenario::draw(&mut choices, part.is_calm);
+        scenario.calm(part);
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
             cx.trace.keep_each();
@@ -227,9 +249,11 @@ impl World {
             loop_delay_max: scenario.slow_turn_delay + 5 * MS,
             ..Truth::default()
         };
+        let mut oracle = Oracle::new(scenario.settings.clone(), truth);
+        oracle.keeps_heads = part.is_told;
         World {
             seed,
-            oracle: Oracle::new(scenario.settings.clone(), truth),
+            oracle,
             cx,
             net,
             proxy,
@@ -256,6 +280,7 @@ impl World {
             provider,
             operations: 0,
             fired: Actions::default(),
+            part,
             scenario,
         }
     }
@@ -267,9 +292,11 @@ impl World {
         }
         self.schedule_turn(self.cx.now);
         for _ in 0..self.scenario.clients {
-            self.add_client(Role::Chaos, self.scenario.connections, self.scenario.chaos / 2);
+            let within = (self.scenario.chaos / 2).min(START_MAX);
+            self.add_client(Role::Chaos, self.scenario.connections, within);
         }
         self.schedule_episodes();
+        self.begin_part();
         if self.scenario.families.control {
             self.cx.after(200 * MS, 0, Ev::Control);
         }
@@ -406,6 +433,15 @@ impl World {
         let configs: Vec<(u64, &[u8])> = (1..).zip(self.flown.iter().map(|it| &it[..])).collect();
         let recording = self.proxy.recording();
         let flight = recording.map(|it| it.write(&format!("seed {}", self.seed), &configs));
+        let is_told = self.part.is_told;
+        let view = match is_told {
+            true => self.oracle.view(&self.net, |client| self.is_told(client)),
+            false => View::default(),
+        };
+        let scenario = match is_told || self.violation().is_some() {
+            true => self.scenario.to_string(),
+            false => String::new(),
+        };
         let draws = self.cx.choices.take_record();
         let mut story = self.cx.trace.take_story();
         if let Some(story) = &mut story {
@@ -432,10 +468,9 @@ impl World {
             story,
             draws,
             omittable: self.cx.choices.take_omittable(),
-            scenario: match self.oracle.violation {
-                Some(_) => self.scenario.to_string(),
-                None => String::new(),
-            },
+            scenario,
+            view,
+            variant: self.part.varied,
             provider: self.provider,
             marks: self.cx.marks,
             flight,
