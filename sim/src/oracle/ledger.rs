@@ -85,6 +85,13 @@ pub struct Ask {
     pub flaw: Option<Flaw>,
 }
 
+impl Ask {
+    /// Whether it says that it comes through another proxy, see [`crate::wire::claims`].
+    pub fn claims(&self) -> bool {
+        self.flaw.is_none() && self.key % 5 == 2
+    }
+}
+
 /// One emission of a request towards a backend.
 #[derive(Clone, Debug)]
 pub struct Attempt {

@@ -372,7 +372,12 @@ impl World {
             Ev::Client(c, token) => return self.client_timer(c, token),
             Ev::BackConn(b, token) => return self.back_timer(b, token),
             Ev::BackAccept(server) => self.server_accept(server),
-            Ev::Episode(n, begins) => self.episode(n, begins),
+            Ev::Episode(n, begins) => {
+                self.episode(n, begins);
+                if begins {
+                    self.mark_stalls();
+                }
+            }
             Ev::Control => self.control(),
             Ev::Phase => self.next_phase(),
         }
