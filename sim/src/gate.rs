@@ -501,6 +501,8 @@ impl Gate<'_> {
             Side::Back(back) => {
                 let at = &mut self.oracle.backs[back as usize];
                 at.closed_at = Some(self.cx.now);
+                let is_known = at.told_at.is_some_and(|told| told < self.cx.now);
+                at.left_unread = is_known && self.net.content_unread(ep) > 0;
                 // A silent tunnel is no failure.
                 let stands = at.is_tcp && self.net.ep(ep).is_open();
                 if self.is_unused(back) && !stands {

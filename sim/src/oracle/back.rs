@@ -63,7 +63,7 @@ impl Oracle {
         retry::attempt(self, net, row, is_reused)?;
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
-        dials::probed(&mut self.truth, &self.rows[id as usize], self.now)?;
+        dials::probed(self, id)?;
         let row = &self.rows[id as usize];
         sticky::request(self, back, row, head)?;
         tls::request(self, back, row)?;

@@ -2,7 +2,7 @@
 //! that it can be for, where there is but one (BACK-2, BACK-4).
 
 use super::ledger::Row;
-use super::truth::{Truth, Version};
+use super::truth::Version;
 use super::{Group, Oracle, Verdict, breach, retry};
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Server};
@@ -11,7 +11,7 @@ use tidegate_core::input::Address;
 /// The wait before an address that has just failed is tried again, in nanoseconds.
 pub(super) const RETRY_PAUSE: u64 = 100_000_000;
 /// Turns of each server that may pass before one whose back-off is over has its own.
-const PASSED_MAX: u64 = 4;
+const PASSED_MAX: u64 = 2;
 
 /// One attempt to connect to a server.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Dials {
 impl Dials {
     /// The attempt that began last.
     pub fn last(&self) -> u32 {
-        self.all.len() as u32 - 1
+        (self.all.len() as u32).saturating_sub(1)
     }
 
     /// The attempt failed before it carried a byte.
@@ -196,31 +196,37 @@ fn usable<'a>(
 
 /// `row` is emitted: servers of its cluster whose back-off had ended before it came might have been
 /// probed by it, and are so before many more have gone elsewhere.
-pub fn probed(truth: &mut Truth, row: &Row, now: u64) -> Verdict {
-    let from = row.first_read_at.unwrap_or(now);
-    let [version] = truth.in_force(from, now) else { return Ok(()) };
-    let Some(&Some(cluster)) = version.hosts.get(usize::from(row.ask.host)) else { return Ok(()) };
+pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
+    let row = &oracle.rows[row as usize];
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
     let config = &version.config.clusters[cluster];
-    // The others ask chance, or how much a server has to do.
-    if config.balance != Balance::RoundRobin || config.sticky.is_some() || !row.attempts.is_empty()
-    {
+    // The others ask chance, or the client's address.
+    let takes_turns = matches!(config.balance, Balance::RoundRobin | Balance::LeastConnections);
+    if !takes_turns || config.sticky.is_some() || !row.attempts.is_empty() {
         return Ok(());
     }
     let total: u64 = config.servers.iter().map(|server| u64::from(server.weight)).sum();
-    let (name, at) = (config.name.clone(), version.at);
-    let shares = config.servers.iter().filter(|server| {
-        !server.drained && !server.backup && server.weight > 0 && server.max_connections.is_none()
-    });
-    let shares: Vec<(Address, u64)> =
-        shares.map(|it| (it.addr.clone(), total.div_ceil(u64::from(it.weight)))).collect();
-    for (address, share) in shares {
-        let its = truth.down.iter_mut().rev().find(|down| down.is_of(&name, &address));
-        let Some(down) = its.filter(|down| down.until <= from && at <= down.since) else {
-            continue;
-        };
+    let mut due = Vec::new();
+    for (place, server) in version.clusters[cluster].iter().zip(&config.servers) {
+        let has_turns = !server.drained && !server.backup && server.weight > 0;
+        let is_busy =
+            oracle.backs.iter().any(|b| b.server == place.server && b.closed_at.is_none());
+        let all = &oracle.truth.down;
+        // The last that was told of it counts.
+        let last = all.iter().rposition(|down| down.is_of(&config.name, &server.addr));
+        let over = last.filter(|&n| version.at <= all[n].since && all[n].until <= from);
+        if let Some(down) =
+            over.filter(|_| has_turns && server.max_connections.is_none() && !is_busy)
+        {
+            due.push((down, total.div_ceil(u64::from(server.weight))));
+        }
+    }
+    for (down, share) in due {
+        let down = &mut oracle.truth.down[down];
         down.passed += 1;
-        if down.passed > PASSED_MAX * share + PASSED_MAX {
-            let passed = down.passed;
+        if down.passed > PASSED_MAX * (share + 1) {
+            let (passed, address) = (down.passed, &down.address);
             let message = format!("{passed} requests passed {address} by, whose back-off is over");
             return breach(Group::Balance, "BACK-4", message);
         }

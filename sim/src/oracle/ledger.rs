@@ -435,6 +435,10 @@ pub struct Back {
     pub has_failed: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
+    /// When the proxy was last told of bytes that wait there.
+    pub told_at: Option<u64>,
+    /// Whether it was closed on bytes that the proxy knew of and did not read.
+    pub left_unread: bool,
     /// The PROXY header that it begins with.
     pub preface: Preface,
     /// Whether its server speaks no HTTP.
@@ -465,6 +469,8 @@ impl Back {
             has_garbage: false,
             has_failed: false,
             last_read_at: now,
+            told_at: None,
+            left_unread: false,
             preface: Preface::default(),
             is_tcp: false,
             tunnel: None,

@@ -150,7 +150,10 @@ fn chosen(oracle: &Oracle, cluster: usize) -> usize {
     let is_chosen = |back: &&Back| {
         let nature = oracle.truth.nature(back.server);
         let is_empty = back.seen.is_empty() || back.reader.is_inside_head();
-        usize::from(nature.cluster) == cluster && back.closed_at.is_none() && is_empty
+        // A record that is not whole yet shows nothing of what it carries.
+        let is_held = back.is_short && back.tls.is_some();
+        let is_its = usize::from(nature.cluster) == cluster && back.closed_at.is_none();
+        is_its && (is_empty || is_held)
     };
     oracle.backs.iter().filter(is_chosen).count()
 }

@@ -61,6 +61,19 @@ fn timers_fires_early_and_late() {
     assert_eq!(timers::next_deadline(5, 6, None), Ok(()));
 }
 
+// SES-3: who waits to be read is not idle.
+#[test]
+fn timers_fires_on_an_idle_server_whose_bytes_wait() {
+    let mut lab = Lab::new();
+    let (_, id, back) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
+    let record = recorded(Some(Timer::BackendIdle), 1);
+    let verdict = |lab: &Lab| timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
+    lab.oracle.backs[back as usize].closed_at = Some(lab.cx.now);
+    assert_eq!(verdict(&lab), Ok(()));
+    lab.oracle.backs[back as usize].left_unread = true;
+    breaks(verdict(&lab), "timers", "SES-3");
+}
+
 // SES-3: a dripping head does not extend its deadline.
 #[test]
 fn timers_fires_on_a_head_that_took_too_long() {
