@@ -23,10 +23,12 @@
 //! names the checker's group and the rule; `event` is the event at which that was seen, and `limit`
 //! how many a replay makes at most. Each `draw` names a site, an entity and a counter (`*`: all of
 //! them) and says what is drawn there instead of what the seed says; each `omit` leaves a client, a
-//! connection, a request, an episode or an operation out. Without them, the seed says it all.
+//! connection, a request, an episode or an operation out. Without them, the seed says it all. A
+//! line `variant NAME` before them says that the world was the second of a pair.
 
 use crate::choice::{Change, Source};
 use crate::oracle::Violation;
+use crate::oracle::metamorphic::Variant;
 use crate::tls::Provider;
 use crate::world::{EVENTS_MAX, Options, Outcome, run};
 use std::fmt::{self, Write as _};
@@ -83,6 +85,8 @@ pub struct Case {
     pub nanos: u64,
     /// Events that a replay makes at most.
     pub limit: u64,
+    /// How it differs from the other world of its pair, if it was one.
+    pub variant: Option<Variant>,
     /// What is drawn otherwise than the origin says.
     pub changes: Vec<Change>,
 }
@@ -120,6 +124,7 @@ impl Case {
             event: violation.event,
             nanos: violation.at,
             limit: EVENTS_MAX,
+            variant: outcome.variant,
             changes: changes.to_vec(),
         }
     }
@@ -135,6 +140,7 @@ impl Case {
             source,
             provider: Some(self.provider),
             events_max: Some(self.limit),
+            variant: self.variant,
             ..Options::default()
         }
     }
@@ -211,7 +217,7 @@ impl Case {
         };
         let (event, nanos) = (lines.number("event")?, lines.number("nanos")?);
         let limit = lines.number("limit")?;
-        let changes = lines.changes()?;
+        let (variant, changes) = lines.changes()?;
         Ok(Case {
             commit,
             origin,
@@ -224,6 +230,7 @@ impl Case {
             event,
             nanos,
             limit,
+            variant,
             changes,
         })
     }
@@ -292,18 +299,25 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn changes(&mut self) -> Result<Vec<Change>, String> {
-        let mut changes = Vec::new();
+    fn changes(&mut self) -> Result<(Option<Variant>, Vec<Change>), String> {
+        let (mut variant, mut changes) = (None, Vec::new());
         loop {
             let line = self.next()?;
             if line == "end" {
                 break;
             }
+            if let Some(name) = line.strip_prefix("variant ") {
+                variant = Variant::named(name);
+                if variant.is_none() || !changes.is_empty() {
+                    return self.wrong(&format!("no place for a variant, or none is {name:?}"));
+                }
+                continue;
+            }
             changes.push(Change::parse(line).or_else(|why| self.wrong(&why))?);
         }
         match self.next() {
             Ok(_) => self.wrong("nothing may stand behind `end`"),
-            Err(_) => Ok(changes),
+            Err(_) => Ok((variant, changes)),
         }
     }
 }
@@ -340,6 +354,9 @@ impl fmt::Display for Case {
         writeln!(f, "hash {:016x}\nbroken {} {}", self.hash, self.group, self.rule)?;
         writeln!(f, "message {message}\nevent {}\nnanos {}", self.event, self.nanos)?;
         writeln!(f, "limit {}", self.limit)?;
+        if let Some(variant) = self.variant {
+            writeln!(f, "variant {variant}")?;
+        }
         for change in &self.changes {
             writeln!(f, "{change}")?;
         }
@@ -405,6 +422,8 @@ mod tests {
         let mut case = sample();
         case.changes = vec![Change::new("x", What::All, 0), Change::omitting("client", 1)];
         let good = case.to_string();
+        let paired = Case { variant: Some(Variant::Copy), ..case.clone() };
+        assert_eq!(Case::parse(&paired.to_string()), Ok(paired));
         assert_eq!(Case::parse(&good), Ok(case));
         let with = |from: &str, to: &str| Case::parse(&good.replacen(from, to, 1)).unwrap_err();
         for (from, to, line, why) in [

@@ -95,6 +95,9 @@ pub(crate) struct Totals {
     pub(crate) twice: u64,
     /// Seeds run with the real cipher, and again with the stand-in.
     pub(crate) both: u64,
+    /// Seeds run as a pair of worlds, too, between which clients must see no difference.
+    #[serde(default)]
+    pub(crate) metamorphic: u64,
     /// Every seed's hash, in a sum that does not depend on their order.
     #[serde(with = "hex")]
     pub(crate) hash: u64,
@@ -122,6 +125,7 @@ impl Default for Totals {
             healed_seeds: 0,
             twice: 0,
             both: 0,
+            metamorphic: 0,
             hash: 0,
             completed_by_seed: BTreeMap::new(),
             blocks: BTreeMap::new(),
@@ -174,6 +178,7 @@ impl Totals {
         self.healed_seeds += other.healed_seeds;
         self.twice += other.twice;
         self.both += other.both;
+        self.metamorphic += other.metamorphic;
         self.hash = self.hash.wrapping_add(other.hash);
         self.differing += other.differing;
         for (&completed, seeds) in &other.completed_by_seed {
@@ -300,6 +305,7 @@ impl Report {
         writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", totals.healed_seeds)?;
         writeln!(out, "run twice        {:>12}", totals.twice)?;
         writeln!(out, "both ciphers     {:>12}", totals.both)?;
+        writeln!(out, "metamorphic      {:>12}", totals.metamorphic)?;
         writeln!(out, "hash of all      {:>16x}", totals.hash)?;
         let ratio = virtual_seconds / seconds;
         let density = totals.events as f64 / virtual_seconds.max(1e-9);

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     let start = Instant::now();
     let (from, to) = match (args.seeds, args.budget) {
         (Some(seeds), _) => seeds,
-        (None, Some(_)) => (0, u64::MAX),
+        (None, Some(_)) => (args.from, u64::MAX),
         (None, None) => (0, SEEDS_DEFAULT),
     };
     let all = Range { from, to };
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         command: std::env::args().collect(),
         range: args.budget.is_none().then_some(all),
         shard: args.shard,
-        is_complete: totals.seeds == range.len(),
+        is_complete: args.budget.is_some() || totals.seeds == range.len(),
         jobs: args.jobs.into(),
         seconds: start.elapsed().as_secs_f64(),
         totals,
@@ -111,8 +111,15 @@ fn worker(shared: &Shared<'_>) {
         let first = seed - (seed - shared.range.from) % block;
         totals.add(&outcome, first, shared.start.elapsed() - begun);
         shared.bar.inc(1);
-        if !is_same || outcome.violation.is_some() {
+        let is_clean = is_same && outcome.violation.is_none();
+        let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
+            totals.metamorphic += 1;
+            world::run(seed, Options { variant: Some(variant), ..super::options() })
+        });
+        let broken = pair.filter(|pair| pair.violation.is_some());
+        if !is_clean || broken.is_some() {
             totals.differing += u64::from(!is_same);
+            let outcome = broken.unwrap_or(outcome);
             totals.failures.push(failed(shared, &outcome, is_same));
             tell(shared, &mut totals);
         } else if totals.events > TELL_EVERY {
@@ -146,7 +153,7 @@ fn failed(shared: &Shared<'_>, outcome: &Outcome, is_same: bool) -> Failure {
         Some(violation) => describe(violation),
         None => String::new(),
     };
-    let kept = world::run(seed, super::options());
+    let kept = world::run(seed, Options { variant: outcome.variant, ..super::options() });
     let case = match is_same {
         true => Case::of(&kept, Origin::Seed(seed), &[]),
         false => Some(Case::of_nondeterminism(&kept, first_difference(seed).1)),
@@ -157,7 +164,8 @@ fn failed(shared: &Shared<'_>, outcome: &Outcome, is_same: bool) -> Failure {
         Some(Err(error)) => format!("  no case written: {error}\n"),
         None => String::new(),
     };
-    let replay = format!("tidegate-sim replay {seed}");
+    let variant = outcome.variant.map(|variant| format!(" --variant {variant}"));
+    let replay = format!("tidegate-sim replay {seed}{}", variant.unwrap_or_default());
     shared.bar.suspend(|| {
         let other = with_the_other(&kept);
         let _ = write!(std::io::stdout(), "{text}{place}{other}  {replay}\n\n");
@@ -213,7 +221,7 @@ fn with_the_other(first: &Outcome) -> String {
         Provider::Fast => (Provider::Real, "the real cipher"),
         Provider::Real => (Provider::Fast, "the stand-in cipher"),
     };
-    let options = Options { provider: Some(provider), ..super::options() };
+    let options = Options { provider: Some(provider), variant: first.variant, ..super::options() };
     let second = world::run(first.seed, options);
     match (&first.violation, &second.violation) {
         (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),

@@ -1,12 +1,19 @@
-//! Group *accept*: newest first, an age limit, bounds, and no socket lost that has room (ACC).
+//! Group *accept*: newest first, an age limit, bounds, and no socket lost that has room.
+//!
+//! - ACC-3: the newest of the waiting is served first.
+//! - ACC-4: nobody waits for longer than the age limit.
+//! - ACC-5: sessions stay below their limit, and nobody is dismissed for whom there is room.
+//! - ACC-6: the queue stays below its capacity.
+//! - ACC-7: nobody waits while a session is free.
 
 use super::ledger::Front;
-use super::{Oracle, Verdict, breach};
-use crate::kernel::Net;
+use super::{Group, Oracle, Verdict, breach};
+use crate::kernel::{Acceptor, Net};
+use tidegate_core::accept::ACCEPT_PAUSE;
 use tidegate_core::stats::Gauges;
 use tidegate_core::time::TICK;
 
-const GROUP: &str = "accept";
+const GROUP: Group = Group::Accept;
 
 impl Oracle {
     /// Whether every session could have its buffers at once so far.
@@ -93,6 +100,24 @@ pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
         }
     }
     newest_first(oracle, net)
+}
+
+/// At the end of a turn that has no work left: nobody waits in a backlog of whom the proxy was
+/// told, save while it pauses for want of descriptors (ACC-1, ACC-8).
+pub fn backlogs(oracle: &Oracle, net: &Net) -> Verdict {
+    let pause = (ACCEPT_PAUSE + TICK).as_nanos() as u64 + oracle.truth.loop_delay_max;
+    if oracle.short_at.is_some_and(|at| oracle.now <= at + pause) {
+        return Ok(());
+    }
+    for (index, listener) in net.listeners.iter().enumerate() {
+        let is_ours = listener.is_open() && matches!(listener.acceptor, Acceptor::Proxy(_));
+        if is_ours && listener.waiting() > 0 && !listener.is_woken() {
+            let waiting = listener.waiting();
+            let message = format!("{waiting} wait in the backlog of listener {index}, untouched");
+            return breach(GROUP, "ACC-8", message);
+        }
+    }
+    Ok(())
 }
 
 /// Whoever was first served in this turn was the newest of those that waited before it.

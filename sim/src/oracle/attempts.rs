@@ -1,6 +1,13 @@
-//! Group *tunnels*, beginnings: how often a TCP session tries to reach a server, and why a client
-//! may be turned away (BACK-2).
+//! Group *tunnels*, beginnings: how often a TCP session tries to reach a server, and why a
+//! client may be turned away.
+//!
+//! - BACK-2: a session tries three servers at most, others where there are some, and the same
+//!   one after a pause.
+//! - SES-3: tunnel_idle fires in its time.
+//! - TUN-1: every byte goes to the peer that it is for, few wait inside, and no client is
+//!   turned away without cause.
 
+use super::dials::RETRY_PAUSE;
 use super::ledger::Back;
 use super::tunnels::{GROUP, Tunnel, TunnelRecord};
 use super::{Oracle, Verdict, breach};
@@ -9,8 +16,6 @@ use tidegate_core::event::{Phase, Timer, Who};
 
 /// Connection attempts of one session.
 const ATTEMPTS_MAX: u8 = super::retry::ATTEMPTS_MAX;
-/// The wait before an address that has just failed is tried again, in nanoseconds.
-const RETRY_PAUSE: u64 = 100_000_000;
 
 /// A TCP session ended whose bytes named no server: because of its attempts, or its peers.
 pub(super) fn gave_up(oracle: &Oracle, id: u32, record: &TunnelRecord) -> Verdict {

@@ -1,14 +1,19 @@
 //! Group *balance*: only eligible servers are chosen, and a server that was marked down is left
-//! alone while another can be used (BACK-1, BACK-4).
+//! alone while another can be used.
+//!
+//! - BACK-1: only members that are not drained get requests; round-robin and source keep their
+//!   promise in a quiet run.
+//! - BACK-4: a server that backs off is left alone while another can be used.
 
 use super::ledger::Row;
-use super::{Oracle, Verdict, breach};
+use super::truth::Down;
+use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Cluster, Server};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
-const GROUP: &str = "balance";
+const GROUP: Group = Group::Balance;
 /// How long nothing must have gone wrong for a choice to be a first one, in nanoseconds.
 const QUIET: u64 = 4_000_000_000;
 
@@ -46,8 +51,8 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     }
     let down_until = |cluster: &Cluster, at: &Address| {
         let known = oracle.truth.down.iter().rev();
-        let mut mine = known.filter(|(name, addr, _)| *name == cluster.name && addr == at);
-        mine.next().map(|&(_, _, until)| until)
+        let mut mine = known.filter(|down| down.is_of(&cluster.name, at));
+        mine.next().map(|down| down.until)
     };
     let is_wrong = |cluster: &Cluster| {
         down_until(cluster, address).is_some_and(|until| oracle.now < until)
@@ -145,11 +150,13 @@ pub fn health(oracle: &mut Oracle, event: &Event) {
     oracle.truth.last_health_at = oracle.now;
     match event {
         Event::ServerDown { cluster, addr, backoff } => {
-            let until = oracle.now + backoff.as_nanos() as u64;
-            oracle.truth.down.push((cluster.clone(), addr.clone(), until));
+            let since = oracle.now;
+            let until = since + backoff.as_nanos() as u64;
+            let (cluster, address) = (cluster.clone(), addr.clone());
+            oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
         }
         Event::ServerUp { cluster, addr } => {
-            oracle.truth.down.retain(|(name, at, _)| name != cluster || at != addr);
+            oracle.truth.down.retain(|down| !down.is_of(cluster, addr));
         }
         _ => {}
     }

@@ -1,7 +1,9 @@
 //! What passes between the proxy and its clients, as the system calls show it.
 
 use super::ledger::{Answer, SeenResponse};
-use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, sticky, tls};
+use super::{
+    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, proxy, sticky, tls,
+};
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
@@ -94,6 +96,9 @@ impl Oracle {
         let id = row.ask.id;
         let begun_at = self.fronts[front as usize].response_begun_at;
         let body = framing::response_body(row, head)?;
+        if self.keeps_heads {
+            self.rows[id as usize].shown = metamorphic::shown(head);
+        }
         self.rows[id as usize].answer = Some(Answer {
             status,
             serial,

@@ -1,12 +1,16 @@
 //! Group *limits*: connections of one client address, connections to one server and the line in
-//! front of it (ACC-9, BACK-9).
+//! front of it.
+//!
+//! - ACC-9: no more connections of an address are served than may be.
+//! - BACK-9: a server has no more connections than it may, its line no more requests, and
+//!   nobody overtakes there.
 
 use super::ledger::{Back, Front, Row};
 use super::truth::Version;
-use super::{Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach};
 use std::net::IpAddr;
 
-const GROUP: &str = "limits";
+const GROUP: Group = Group::Limits;
 
 impl Front {
     /// Whether it was open at some time from `from` to `to`.
@@ -193,6 +197,35 @@ pub fn lines(oracle: &Oracle) -> Verdict {
         let is_rough = oracle.truth.failures(oldest, oracle.now) > 0;
         if !is_rough && all.len() > capacity + chosen(oracle, cluster) {
             let message = format!("{all:?} wait for cluster {cluster}, {capacity} may");
+            return breach(GROUP, "BACK-9", message);
+        }
+        if !is_rough && all.len() > chosen(oracle, cluster) {
+            nobody_has_room(oracle, version, cluster, &all)?;
+        }
+    }
+    Ok(())
+}
+
+/// While `all` wait for a cluster, each of its servers that can be used has all its connections.
+fn nobody_has_room(
+    oracle: &Oracle,
+    version: &Version,
+    cluster: usize,
+    all: &[(u32, u64)],
+) -> Verdict {
+    let config = &version.config.clusters[cluster];
+    // Who sticks to a server waits for that one.
+    if config.sticky.is_some() {
+        return Ok(());
+    }
+    for (place, server) in version.clusters[cluster].iter().zip(&config.servers) {
+        let Some(limit) = server.max_connections else { continue };
+        let is_down = oracle.truth.down.iter().any(|d| d.is_of(&config.name, &server.addr));
+        let is_its = |back: &&Back| back.server == place.server && back.closed_at.is_none();
+        let open = oracle.backs.iter().filter(is_its).count();
+        if !is_down && !place.is_drained && open < limit as usize {
+            let server = place.server;
+            let message = format!("{all:?} wait, and server {server} has {open} of {limit}");
             return breach(GROUP, "BACK-9", message);
         }
     }

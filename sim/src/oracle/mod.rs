@@ -11,14 +11,18 @@ pub mod audit;
 mod back;
 pub mod balance;
 pub mod bytes;
+pub mod dials;
 pub mod framing;
 mod front;
+mod groups;
 pub mod handshakes;
 pub mod headers;
 pub mod ledger;
 pub mod limits;
 pub mod liveness;
 pub mod matching;
+pub mod metamorphic;
+pub mod panics;
 pub mod progress;
 pub mod proxy;
 pub mod reconfiguration;
@@ -34,6 +38,8 @@ pub mod truth;
 mod tunnel_ends;
 pub mod tunnels;
 
+pub use groups::{GROUPS, Group};
+
 use crate::kernel::{Ep, Net, client_address};
 use ledger::{Ask, Back, Front, Row};
 use std::collections::BTreeSet;
@@ -42,35 +48,12 @@ use tidegate_core::tls::TlsFailure;
 use truth::Truth;
 use tunnels::Tunnel;
 
-/// Every group of rules that may be broken; `panic` is the one without a checker.
-pub const GROUPS: [&str; 19] = [
-    "bytes",
-    "framing",
-    "matching",
-    "headers",
-    "retry",
-    "reuse",
-    "balance",
-    "limits",
-    "answers",
-    "timers",
-    "accept",
-    "accounting",
-    "progress",
-    "tunnels",
-    "TLS",
-    "PROXY",
-    "reconfiguration",
-    "liveness",
-    "panic",
-];
-
 /// A rule that was broken, before it is known when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Breach {
-    /// The checker's group.
+    /// The name of the checker's group.
     pub group: &'static str,
-    /// The rule's number, or its gist.
+    /// The rule's number.
     pub rule: &'static str,
     /// What was seen.
     pub message: String,
@@ -79,9 +62,9 @@ pub struct Breach {
 /// What a checker says.
 pub type Verdict<T = ()> = Result<T, Breach>;
 
-/// A broken rule.
-pub fn breach<T>(group: &'static str, rule: &'static str, message: String) -> Verdict<T> {
-    Err(Breach { group, rule, message })
+/// A broken rule: one of those that the table lists for `group`.
+pub fn breach<T>(group: Group, rule: &'static str, message: String) -> Verdict<T> {
+    Err(Breach { group: group.name(), rule, message })
 }
 
 /// The first broken rule of a run.
@@ -112,6 +95,8 @@ pub struct Oracle {
     pub fronts: Vec<Front>,
     /// Every connection to a backend, in the order they were begun.
     pub backs: Vec<Back>,
+    /// Every attempt to connect to a server.
+    pub dials: dials::Dials,
     /// Every tunnel, in the order in which its client was met or its upgrade seen.
     pub tunnels: Vec<Tunnel>,
     /// Those that are not over.
@@ -126,6 +111,8 @@ pub struct Oracle {
     pub turn: progress::Turn,
     /// Sockets accepted and not yet served, oldest first.
     pub waiting: Vec<u32>,
+    /// When accepting last met a shortage of descriptors.
+    pub short_at: Option<u64>,
     /// Client connections served and not closed.
     pub serving: usize,
     /// Request ids seen.
@@ -138,6 +125,8 @@ pub struct Oracle {
     pub records: u64,
     /// Handshakes that the proxy told of as failed, in the order of [`TlsFailure::ALL`].
     pub handshakes_failed: [u64; TlsFailure::ALL.len()],
+    /// Whether final heads are kept, to be compared with those of another run.
+    pub keeps_heads: bool,
     sides: Vec<Side>,
     now: u64,
     event: u64,
@@ -150,6 +139,7 @@ impl Oracle {
             rows: Vec::new(),
             fronts: Vec::new(),
             backs: Vec::new(),
+            dials: dials::Dials::default(),
             tunnels: Vec::new(),
             live_tunnels: Vec::new(),
             truth,
@@ -157,12 +147,14 @@ impl Oracle {
             violation: None,
             turn: progress::Turn::default(),
             waiting: Vec::new(),
+            short_at: None,
             serving: 0,
             request_ids: BTreeSet::new(),
             has_waited: false,
             completed: 0,
             records: 0,
             handshakes_failed: [0; TlsFailure::ALL.len()],
+            keeps_heads: false,
             sides: Vec::new(),
             now: 0,
             event: 0,
@@ -199,6 +191,7 @@ impl Oracle {
         let back = self.backs.len() as u32;
         let nature = self.truth.nature(server);
         let mut begun = Back::new(server, active, self.now);
+        begun.dial = self.dials.last();
         begun.is_tcp = nature.is_tcp;
         begun.preface = proxy::Preface::expected(nature.send_proxy);
         self.backs.push(begun);

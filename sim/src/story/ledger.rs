@@ -15,6 +15,8 @@ pub struct Conn {
     pub peer: u32,
     /// Its active end.
     pub active: u32,
+    /// Of a connection to a server: the client's connection whose tunnel it belongs to.
+    pub tunnel: Option<u32>,
     /// Where its active end is.
     pub from: SocketAddr,
     /// Where its passive end is.
@@ -64,6 +66,7 @@ impl Ledger {
         };
         let fronts = oracle.fronts.iter().map(|front| Conn {
             peer: front.client,
+            tunnel: None,
             active: front.ep & !1,
             from: front.address,
             to: to(front.ep),
@@ -73,6 +76,7 @@ impl Ledger {
             let port = (BACK_PORTS + n % 40_000) as u16;
             Conn {
                 peer: back.server.into(),
+                tunnel: back.tunnel.map(|id| oracle.tunnels[id as usize].front),
                 active: back.ep & !1,
                 from: SocketAddr::new(Ipv4Addr::new(10, 0, 0, 1).into(), port),
                 to: to(back.ep),

@@ -50,14 +50,14 @@ fn escape(page: &mut String, text: &str) {
     }
 }
 
-/// Where something is drawn; in this order from above.
+/// Where something is drawn; in this order from above. A client's sessions lie below it.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Lane {
     World,
     Operator,
-    Client(u32),
     Proxy,
-    Session(u32),
+    /// A client, and with a connection of its, that in the proxy.
+    Client(u32, Option<u32>),
     Server(u32),
 }
 
@@ -66,9 +66,9 @@ impl Lane {
         match self {
             Lane::World => ("world", "phases and faults".into()),
             Lane::Operator => ("operator", "operator".into()),
-            Lane::Client(c) => ("client", format!("client {c}")),
+            Lane::Client(c, None) => ("client", format!("client {c}")),
+            Lane::Client(_, Some(front)) => ("session", format!("session {front}")),
             Lane::Proxy => ("proxy", "proxy, event loop".into()),
-            Lane::Session(front) => ("session", format!("session {front}")),
             Lane::Server(s) => ("server", format!("server {s}")),
         }
     }
@@ -177,13 +177,15 @@ impl<'a> Drawing<'a> {
             Side::Front(front) => {
                 let client = ledger.fronts.get(front as usize)?.peer;
                 let request = self.request_on_front(front, at);
-                Some((Lane::Session(front), Lane::Client(client), request))
+                Some((Lane::Client(client, Some(front)), Lane::Client(client, None), request))
             }
             Side::Back(back) => {
-                let server = ledger.backs.get(back as usize)?.peer;
+                let conn = ledger.backs.get(back as usize)?;
                 let request = self.request_on_back(back, at);
                 let front = request.map(|id| ledger.requests[id as usize].front);
-                Some((front.map_or(Lane::Proxy, Lane::Session), Lane::Server(server), request))
+                let front = front.or(conn.tunnel);
+                let session = front.map(|n| Lane::Client(ledger.fronts[n as usize].peer, Some(n)));
+                Some((session.unwrap_or(Lane::Proxy), Lane::Server(conn.peer), request))
             }
         }
     }
@@ -218,8 +220,8 @@ impl<'a> Drawing<'a> {
                 Who::Episode(_) => (Lane::World, "fault", None),
                 Who::Proxy => (Lane::Proxy, "note", None),
                 Who::Operator => (Lane::Operator, "operation", None),
-                Who::Client(c) => (Lane::Client(c), "note", None),
-                Who::Asks(c, id) => (Lane::Client(c), "ask", Some(id)),
+                Who::Client(c) => (Lane::Client(c, None), "note", None),
+                Who::Asks(c, id) => (Lane::Client(c, None), "ask", Some(id)),
                 Who::Server(s) => (Lane::Server(s), "note", None),
                 Who::Back(b) => {
                     (Lane::Server(self.story.ledger.backs.get(b as usize)?.peer), "note", None)
@@ -251,7 +253,7 @@ impl<'a> Drawing<'a> {
         }
         if by_lane.is_empty() {
             let lane = match event.ev {
-                Ev::Client(c, _) => Lane::Client(c),
+                Ev::Client(c, _) => Lane::Client(c, None),
                 Ev::Control => Lane::Operator,
                 Ev::BackAccept(server) => Lane::Server(server),
                 Ev::Turn => Lane::Proxy,
@@ -342,7 +344,7 @@ impl<'a> Drawing<'a> {
         let lanes = lanes.iter().map(|lane| {
             let (kind, name) = lane.names();
             let facts = match lane {
-                Lane::Session(front) => {
+                Lane::Client(_, Some(front)) => {
                     ledger.fronts.get(*front as usize).map(|front| &front.facts)
                 }
                 _ => None,

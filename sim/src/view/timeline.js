@@ -75,8 +75,9 @@
 
   // ---- the view
 
-  const GUTTER = 132, TOP = 22, LANE = 26, GAP = 14;
-  let span = 1, scale = 1, left = 0, top = 0, selected = null, hovered = null, filter = null, onlyLed = false;
+  const GUTTER = 132, TOP = 22, GAP = 14;
+  let LANE = 26;
+  let span = 1, scale = 1, left = 0, top = 0, selected = null, hovered = null, filter = null, onlyLed = false, hidesIdle = true, drag = null;
   let shown = [], laneY = [], height = 0, colours = {};
   const style = () => {
     const css = getComputedStyle(document.documentElement);
@@ -92,25 +93,44 @@
   const isOf = (thing) => (filter === null || thing.request === filter || chain.has(thing.event.n) && thing.event === broken)
     && (!onlyLed || chain.has(thing.event.n));
   const layout = () => {
-    const lanes = new Set();
-    const isAll = filter === null && !onlyLed;
-    shown = marks.filter(isOf);
-    for (const mark of isAll ? marks : shown) lanes.add(mark.lane);
-    if (!isAll) for (const arrow of arrows.filter(isOf)) { lanes.add(arrow.from); lanes.add(arrow.to); }
-    shown.sort((a, b) => a.event.x - b.event.x || a.index - b.index);
+    shown = marks.filter(isOf).sort((a, b) => a.event.x - b.event.x || a.index - b.index);
+    arrowsShown = arrows.filter(isOf).sort((a, b) => a.event.x - b.event.x);
+    arrange();
+  };
+  // Lanes that have something to show: in the part of the run that is in view, if idle ones are
+  // hidden. What is selected keeps its place on the screen.
+  const arrange = () => {
+    const lanes = new Set(), { w } = size();
+    const from = hidesIdle ? left : -Infinity, to = hidesIdle ? left + (w - GUTTER) / scale : Infinity;
+    for (const mark of shown) if (mark.event.x >= from && mark.event.x <= to) lanes.add(mark.lane);
+    for (const arrow of arrowsShown) {
+      if (arrow.event.x >= from && arrow.x0 <= to) { lanes.add(arrow.from); lanes.add(arrow.to); }
+    }
+    if (selected && isOf(selected)) lanes.add(selected.lane);
+    const before = selected && laneY[selected.lane];
+    // Few lanes share the room there is.
+    LANE = Math.min(44, Math.max(24, Math.floor((size().h - TOP - 120) / Math.max(1, lanes.size))));
     laneY = []; let y = TOP + 6, kind = null;
     data.lanes.forEach((lane, n) => {
       const isFixed = lane.kind === "world" && data.bands.length + data.phases.length > 0;
       if (!lanes.has(n) && !isFixed) return;
-      if (kind !== null && kind !== lane.kind) y += GAP;
+      if (kind !== null && lane.kind !== "session" && (kind !== lane.kind || lane.kind === "client")) y += kind === "client" ? 3 : GAP;
       kind = lane.kind;
       laneY[n] = y + LANE / 2;
       y += LANE;
     });
     height = y + 30;
-    arrowsShown = arrows.filter((a) => isOf(a) && laneY[a.from] !== undefined && laneY[a.to] !== undefined);
+    const behind = selected && laneY[selected.lane];
+    if (before !== undefined && before !== null && behind !== undefined) top += behind - before;
+    top = Math.min(Math.max(top, 0), Math.max(0, height - size().h));
   };
-  let arrowsShown = [];
+  let arrowsShown = [], later = 0;
+  // Only once the view rests: lanes that come and go under a hand that drags confuse.
+  const arrangeSoon = () => {
+    if (!hidesIdle) return;
+    clearTimeout(later);
+    later = setTimeout(() => { if (!drag) { arrange(); draw(); } }, 160);
+  };
   const size = () => ({ w: canvas.clientWidth, h: canvas.clientHeight });
   const px = (x) => GUTTER + (x - left) * scale;
   const clamp = () => {
@@ -124,7 +144,7 @@
     const room = Math.max(50, size().w - GUTTER);
     scale = room / Math.max(to - from, isReal ? 10 : 12);
     left = (from + to) / 2 - room / 2 / scale;
-    clamp(); draw();
+    clamp(); arrange(); draw();
   };
   const fit = () => show(-span * 0.03, span * 1.03);
   const centre = (event, mark) => {
@@ -133,6 +153,7 @@
     const y = mark && laneY[mark.lane];
     if (y !== undefined && (y - top < TOP + LANE || y - top > h - LANE)) top = y - h / 2;
     clamp();
+    if (hidesIdle && laneY[mark ? mark.lane : 0] === undefined) arrange();
   };
 
   // ---- drawing
@@ -175,8 +196,10 @@
     g.textBaseline = "middle";
     return { g, w, h };
   };
-  let pending = false;
+  let pending = false, drawn = "";
   const draw = () => {
+    const now = left + " " + scale;
+    if (now !== drawn) { drawn = now; arrangeSoon(); }
     if (pending) return;
     pending = true;
     requestAnimationFrame(() => { pending = false; paint(); paintOverview(); });
@@ -237,6 +260,7 @@
       if (arrow.event.x < from || arrow.x0 > to) continue;
       const x0 = px(arrow.x0), x1 = px(arrow.event.x);
       const y0 = laneY[arrow.from], y1 = laneY[arrow.to];
+      if (y0 === undefined || y1 === undefined) continue;
       const isLed = chain.has(arrow.event.n);
       g.strokeStyle = arrow.kind === "rst" ? colours.red : colour(arrow.request);
       g.globalAlpha = isLed ? 1 : filter !== null ? 0.8 : 0.45;
@@ -380,7 +404,7 @@
   const markOf = (n, lane) => {
     const event = events.get(n);
     if (!event) return null;
-    const visible = event.marks.filter((m) => laneY[m.lane] !== undefined);
+    const visible = event.marks.filter(isOf);
     const all = visible.length ? visible : event.marks;
     return all.find((m) => m.lane === lane) || all.find((m) => m.request !== null) || all[0] || null;
   };
@@ -407,11 +431,13 @@
   };
   const select = (mark, moves) => {
     selected = mark;
-    if (mark && laneY[mark.lane] === undefined && (filter !== null || onlyLed)) {
-      filter = null; onlyLed = false; el("request").value = ""; el("led").checked = false; layout();
-    }
+    if (mark && !isOf(mark)) showAll();
+    if (mark && laneY[mark.lane] === undefined) arrange();
     if (mark && moves) centre(mark.event, mark);
     describe(); draw();
+  };
+  const showAll = () => {
+    filter = null; onlyLed = false; el("request").value = ""; el("led").checked = false; layout();
   };
   const heading = (words) => details.append(make("h3", words));
   const list = (rows, name) => {
@@ -533,12 +559,10 @@
     if (!broken) return;
     const xs = data.chain.slice(0, 8).filter((n) => events.has(n)).map((n) => events.get(n).x);
     const first = Math.min(...xs, broken.x - 60), wide = Math.min(broken.x - first, isReal ? span : 420);
-    if (laneY[brokenMark.lane] === undefined) { filter = null; onlyLed = false; el("request").value = ""; el("led").checked = false; layout(); }
     select(brokenMark, true);
     show(broken.x - wide - 12, broken.x + wide * 0.35 + 12);
     centre(broken, brokenMark);
   };
-  let drag = null;
   canvas.addEventListener("pointerdown", (e) => {
     drag = { x: e.offsetX, y: e.offsetY, left, top, moved: false };
     try { canvas.setPointerCapture(e.pointerId); } catch { /* the pointer is gone already */ }
@@ -569,7 +593,7 @@
   });
   canvas.addEventListener("pointerup", (e) => {
     if (drag && !drag.moved) select(hit(e.offsetX, e.offsetY), false);
-    drag = null; canvas.classList.remove("drags");
+    drag = null; canvas.classList.remove("drags"); arrangeSoon();
   });
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; hovered = null; draw(); });
   canvas.addEventListener("wheel", (e) => {
@@ -637,6 +661,7 @@
   menu.onchange = () => setFilter(menu.value === "" ? null : Number(menu.value));
   el("led").onchange = (e) => { onlyLed = e.target.checked; refit(); };
   el("led").disabled = el("to-broken").disabled = !broken;
+  el("busy").onchange = (e) => { hidesIdle = e.target.checked; arrange(); draw(); };
   el("real").onchange = (e) => {
     const at = selected ? selected.event.at : unscaled(left + (w_() - GUTTER) / 2 / scale);
     isReal = e.target.checked; place(); layout(); fit();

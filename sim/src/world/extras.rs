@@ -5,17 +5,28 @@ use crate::choice::{Choices, Rate};
 use crate::site;
 use std::sync::Arc;
 use tidegate_core::config::{
-    AnswerBody, Cluster, Config, FixedAnswer, HostPattern, PathRule, Protocol, Redirect, Route,
-    Target,
+    AnswerBody, Cluster, Config, FixedAnswer, HostPattern, Network, PathRule, Protocol, Redirect,
+    Route, Target,
 };
 
 /// Routes that nobody takes, where there are any: more than a host has without an index.
 const DECOYS: usize = 12;
 
+/// Statuses of a fixed answer; they have a body.
+pub(super) const FIXED: &[u16] = &[
+    200, 201, 202, 203, 206, 299, 300, 303, 401, 402, 403, 404, 405, 406, 407, 409, 411, 412, 415,
+    416, 417, 421, 422, 425, 426, 428, 451, 500, 511, 599,
+];
+
 /// What a seed's configurations have.
 #[derive(Clone)]
 pub(super) struct Extras {
     has_decoys: bool,
+    is_trusting: bool,
+    forwards: bool,
+    edits: bool,
+    /// Of a fixed answer.
+    status: u16,
     replaces: bool,
     /// Weights by server; all 1 when empty.
     weights: Vec<u32>,
@@ -36,6 +47,10 @@ impl Extras {
         let backups = backups.collect();
         Extras {
             has_decoys: choices.coin(site!("extras/decoys"), 0),
+            is_trusting: choices.coin(site!("extras/trusting"), 0),
+            forwards: choices.coin(site!("extras/forwards"), 0),
+            edits: choices.coin(site!("extras/edits"), 0),
+            status: choices.pick(site!("extras/status"), 0, FIXED),
             replaces: choices.coin(site!("extras/replaces"), 0),
             weights: if is_weighted { weights } else { Vec::new() },
             backups,
@@ -58,7 +73,7 @@ impl Extras {
             ("moved.sim", PathRule::Prefix("/moved".into()), to(301, Some("https"), None, None)),
             ("moved.sim", PathRule::Exact("/found".into()), to(302, None, Some("h0.sim"), None)),
             ("moved.sim", PathRule::Any, to(308, None, None, Some("/there?now"))),
-            ("", PathRule::Exact("/fixed".into()), fixed(403, None)),
+            ("", PathRule::Exact("/fixed".into()), fixed(self.status, None)),
             ("", PathRule::Prefix("/tea".into()), fixed(418, Some("short and stout"))),
         ];
         for (host, path, target) in own {
@@ -90,6 +105,19 @@ impl Extras {
                     decoy.listener = config.listeners.first().map(|first| first.name.clone());
                 }
                 config.routes.push(decoy);
+            }
+        }
+        if self.is_trusting {
+            config.trusted_proxies = vec![
+                Network { addr: [192, 0, 2, 0].into(), prefix: 24 },
+                Network { addr: std::net::Ipv6Addr::UNSPECIFIED.into(), prefix: 1 },
+            ];
+        }
+        config.forwarded = self.forwards;
+        for route in config.routes.iter_mut().filter(|_| self.edits) {
+            if let Target::Cluster(_) = route.to {
+                route.set_request_headers = vec![("X-Set".into(), "by the route".into())];
+                route.remove_response_headers = vec!["X-Powered-By".into()];
             }
         }
         if self.replaces {

@@ -61,7 +61,9 @@ impl World {
             manner.stalls_at =
                 Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
         }
-        if !scenario.is_faultless {
+        if self.part.is_calm {
+            manner.patience = super::pairs::CALM;
+        } else if !scenario.is_faultless {
             manner.patience =
                 cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
         }

@@ -12,6 +12,7 @@ mod extras;
 mod flaws;
 mod leave;
 mod manner;
+mod pairs;
 mod phases;
 mod plan;
 mod producer;
@@ -27,18 +28,20 @@ mod wrong;
 mod ws;
 
 pub use actions::{Actions, is_fault};
+pub use pairs::variant_of;
 pub use protocols::{Protocols, TunnelRates};
 pub use scenario::{Families, Rates, Scenario};
 pub use secure::{TlsPlan, provider_of};
 
 use crate::choice::{Choices, Draw, Source, mix};
-use crate::cx::{Cx, Ev, MS};
+use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
 use crate::marks::Marks;
+use crate::oracle::metamorphic::{Variant, View};
 use crate::oracle::truth::Truth;
-use crate::oracle::{Oracle, Violation, breach};
+use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
 use crate::story::{Ledger, START, Story};
 use crate::tls::{Provider, Streams};
@@ -46,15 +49,20 @@ use backend::{BackConn, Server};
 use client::{Client, Role};
 use controller::{Desired, listener_address, server_address};
 use episodes::Episode;
+use pairs::Part;
 use phases::Phase;
 use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
+use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
 /// Events of one run at most; a run that needs more does not end.
 pub const EVENTS_MAX: u64 = 3_000_000;
+
+/// The first clients come within so many nanoseconds.
+const START_MAX: u64 = 4 * SEC;
 
 /// How a run is to be made.
 #[derive(Default)]
@@ -66,6 +74,8 @@ pub struct Options {
     pub events_max: Option<u64>,
     /// Keeps the hash after each event.
     pub keeps_each: bool,
+    /// Makes the run as the second world of a pair, and the first one before it.
+    pub variant: Option<Variant>,
     /// Keeps every draw.
     pub records: bool,
     /// Where draws come from.
@@ -76,6 +86,8 @@ pub struct Options {
     pub provider: Option<Provider>,
     /// Where this thread last panicked, if somebody keeps that.
     pub place_of_panic: Option<fn() -> String>,
+    /// Records the proxy's sessions into a ring of so many bytes.
+    pub flight: Option<usize>,
     /// Reads the trace, line by line.
     pub sink: Option<crate::trace::Sink>,
 }
@@ -108,6 +120,8 @@ pub struct Outcome {
     pub marks: Marks,
     /// Every draw, if kept.
     pub draws: Vec<Draw>,
+    /// The flight recording, if one was made.
+    pub flight: Option<Vec<u8>>,
     /// Clients, connections, requests, episodes and operations that a case could leave out; known
     /// only if draws were recorded.
     pub omittable: Vec<(&'static str, u64)>,
@@ -119,6 +133,10 @@ pub struct Outcome {
     pub actions: Actions,
     /// The story, if kept.
     pub story: Option<Box<Story>>,
+    /// Which pair this world belongs to, if to one.
+    pub variant: Option<Variant>,
+    /// What clients were shown, in a world of a pair.
+    pub view: View,
 }
 
 /// Everything that exists in one run.
@@ -148,17 +166,27 @@ pub struct World {
     stop_limit: u64,
     settled_at: u64,
     until: Option<u64>,
+    /// The configurations so far, as a flight recording keeps them.
+    flown: Vec<Vec<u8>>,
     events_max: u64,
     provider: Provider,
     /// Changes of the configuration that were drawn.
     operations: u64,
     fired: Actions,
+    part: Part,
 }
 
 /// Makes the run of `seed`.
 pub fn run(seed: u64, options: Options) -> Outcome {
+    match options.variant {
+        Some(variant) => pairs::run(seed, variant, options),
+        None => one(seed, options, Part::default()),
+    }
+}
+
+fn one(seed: u64, options: Options, part: Part) -> Outcome {
     let place_of_panic = options.place_of_panic;
-    let mut world = World::new(seed, options);
+    let mut world = World::new(seed, options, part);
     let all = catch_unwind(AssertUnwindSafe(|| {
         world.begin();
         while world.violation().is_none() && world.step() {}
@@ -170,12 +198,13 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, options: Options) -> World {
+    fn new(seed: u64, options: Options, part: Part) -> World {
         let mut choices = Choices::new(seed, options.source);
         if options.records {
             choices.record();
         }
-        let scenario = scenario::draw(&mut choices);
+        let mut scenario = scenario::draw(&mut choices, part.is_calm);
+        scenario.calm(part);
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
             cx.trace.keep_each();
@@ -202,10 +231,15 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
+        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
             Ok(proxy) => proxy,
             Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
         };
+        let mut flown = Vec::new();
+        if let Some(bytes) = options.flight {
+            proxy.record(bytes);
+            flown.push(Stored::bytes_of(&config));
+        }
         let truth = Truth {
             versions: vec![desired.version(cx.now, &scenario, config)],
             is_faultless: scenario.is_faultless,
@@ -215,9 +249,11 @@ impl World {
             loop_delay_max: scenario.slow_turn_delay + 5 * MS,
             ..Truth::default()
         };
+        let mut oracle = Oracle::new(scenario.settings.clone(), truth);
+        oracle.keeps_heads = part.is_told;
         World {
             seed,
-            oracle: Oracle::new(scenario.settings.clone(), truth),
+            oracle,
             cx,
             net,
             proxy,
@@ -239,10 +275,12 @@ impl World {
             stop_limit: u64::MAX,
             settled_at: u64::MAX,
             until: options.until,
+            flown,
             events_max: options.events_max.unwrap_or(EVENTS_MAX),
             provider,
             operations: 0,
             fired: Actions::default(),
+            part,
             scenario,
         }
     }
@@ -254,9 +292,11 @@ impl World {
         }
         self.schedule_turn(self.cx.now);
         for _ in 0..self.scenario.clients {
-            self.add_client(Role::Chaos, self.scenario.connections, self.scenario.chaos / 2);
+            let within = (self.scenario.chaos / 2).min(START_MAX);
+            self.add_client(Role::Chaos, self.scenario.connections, within);
         }
         self.schedule_episodes();
+        self.begin_part();
         if self.scenario.families.control {
             self.cx.after(200 * MS, 0, Ev::Control);
         }
@@ -280,7 +320,7 @@ impl World {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         let (text, place) = (text.unwrap_or_default(), place.map_or_else(String::new, |at| at()));
-        self.oracle.judge(breach("panic", "RUN-5", format!("{text} ({place})")));
+        self.oracle.judge(panics::panicked(&text, &place));
     }
 
     fn violation(&self) -> Option<&Violation> {
@@ -311,8 +351,7 @@ impl World {
         self.cx.trace.end_event();
         let events = self.cx.trace.events();
         if events >= self.events_max {
-            let message = format!("{events} events and no end");
-            self.oracle.judge(breach("progress", "LOOP-5", message));
+            self.oracle.judge(progress::endless(events));
         }
         self.phase != Phase::Over && !self.is_cut()
     }
@@ -333,7 +372,12 @@ impl World {
             Ev::Client(c, token) => return self.client_timer(c, token),
             Ev::BackConn(b, token) => return self.back_timer(b, token),
             Ev::BackAccept(server) => self.server_accept(server),
-            Ev::Episode(n, begins) => self.episode(n, begins),
+            Ev::Episode(n, begins) => {
+                self.episode(n, begins);
+                if begins {
+                    self.mark_stalls();
+                }
+            }
             Ev::Control => self.control(),
             Ev::Phase => self.next_phase(),
         }
@@ -391,6 +435,18 @@ impl World {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });
         let healed = healed.count() as u64;
+        let configs: Vec<(u64, &[u8])> = (1..).zip(self.flown.iter().map(|it| &it[..])).collect();
+        let recording = self.proxy.recording();
+        let flight = recording.map(|it| it.write(&format!("seed {}", self.seed), &configs));
+        let is_told = self.part.is_told;
+        let view = match is_told {
+            true => self.oracle.view(&self.net, |client| self.is_told(client)),
+            false => View::default(),
+        };
+        let scenario = match is_told || self.violation().is_some() {
+            true => self.scenario.to_string(),
+            false => String::new(),
+        };
         let draws = self.cx.choices.take_record();
         let mut story = self.cx.trace.take_story();
         if let Some(story) = &mut story {
@@ -417,12 +473,12 @@ impl World {
             story,
             draws,
             omittable: self.cx.choices.take_omittable(),
-            scenario: match self.oracle.violation {
-                Some(_) => self.scenario.to_string(),
-                None => String::new(),
-            },
+            scenario,
+            view,
+            variant: self.part.varied,
             provider: self.provider,
             marks: self.cx.marks,
+            flight,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::WireRange;
 use crate::mark;
 use crate::marks::Group;
-use crate::oracle::{accounting, balance, liveness};
+use crate::oracle::{accounting, balance, reconfiguration};
 use crate::site;
 use crate::trace;
 use tidegate_core::event::{AccessRecord, Phase as Stage, Who};
@@ -84,7 +84,7 @@ impl World {
             Phase::Healed => {}
             Phase::Drain => self.stop(),
             Phase::Stopping => {
-                let verdict = liveness::stopped_in_time(self.cx.now, self.stop_limit);
+                let verdict = reconfiguration::stopped_in_time(self.cx.now, self.stop_limit);
                 self.oracle.judge(verdict);
             }
             Phase::Settling if self.cx.now >= self.settled_at => self.phase = Phase::Over,
@@ -188,7 +188,7 @@ impl World {
     /// The proxy says that nothing is left.
     pub(super) fn stopped(&mut self) {
         self.phase = Phase::Settling;
-        self.oracle.judge(liveness::stopped_in_time(self.cx.now, self.stop_limit));
+        self.oracle.judge(reconfiguration::stopped_in_time(self.cx.now, self.stop_limit));
         self.oracle.judge(accounting::invariants(self.proxy.check_invariants()));
         self.oracle.judge(accounting::stopped(&self.proxy.gauges(), &self.net));
         self.end_episodes();

@@ -171,9 +171,9 @@ impl std::fmt::Display for Scenario {
     }
 }
 
-/// Draws the world of a seed.
-pub(super) fn draw(choices: &mut Choices) -> Scenario {
-    let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5));
+/// Draws the world of a seed, without faults if it must be calm.
+pub(super) fn draw(choices: &mut Choices, is_calm: bool) -> Scenario {
+    let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5)) || is_calm;
     let mut draw = Draw { choices: &mut *choices, is_faultless };
     let front_wires = draw.wires(0);
     let back_wires = draw.wires(1);

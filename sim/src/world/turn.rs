@@ -2,7 +2,7 @@
 
 use super::World;
 use super::phases::Phase;
-use crate::cx::{Ev, MS, US};
+use crate::cx::{Ev, US};
 use crate::fact;
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
@@ -51,7 +51,8 @@ impl World {
         self.turn_at = u64::MAX;
         self.is_wake_scheduled = false;
         self.turns += 1;
-        self.proxy.set_wall_clock(1_700_000_000_000 + (self.cx.now / MS) as i64);
+        let wall_clock = self.wall_clock();
+        self.proxy.set_wall_clock(wall_clock);
         let now = Time(self.cx.now);
         self.proxy.advance(now);
         self.tell_readiness();
@@ -83,7 +84,7 @@ impl World {
             let other = self.cx.choose(site!("turn/swap"), 0, batch as u64) as usize;
             self.net.proxy_woken.swap(0, other);
         }
-        batch = batch.min(self.scenario.batch_max);
+        batch = self.shuffle_batch().unwrap_or(batch).min(self.scenario.batch_max);
         for _ in 0..batch {
             match self.net.proxy_woken.pop_front() {
                 Some(Woken::Endpoint(ep)) => {
@@ -167,6 +168,7 @@ impl World {
         oracle.judge(accounting::turn_ended(oracle, net, &gauges));
         if !is_more {
             oracle.judge(accept::turn_ended(oracle, net, &gauges));
+            oracle.judge(accept::backlogs(oracle, net));
         }
         let verdict = progress::turn_ended(oracle, net, is_more);
         oracle.judge(verdict);
