@@ -22,6 +22,8 @@ pub(super) const FIXED: &[u16] = &[
 #[derive(Clone)]
 pub(super) struct Extras {
     has_decoys: bool,
+    /// Regular expressions cost more to compile than a seed costs to run: few seeds have them.
+    has_expressions: bool,
     is_trusting: bool,
     forwards: bool,
     edits: bool,
@@ -47,6 +49,7 @@ impl Extras {
         let backups = backups.collect();
         Extras {
             has_decoys: choices.coin(site!("extras/decoys"), 0),
+            has_expressions: choices.chance(site!("extras/regex"), 0, Rate::percent(6)),
             is_trusting: choices.coin(site!("extras/trusting"), 0),
             forwards: choices.coin(site!("extras/forwards"), 0),
             edits: choices.coin(site!("extras/edits"), 0),
@@ -84,7 +87,7 @@ impl Extras {
             (HostPattern::Wildcard("wild.sim".into()), "/re/[0-9]+", 307, vec!["GET", "HEAD"]),
             (HostPattern::Wildcard("deep.wild.sim".into()), "/re/.*", 308, vec![]),
         ];
-        for (host, path, status, methods) in patterns {
+        for (host, path, status, methods) in patterns.into_iter().filter(|_| self.has_expressions) {
             let target = to(status, None, None, Some("/"));
             let mut route = route(host, PathRule::Regex(path.into()), target);
             route.methods = methods.into_iter().map(Box::from).collect();
@@ -95,7 +98,10 @@ impl Extras {
                 let path = match n % 3 {
                     0 => PathRule::Prefix(format!("/decoy/{n}").into()),
                     1 => PathRule::Exact(format!("/decoy/{n}").into()),
-                    _ => PathRule::Regex(format!("/decoy/{n}/[a-z]*").into()),
+                    _ if self.has_expressions => {
+                        PathRule::Regex(format!("/decoy/{n}/[a-z]*").into())
+                    }
+                    _ => PathRule::Prefix(format!("/decoy/{n}/abc").into()),
                 };
                 let mut decoy = route(HostPattern::Any, path, fixed(410, None));
                 if n.is_multiple_of(4) {

@@ -211,12 +211,12 @@ pub(super) const FLAWS: &[Flawed] = &[
     flaw("a redirect to a path", &[308, 421], "HEAD /r/{id} HTTP/1.1\r\nHost: moved.sim\r\n\r\n"),
     flaw(
         "a redirect by an expression",
-        &[307, 421],
+        &[307, 404, 421],
         "GET /re/{id} HTTP/1.1\r\nHost: a.wild.sim\r\n\r\n",
     ),
     flaw(
         "a redirect by a longer name",
-        &[308, 421],
+        &[308, 404, 421],
         "GET /a/../re//%7e{id} HTTP/1.1\r\nHost: a.deep.wild.sim\r\n\r\n",
     ),
     flaw(
@@ -251,7 +251,7 @@ pub(super) const FLAWS: &[Flawed] = &[
     ),
     flaw(
         "a path of two slashes",
-        &[301, 421],
+        &[308, 421],
         "GET //moved/{id} HTTP/1.0\r\nHost: moved.sim\r\n\r\n",
     ),
     flaw("a server's options", &[404, 421], "OPTIONS * HTTP/1.1\r\nHost: any.sim\r\n\r\n"),

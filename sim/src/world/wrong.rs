@@ -18,7 +18,7 @@ use tidegate_core::route::{Outcome, Router, Verdict as Explained, explain};
 type Spoil = fn(&mut Config);
 
 /// How often the controller tries one.
-const RATE: Rate = Rate::percent(25);
+const RATE: Rate = Rate::percent(10);
 
 fn name(text: &str) -> Box<str> {
     text.into()
