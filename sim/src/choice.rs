@@ -70,6 +70,19 @@ pub struct Draw {
     pub value: u64,
 }
 
+impl Draw {
+    /// The first draw of `entity` at `site`, made to be `value`.
+    pub fn forced(site: Site, entity: u64, value: u64) -> Draw {
+        Draw { key: key_of(site, entity), count: 0, value }
+    }
+}
+
+/// Names a site's entity; never [`EMPTY`].
+#[inline]
+fn key_of(site: Site, entity: u64) -> u64 {
+    mix(site.key ^ entity.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
+}
+
 const EMPTY: u64 = 0;
 
 /// The source of every choice in one run.
@@ -114,7 +127,7 @@ impl Choices {
     #[inline]
     pub fn choose(&mut self, site: Site, entity: u64, n: u64) -> u64 {
         debug_assert!(n > 0, "a choice among nothing at {}", site.name);
-        let key = mix(site.key ^ entity.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1;
+        let key = key_of(site, entity);
         let count = self.bump(key);
         let word = mix(self.seed ^ key.wrapping_add(u64::from(count).wrapping_mul(0xd1b5_4a32)));
         let drawn = ((u128::from(word) * u128::from(n)) >> 64) as u64;

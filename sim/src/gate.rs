@@ -7,6 +7,7 @@ use crate::layer::{Layers, Link};
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse, tls};
 use crate::site;
+use crate::swarm::Fault;
 use crate::tls::random;
 use crate::trace;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -240,9 +241,11 @@ impl Kernel for Gate<'_> {
             .and_then(|()| limits::connects(self.oracle, server));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
+            self.cx.fired(Fault::Descriptors);
             self.cx.mark(site!("kernel: EMFILE on connect"));
             Some(SocketError::Resources)
         } else if self.net.faults.unreachable.contains(&number) {
+            self.cx.fired(Fault::Unreachable);
             self.cx.mark(site!("kernel: EADDRNOTAVAIL on connect"));
             Some(SocketError::Unreachable)
         } else {

@@ -18,6 +18,7 @@ pub mod oracle;
 pub mod refhttp;
 pub mod refproxy;
 pub mod stream;
+pub mod swarm;
 pub mod tls;
 pub mod trace;
 pub mod wire;

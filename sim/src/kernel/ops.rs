@@ -4,6 +4,7 @@ use super::endpoint::State;
 use super::{Ep, Net, Owner};
 use crate::cx::{Cx, Flight};
 use crate::site;
+use crate::swarm::Fault;
 use tidegate_core::input::SocketError;
 
 impl Net {
@@ -32,6 +33,7 @@ impl Net {
             && matches!(end.owner, Owner::Proxy(_))
             && cx.choices.chance(site!("kernel/short write"), ep.into(), short_writes)
         {
+            cx.fired(Fault::ShortWrites);
             room = 1 + cx.choices.choose(site!("kernel/short write at"), ep.into(), room as u64)
                 as usize;
         }
@@ -207,6 +209,7 @@ impl Net {
         end.out.truncate(inflight);
         if was == State::Open {
             if inflight > 0 && cx.chance(site!("kernel/reset overtakes"), ep.into(), overtake) {
+                cx.fired(Fault::Overtake);
                 cx.mark(site!("kernel: RST before the data in flight"));
                 let end = self.ep_mut(ep);
                 end.out.clear();

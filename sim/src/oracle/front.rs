@@ -1,7 +1,9 @@
 //! What passes between the proxy and its clients, as the system calls show it.
 
 use super::ledger::{Answer, SeenResponse};
-use super::{Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, sticky, tls};
+use super::{
+    Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, routes, sticky, tls,
+};
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
@@ -83,12 +85,13 @@ impl Oracle {
         let row = &self.rows[row as usize];
         match serial {
             Some(serial) => {
-                headers::response(row, serial, head)?;
+                headers::response(self, row, serial, head)?;
                 sticky::response(self, row, serial, head)?;
             }
             None => {
                 proxy::blames(self, row, answers::own(self, net, row, status))?;
-                headers::own_answer(head)?;
+                headers::own_answer(self, row, head)?;
+                routes::own_answer(self, row, head)?;
             }
         }
         let id = row.ask.id;

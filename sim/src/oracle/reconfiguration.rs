@@ -25,7 +25,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         return breach(GROUP, "RUN-1", message);
     }
     let version = &oracle.truth.versions[record.version as usize - 1];
-    let places = version.places(row.ask.host).unwrap_or_default();
+    let places = version.places(&row.ask).unwrap_or_default();
     for attempt in &row.attempts {
         let server = oracle.backs[attempt.back as usize].server;
         if !places.iter().any(|place| place.server == server && !place.is_drained) {
@@ -35,6 +35,14 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             );
             return breach(GROUP, "RUN-1", message);
         }
+    }
+    Ok(())
+}
+
+/// A configuration with an error was offered: it must not come into force.
+pub fn refused(is_applied: bool) -> Verdict {
+    if is_applied {
+        return breach(GROUP, "RUN-1", "a configuration with an error was applied".into());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod ask;
 mod backend;
 mod client;
 mod controller;
+mod desired;
 mod dress;
 mod episodes;
 mod flaws;
@@ -24,7 +25,7 @@ mod turn;
 mod ws;
 
 pub use protocols::{Protocols, TunnelRates};
-pub use scenario::{Families, Rates, Scenario};
+pub use scenario::Scenario;
 pub use secure::{TlsPlan, provider_of};
 
 use crate::choice::{Choices, Draw, mix};
@@ -36,10 +37,11 @@ use crate::marks::Marks;
 use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, breach};
 use crate::site;
+use crate::swarm::{self, Fault, Operation, Swarm};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
-use controller::{Desired, listener_address, server_address};
+use desired::{Desired, listener_address, server_address};
 use episodes::Episode;
 use phases::Phase;
 use secure::Secure;
@@ -60,6 +62,8 @@ pub struct Options {
     pub keeps_each: bool,
     /// Keeps every draw.
     pub records: bool,
+    /// Draws of the swarm that take precedence over the seed (see [`crate::swarm::only`]).
+    pub only: Option<Vec<Draw>>,
     /// Draws that take precedence over the seed.
     pub draws: Option<Vec<Draw>>,
     /// The provider of TLS, instead of the seed's.
@@ -121,6 +125,10 @@ pub struct World {
     back_conns: Vec<BackConn>,
     episodes: Vec<Episode>,
     phase: Phase,
+    /// What the controller does.
+    controls: Vec<Operation>,
+    /// The draws of the swarm, if kept.
+    coins: Vec<Draw>,
     turn_at: u64,
     turns: u64,
     is_wake_scheduled: bool,
@@ -152,7 +160,18 @@ impl World {
         if options.records {
             choices.record();
         }
-        let scenario = scenario::draw(&mut choices);
+        let mut coins = match (&options.draws, &options.only) {
+            (Some(draws), _) | (None, Some(draws)) => {
+                Choices::from_record(swarm::stream(seed), draws)
+            }
+            (None, None) => Choices::from_seed(swarm::stream(seed)),
+        };
+        if options.records {
+            coins.record();
+        }
+        let swarm = Swarm::draw(&mut coins);
+        let controls = swarm.controls();
+        let scenario = scenario::draw(&mut choices, swarm);
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
             cx.trace.keep_each();
@@ -179,7 +198,7 @@ impl World {
             Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
         };
         let truth = Truth {
-            versions: vec![desired.version(cx.now, &scenario, config)],
+            versions: vec![desired.version(cx.now, config)],
             is_faultless: scenario.is_faultless,
             natures: servers.iter().map(|server| server.nature).collect(),
             tcp_cluster: scenario.tcp_cluster(),
@@ -204,7 +223,9 @@ impl World {
             servers,
             back_conns: Vec::new(),
             episodes,
-            phase: Phase::Chaos,
+            phase: Phase::WarmUp,
+            controls,
+            coins: coins.take_record(),
             turn_at: u64::MAX,
             turns: 0,
             is_wake_scheduled: false,
@@ -225,10 +246,27 @@ impl World {
             self.add_client(Role::Chaos, self.scenario.connections, self.scenario.chaos / 2);
         }
         self.schedule_episodes();
-        if self.scenario.families.control {
-            self.cx.after(200 * MS, 0, Ev::Control);
+        self.mark_world();
+        self.cx.after(self.scenario.warm_up, 0, Ev::Phase);
+    }
+
+    /// Marks the faults that are properties of this world. Those that show at an occasion are
+    /// marked there.
+    fn mark_world(&mut self) {
+        let all = [
+            Fault::Tight,
+            Fault::FewBuffers,
+            Fault::ShortTimeouts,
+            Fault::ShortBacklog,
+            Fault::PerAddress,
+        ];
+        for fault in all.into_iter().filter(|&it| self.scenario.swarm.has(it)) {
+            self.cx.fired(fault);
         }
-        self.cx.after(self.scenario.chaos, 0, Ev::Phase);
+        let smallest = self.scenario.front_wires.buffer.0.min(self.scenario.back_wires.buffer.0);
+        if smallest <= 2048 {
+            self.cx.fired(Fault::TinyWires);
+        }
     }
 
     fn add_client(&mut self, role: Role, connections: u64, within: u64) {
@@ -353,7 +391,11 @@ impl World {
             completed: self.oracle.completed,
             healed,
             violation: self.oracle.violation.take(),
-            draws: self.cx.choices.take_record(),
+            draws: {
+                let mut draws = std::mem::take(&mut self.coins);
+                draws.extend(self.cx.choices.take_record());
+                draws
+            },
             marks: self.cx.marks,
         }
     }
@@ -362,9 +404,9 @@ impl World {
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
     let mut servers = Vec::new();
     for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
-        let may_break = count > 1 && !scenario.is_faultless;
+        let may_break = count > 1 && scenario.swarm.has(Fault::Gone);
         let entity = servers.len() as u64;
-        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 0;
+        let breaks = may_break && cx.choices.coin(site!("server/gone"), entity);
         for n in 0..count {
             let number = servers.len();
             let at = server_address(number);
