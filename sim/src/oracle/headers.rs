@@ -20,6 +20,10 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
         }
     }
     if row.ask.flaw.is_none() {
+        if routes::edits(oracle, row) == [0] {
+            same(head, "x-e-", &what, |each| wire::request_fields(id, each))?;
+            same(head, "x-edit", &what, |_| {})?;
+        }
         routes::set_fields(oracle, row, head)?;
     }
     let host = wire::host_name(row.ask.host);

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod limits;
+mod routes;
 mod secure;
 mod tunnels;
 mod worker;
@@ -32,7 +33,11 @@ fn server(n: u8) -> Address {
 
 fn version(at: u64) -> Version {
     let places = vec![Place::new(0), Place { is_drained: true, ..Place::new(1) }, Place::new(3)];
-    let servers = [0, 1, 3].map(|n| Server { drained: n == 1, ..Server::new(server(n)) });
+    let servers = [0, 1, 3].map(|n| Server {
+        drained: n == 1,
+        id: Some(crate::wire::server_id(n.into()).into()),
+        ..Server::new(server(n))
+    });
     let clusters = vec![Cluster::new("c0", servers.to_vec())];
     Version {
         at,
