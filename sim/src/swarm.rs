@@ -12,6 +12,7 @@
 use crate::choice::{Choices, Draw, Rate, Site};
 use crate::cx::Cx;
 use crate::site;
+use tidegate_core::buggify::Point;
 
 /// How a fault is drawn.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -333,6 +334,8 @@ pub struct Swarm {
     operations: u64,
     /// How often faults strike while they may.
     pub rates: Rates,
+    /// How often the core takes its rare ways, in 65,536ths, and what decides.
+    pub buggify: (u64, [u32; Point::ALL.len()]),
 }
 
 /// Of a hundred coins so many fall on *on*; one of these for each seed.
@@ -343,7 +346,9 @@ impl Swarm {
     pub fn draw(choices: &mut Choices) -> Swarm {
         let is_faultless = choices.chance(site!("swarm/faultless"), 0, Rate::percent(5));
         let density = choices.pick(site!("swarm/density"), 0, &DENSITIES);
-        let mut swarm = Swarm { is_faultless, faults: 0, operations: 0, rates: Rates::NONE };
+        let buggify = draw_buggify(choices);
+        let mut swarm =
+            Swarm { is_faultless, faults: 0, operations: 0, rates: Rates::NONE, buggify };
         for &fault in Fault::ALL {
             let percent = match fault.kind() {
                 Kind::Rate(_) => density,
@@ -400,8 +405,23 @@ impl std::fmt::Debug for Swarm {
             .field("is_faultless", &self.is_faultless)
             .field("faults", &faults.collect::<Vec<_>>().join(" "))
             .field("operations", &uses.collect::<Vec<_>>().join(" "))
+            .field("buggify", &self.buggify.1)
             .finish()
     }
+}
+
+/// Most seeds leave the core alone; the others take some of its rare ways, each at a rate of its
+/// own. None of them is a fault.
+fn draw_buggify(choices: &mut Choices) -> (u64, [u32; Point::ALL.len()]) {
+    let seed = choices.choose(site!("swarm/buggify seed"), 0, u64::MAX);
+    let is_on = choices.chance(site!("swarm/buggify"), 0, Rate::percent(25));
+    let mut rates = [0; Point::ALL.len()];
+    for (n, rate) in (0..).zip(&mut rates) {
+        if is_on && choices.coin(site!("swarm/buggify point"), n) {
+            *rate = choices.log_between(site!("swarm/buggify rate"), n, 64, 32_768) as u32;
+        }
+    }
+    (seed, rates)
 }
 
 /// The choices that a swarm is drawn from, for `seed`: apart from all others.

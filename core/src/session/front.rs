@@ -5,6 +5,7 @@ use super::plan::{Context, Destination, plan};
 use super::state::{Move, State};
 use super::{BufferWait, Exchange, SessionId};
 use crate::buffer::Encoding;
+use crate::buggify::Point;
 use crate::effect::Close;
 use crate::event::{Phase, Timer, Who};
 use crate::http1::{BodyReader, Framing, Refusal, Scan};
@@ -31,7 +32,8 @@ impl Proxy {
             BufferWait::Waiting => return false,
             BufferWait::Promised => session.buffers = BufferWait::None,
             BufferWait::None => {
-                if self.pool.contended || !self.pool.promise() {
+                let is_denied = self.buggify.point(Point::NoPromise);
+                if is_denied || self.pool.contended || !self.pool.promise() {
                     session.buffers = BufferWait::Waiting;
                     self.pool.contended = true;
                     self.waiters.push_back(id);

@@ -53,6 +53,10 @@ pub(crate) struct RunArgs {
     /// Writes the totals to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// These faults and operations alone, each in every seed (comma separated). Who names faults
+    /// alone keeps what clients and servers do
+    #[arg(long, value_parser = only, value_name = "FAULT,..")]
+    pub(crate) only: Option<Only>,
     /// Gives up after so many failing seeds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) failures: u16,
@@ -73,6 +77,22 @@ pub(crate) struct ReplayArgs {
     /// Prints everything that happens
     #[arg(long)]
     pub(crate) trace: bool,
+}
+
+/// What is left of the swarm: draws that take precedence over each seed's own.
+#[derive(Clone)]
+pub(crate) struct Only(Vec<crate::choice::Draw>);
+
+fn only(text: &str) -> Result<Only, String> {
+    crate::swarm::only(&text.split(',').collect::<Vec<_>>()).map(Only)
+}
+
+impl RunArgs {
+    /// Options of the runs that these arguments ask for.
+    fn options(&self) -> crate::world::Options {
+        let only = self.only.as_ref().map(|only| only.0.clone());
+        crate::world::Options { only, ..options() }
+    }
 }
 
 /// Options of every run that the command makes.

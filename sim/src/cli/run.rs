@@ -92,12 +92,12 @@ fn worker(
         if is_late || seed >= to {
             break;
         }
-        let outcome = world::run(seed, super::options());
+        let outcome = world::run(seed, args.options());
         totals.add(&outcome);
         let mut is_same = true;
         if mix(seed).is_multiple_of(TWICE_EVERY) {
             totals.twice += 1;
-            is_same = same_again(&outcome);
+            is_same = same_again(args, &outcome);
         }
         bar.inc(1);
         since += outcome.events;
@@ -108,7 +108,7 @@ fn worker(
         }
         if world::provider_of(seed) == Provider::Real {
             totals.both += 1;
-            is_same &= same_without_cipher(&outcome, Provider::Fast);
+            is_same &= same_without_cipher(args, &outcome, Provider::Fast);
         }
         if !is_same || outcome.violation.is_some() {
             let is_enough = failed(args, &outcome, is_same, shared, bar);
@@ -140,12 +140,12 @@ fn failed(
     drop(all);
     let seed = outcome.seed;
     let text = match &outcome.violation {
-        _ if !is_same => first_difference(seed),
+        _ if !is_same => first_difference(args, seed),
         Some(violation) => describe(violation),
         None => String::new(),
     };
     // Once more, with every draw kept, for the case.
-    let kept = world::run(seed, Options { records: true, ..super::options() });
+    let kept = world::run(seed, Options { records: true, ..args.options() });
     let written = Case::of(&kept).map(|case| case.write(&args.cases));
     let place = match written {
         Some(Ok(path)) => format!("  case: {}\n", path.display()),
@@ -153,7 +153,7 @@ fn failed(
         None => String::new(),
     };
     bar.suspend(|| {
-        let other = with_the_other(&kept);
+        let other = with_the_other(args, &kept);
         let line = format!("{text}{place}{other}  tidegate-sim replay {seed}\n\n");
         let _ = write!(std::io::stdout(), "{line}");
     });
@@ -171,27 +171,27 @@ pub(crate) fn describe(violation: &crate::oracle::Violation) -> String {
 }
 
 /// Whether a second run of the seed has the same hash at every checkpoint.
-fn same_again(first: &Outcome) -> bool {
-    let second = world::run(first.seed, super::options());
+fn same_again(args: &RunArgs, first: &Outcome) -> bool {
+    let second = world::run(first.seed, args.options());
     first.hash == second.hash
         && first.events == second.events
         && first.checkpoints == second.checkpoints
 }
 
 /// Whether a run with `provider` does the same but for its ciphertext, which has the same length.
-fn same_without_cipher(first: &Outcome, provider: Provider) -> bool {
-    let options = Options { provider: Some(provider), ..super::options() };
+fn same_without_cipher(args: &RunArgs, first: &Outcome, provider: Provider) -> bool {
+    let options = Options { provider: Some(provider), ..args.options() };
     let second = world::run(first.seed, options);
     first.hash_without_cipher == second.hash_without_cipher && first.events == second.events
 }
 
 /// Whether a failing run fails alike with the other provider of TLS, in words.
-fn with_the_other(first: &Outcome) -> String {
+fn with_the_other(args: &RunArgs, first: &Outcome) -> String {
     let (provider, name) = match world::provider_of(first.seed) {
         Provider::Fast => (Provider::Real, "the real cipher"),
         Provider::Real => (Provider::Fast, "the stand-in cipher"),
     };
-    let options = Options { provider: Some(provider), ..super::options() };
+    let options = Options { provider: Some(provider), ..args.options() };
     let second = world::run(first.seed, options);
     match (&first.violation, &second.violation) {
         (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),
@@ -204,8 +204,8 @@ fn with_the_other(first: &Outcome) -> String {
 }
 
 /// The first event after which two runs of a seed differ.
-fn first_difference(seed: u64) -> String {
-    let run = || world::run(seed, Options { keeps_each: true, ..super::options() });
+fn first_difference(args: &RunArgs, seed: u64) -> String {
+    let run = || world::run(seed, Options { keeps_each: true, ..args.options() });
     let (one, two) = (run(), run());
     let differs = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
     match differs {

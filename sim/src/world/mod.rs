@@ -28,7 +28,7 @@ pub use protocols::{Protocols, TunnelRates};
 pub use scenario::Scenario;
 pub use secure::{TlsPlan, provider_of};
 
-use crate::choice::{Choices, Draw, mix};
+use crate::choice::{Choices, Draw, Site, mix};
 use crate::cx::{Cx, Ev, MS};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
@@ -48,6 +48,7 @@ use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
+use tidegate_core::buggify::{Buggify, Point};
 use tidegate_core::input::Address;
 
 /// Events of one run at most; a run that needs more does not end.
@@ -193,10 +194,12 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
+        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
             Ok(proxy) => proxy,
             Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
         };
+        let (buggify_seed, rates) = scenario.swarm.buggify;
+        *proxy.buggify() = Buggify::new(buggify_seed, rates);
         let truth = Truth {
             versions: vec![desired.version(cx.now, config)],
             is_faultless: scenario.is_faultless,
@@ -374,6 +377,11 @@ impl World {
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
         reached::mark(&mut self.cx, &self.oracle);
+        for point in Point::ALL {
+            if self.proxy.buggify().taken(point) > 0 {
+                self.cx.mark(Site::new(point.name()));
+            }
+        }
         tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
