@@ -12,6 +12,7 @@ use crate::oracle::{
 };
 use crate::site;
 use crate::story::{Call, Fact, Who};
+use crate::swarm::Fault;
 use crate::tls::random;
 use crate::{fact, tell};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -253,9 +254,11 @@ impl Kernel for Gate<'_> {
             .and_then(|()| dials::begins(self.oracle, server, to));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
+            self.cx.fired(Fault::Descriptors);
             self.cx.mark(mark!("kernel: EMFILE on connect"));
             Some(SocketError::Resources)
         } else if self.net.faults.unreachable.contains(&number) {
+            self.cx.fired(Fault::Unreachable);
             self.cx.mark(mark!("kernel: EADDRNOTAVAIL on connect"));
             Some(SocketError::Unreachable)
         } else {

@@ -20,7 +20,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         return Ok(());
     }
     let is_legal = match status {
-        404 => versions(oracle, row).any(|v| v.places(row.ask.host).is_none()),
+        404 => versions(oracle, row).any(|v| v.way(&row.ask).is_none()),
         408 => is_slow_client(oracle, row),
         421 => super::tls::may_misdirect(oracle, row),
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
@@ -43,7 +43,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         429 => super::limits::may_refuse(oracle, row.front),
         _ => false,
     };
-    if is_legal {
+    if is_legal || super::routes::may_answer(oracle, row, status) {
         return not_in_its_place(oracle, net, row, status);
     }
     super::tls::own_answer(oracle, row, status)?;
@@ -161,7 +161,7 @@ fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Att
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
     versions(oracle, row).any(|version| {
-        version.places(row.ask.host).is_some_and(|places| places.iter().all(|p| p.is_drained))
+        version.places(&row.ask).is_some_and(|places| places.iter().all(|p| p.is_drained))
     })
 }
 

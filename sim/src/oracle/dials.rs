@@ -138,7 +138,7 @@ fn left_alone(
         return Ok(());
     }
     let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
-    let name = &version.config.clusters[cluster].name;
+    let name = &version.cluster(cluster).expect("it is certain").name;
     let mut of_it = oracle.truth.down.iter().rev().filter(|down| down.is_of(name, address));
     let Some(down) = of_it.next() else { return Ok(()) };
     // What it answers in this turn may have brought it up, of which nobody has told yet. A server
@@ -165,7 +165,8 @@ fn left_alone(
 fn certain<'a>(oracle: &'a Oracle, row: &Row) -> Option<(&'a Version, usize)> {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let [version] = oracle.truth.in_force(from, oracle.now) else { return None };
-    let cluster = (*version.hosts.get(usize::from(row.ask.host))?)?;
+    let cluster = version.cluster_of(&row.ask)?;
+    version.cluster(cluster)?;
     Some((version, cluster))
 }
 
@@ -177,7 +178,7 @@ fn usable<'a>(
 ) -> impl Iterator<Item = u16> + 'a {
     let now = oracle.now;
     let of = certain(oracle, row).into_iter().flat_map(move |(version, cluster)| {
-        let config = &version.config.clusters[cluster];
+        let config = version.cluster(cluster).expect("it is certain");
         let places = version.clusters[cluster].iter().zip(&config.servers);
         places.map(move |(place, server)| (place.server, &config.name, server))
     });
@@ -200,7 +201,7 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
     let row = &oracle.rows[row as usize];
     let from = row.first_read_at.unwrap_or(oracle.now);
     let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
-    let config = &version.config.clusters[cluster];
+    let config = version.cluster(cluster).expect("it is certain");
     // The others ask chance, or the client's address.
     let takes_turns = matches!(config.balance, Balance::RoundRobin | Balance::LeastConnections);
     if !takes_turns || config.sticky.is_some() || !row.attempts.is_empty() {
@@ -244,7 +245,7 @@ pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
     let has_it = |cluster: &usize| newest.clusters[*cluster].iter().any(|p| p.server == server);
     let clusters: Vec<usize> = (0..newest.clusters.len()).filter(has_it).collect();
     let is_down = clusters.iter().any(|&cluster| {
-        let config = &newest.config.clusters[cluster];
+        let Some(config) = newest.cluster(cluster) else { return false };
         let servers = newest.clusters[cluster].iter().zip(&config.servers);
         let mut its = servers.filter(|(place, _)| place.server == server);
         its.any(|(_, it)| oracle.truth.down.iter().any(|down| down.is_of(&config.name, &it.addr)))

@@ -2,7 +2,8 @@
 
 use super::ledger::{Answer, SeenResponse};
 use super::{
-    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, proxy, sticky, tls,
+    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, proxy, routes,
+    sticky, tls,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -85,12 +86,13 @@ impl Oracle {
         let row = &self.rows[row as usize];
         match serial {
             Some(serial) => {
-                headers::response(row, serial, head)?;
+                headers::response(self, row, serial, head)?;
                 sticky::response(self, row, serial, head)?;
             }
             None => {
                 proxy::blames(self, row, answers::own(self, net, row, status))?;
-                headers::own_answer(head)?;
+                headers::own_answer(self, row, head)?;
+                routes::own_answer(self, row, head)?;
             }
         }
         let id = row.ask.id;

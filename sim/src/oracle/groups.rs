@@ -15,6 +15,8 @@ pub enum Group {
     Retry,
     /// Reuse: a backend connection is used again only when it is clean and its cluster allows it.
     Reuse,
+    /// Routes: a request takes the most specific way, and edits and answers are those of its route.
+    Routes,
     /// Balance: only servers that may be chosen are, in fair shares, and cookies stick.
     Balance,
     /// Limits: limits of an address and of a server hold, and whoever waits is served in turn.
@@ -100,7 +102,7 @@ impl Group {
     }
 }
 
-const ALL: [Entry; 20] = [
+const ALL: [Entry; 21] = [
     Entry {
         group: Group::Bytes,
         name: "bytes",
@@ -194,6 +196,16 @@ const ALL: [Entry; 20] = [
                 "BACK-7",
                 "the last exchange was complete both ways, nothing came behind it, and no end or reset had been shown",
             ),
+        ],
+    },
+    Entry {
+        group: Group::Routes,
+        name: "routes",
+        files: &["routes.rs"],
+        rules: &[
+            ("ROUTE-1", "a redirect leads where its route says, and a fixed answer is its route's"),
+            ("ROUTE-2", "a request goes to a cluster only if its most specific route leads there"),
+            ("REQ-6", "a route's edits are made, and no others"),
         ],
     },
     Entry {

@@ -27,8 +27,10 @@ pub mod progress;
 pub mod proxy;
 pub mod reconfiguration;
 mod records;
+mod refdate;
 pub mod retry;
 pub mod reuse;
+pub mod routes;
 pub mod sticky;
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         return breach(GROUP, "RUN-1", message);
     }
     let version = &oracle.truth.versions[record.version as usize - 1];
-    let places = version.places(row.ask.host).unwrap_or_default();
+    let places = version.places(&row.ask).unwrap_or_default();
     for attempt in &row.attempts {
         let server = oracle.backs[attempt.back as usize].server;
         if !places.iter().any(|place| place.server == server && !place.is_drained) {
@@ -42,6 +42,11 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// The proxy refused a configuration without an error, for `reasons`.
+pub fn good_refused(reasons: &impl std::fmt::Debug) -> Verdict {
+    breach(GROUP, "RUN-1", format!("a good configuration is refused: {reasons:?}"))
 }
 
 /// The proxy closes a listener in whose backlog `waiting` connections wait. Once a graceful stop

@@ -6,6 +6,7 @@ mod ask;
 mod backend;
 mod client;
 mod controller;
+mod desired;
 mod dress;
 mod episodes;
 mod extras;
@@ -30,7 +31,7 @@ mod ws;
 pub use actions::{Actions, is_fault};
 pub use pairs::variant_of;
 pub use protocols::{Protocols, TunnelRates};
-pub use scenario::{Families, Rates, Scenario};
+pub use scenario::Scenario;
 pub use secure::{TlsPlan, provider_of};
 
 use crate::choice::{Choices, Draw, Source, mix};
@@ -38,16 +39,17 @@ use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
-use crate::marks::Marks;
+use crate::marks::{Group, Marks};
 use crate::oracle::metamorphic::{Variant, View};
 use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
 use crate::story::{Ledger, START, Story};
+use crate::swarm::{Fault, Operation, Swarm};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
-use controller::{Desired, listener_address, server_address};
+use desired::{Desired, listener_address, server_address};
 use episodes::Episode;
 use pairs::Part;
 use phases::Phase;
@@ -55,6 +57,7 @@ use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
+use tidegate_core::buggify::{Buggify, Point};
 use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
@@ -160,6 +163,9 @@ pub struct World {
     back_conns: Vec<BackConn>,
     episodes: Vec<Episode>,
     phase: Phase,
+    /// What the controller does.
+    controls: Vec<Operation>,
+    /// The draws of the swarm, if kept.
     turn_at: u64,
     turns: u64,
     is_wake_scheduled: bool,
@@ -203,7 +209,9 @@ impl World {
         if options.records {
             choices.record();
         }
-        let mut scenario = scenario::draw(&mut choices, part.is_calm);
+        let swarm = Swarm::draw(&mut choices, part.is_calm);
+        let controls = swarm.controls();
+        let mut scenario = scenario::draw(&mut choices, swarm);
         scenario.calm(part);
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
@@ -240,8 +248,10 @@ impl World {
             proxy.record(bytes);
             flown.push(Stored::bytes_of(&config));
         }
+        let (buggify_seed, rates) = scenario.swarm.buggify;
+        *proxy.buggify() = Buggify::new(buggify_seed, rates);
         let truth = Truth {
-            versions: vec![desired.version(cx.now, &scenario, config)],
+            versions: vec![desired.version(cx.now, config)],
             is_faultless: scenario.is_faultless,
             natures: servers.iter().map(|server| server.nature).collect(),
             tcp_cluster: scenario.tcp_cluster(),
@@ -268,7 +278,8 @@ impl World {
             servers,
             back_conns: Vec::new(),
             episodes,
-            phase: Phase::Chaos,
+            phase: Phase::WarmUp,
+            controls,
             turn_at: u64::MAX,
             turns: 0,
             is_wake_scheduled: false,
@@ -297,10 +308,27 @@ impl World {
         }
         self.schedule_episodes();
         self.begin_part();
-        if self.scenario.families.control {
-            self.cx.after(200 * MS, 0, Ev::Control);
+        self.mark_world();
+        self.cx.after(self.scenario.warm_up, 0, Ev::Phase);
+    }
+
+    /// Marks the faults that are properties of this world. Those that show at an occasion are
+    /// marked there.
+    fn mark_world(&mut self) {
+        let all = [
+            Fault::Tight,
+            Fault::FewBuffers,
+            Fault::ShortTimeouts,
+            Fault::ShortBacklog,
+            Fault::PerAddress,
+        ];
+        for fault in all.into_iter().filter(|&it| self.scenario.swarm.has(it)) {
+            self.cx.fired(fault);
         }
-        self.cx.after(self.scenario.chaos, 0, Ev::Phase);
+        let smallest = self.scenario.front_wires.buffer.0.min(self.scenario.back_wires.buffer.0);
+        if smallest <= 2048 {
+            self.cx.fired(Fault::TinyWires);
+        }
     }
 
     fn add_client(&mut self, role: Role, connections: u64, within: u64) {
@@ -430,6 +458,11 @@ impl World {
         phases::mark_counters(&mut self.cx, self.proxy.counters());
         self.mark_decisions();
         reached::mark(&mut self.cx, &self.oracle);
+        for point in Point::ALL {
+            if self.proxy.buggify().taken(point) > 0 {
+                self.cx.mark(Group::Buggify.at(point as usize));
+            }
+        }
         tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
@@ -486,9 +519,9 @@ impl World {
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
     let mut servers = Vec::new();
     for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
-        let may_break = count > 1 && !scenario.is_faultless;
+        let may_break = count > 1 && scenario.swarm.has(Fault::Gone);
         let entity = servers.len() as u64;
-        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 4;
+        let breaks = may_break && cx.choices.coin(site!("server/gone"), entity);
         for n in 0..count {
             let number = servers.len();
             let at = server_address(number);

@@ -13,6 +13,7 @@ use super::{Options, Outcome, World, one};
 use crate::choice::mix;
 use crate::cx::{Ev, MS, SEC};
 use crate::oracle::metamorphic::{self, Variant};
+use crate::oracle::truth::WALL_CLOCK;
 use crate::oracle::{Verdict, Violation};
 use crate::site;
 use std::time::Duration;
@@ -26,8 +27,6 @@ pub(super) const CALM: u64 = 600 * SEC;
 const CALM_TIMEOUT: u64 = 300;
 /// Segments of each stream that are cut small in the second world, at most.
 const CUTS_MAX: u64 = 300;
-/// The wall clock when virtual time begins, in milliseconds since the epoch.
-const WALL_CLOCK: i64 = 1_700_000_000_000;
 /// Turns between two jumps of the wall clock.
 const JUMP_EVERY: u64 = 8;
 /// The last millisecond whose year has four digits.
@@ -132,16 +131,17 @@ impl World {
     /// What the wall clock shows now, in milliseconds since the epoch.
     pub(super) fn wall_clock(&mut self) -> i64 {
         let usual = WALL_CLOCK + (self.cx.now / MS) as i64;
-        if self.part.varied != Some(Variant::Clock) {
-            return usual;
+        if self.part.varied == Some(Variant::Clock) {
+            let word = mix(self.seed ^ mix(self.turns / JUMP_EVERY));
+            // Hours, years, or anywhere in the history of four digits.
+            let shown = match word % 4 {
+                0 => usual + (word >> 16) as i64 % 36_000_000 - 18_000_000,
+                1 => usual + (word >> 16) as i64 % 630_720_000_000 - 315_360_000_000,
+                _ => ((word >> 8) % WALL_CLOCK_MAX) as i64,
+            };
+            self.set_wall_offset(shown - usual);
         }
-        let word = mix(self.seed ^ mix(self.turns / JUMP_EVERY));
-        // Hours, years, or anywhere in the history of four digits.
-        match word % 4 {
-            0 => usual + (word >> 16) as i64 % 36_000_000 - 18_000_000,
-            1 => usual + (word >> 16) as i64 % 630_720_000_000 - 315_360_000_000,
-            _ => ((word >> 8) % WALL_CLOCK_MAX) as i64,
-        }
+        usual + self.oracle.truth.wall_offset()
     }
 
     /// Readiness that waits changes its order; how much of it is told now.

@@ -109,7 +109,11 @@ fn framing_fires_on_a_flawed_request_at_a_backend() {
 fn matching_fires_on_unasked_and_foreign_responses() {
     let mut lab = Lab::new();
     let front = lab.front();
-    lab.emit_down(front, b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n");
+    lab.emit_down(
+        front,
+        b"HTTP/1.1 408 Late\r\n\
+          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
+    );
     lab.fires("matching", "RES-3");
 
     let mut lab = Lab::new();
@@ -304,7 +308,11 @@ fn answers_fires_on_statuses_without_cause() {
     let mut lab = Lab::new();
     let front = lab.front();
     lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
-    lab.emit_down(front, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    lab.emit_down(
+        front,
+        b"HTTP/1.1 404 No\r\n\
+          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
+    );
     lab.clean();
 }
 

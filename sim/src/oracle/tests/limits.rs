@@ -127,7 +127,11 @@ fn proxy_fires_on_clients_that_announced_themselves_badly() {
         let front = lab.front();
         lab.oracle.fronts[front as usize].announced = Some(known);
         lab.asked(front, ask(0, Method::Get));
-        lab.emit_down(front, b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n");
+        lab.emit_down(
+            front,
+            b"HTTP/1.1 400 No\r\n\
+          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
+        );
         lab.fires("PROXY", "PP-1");
     }
     let mut lab = lab_with(None, None);
@@ -149,7 +153,11 @@ fn proxy_fires_on_lost_surplus() {
     lab.oracle.rows[id as usize].head_end = Some(110);
     lab.oracle.rows[id as usize].end = Some(110);
     lab.oracle.read_from_client(front, 105);
-    lab.emit_down(front, b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n");
+    lab.emit_down(
+        front,
+        b"HTTP/1.1 400 No\r\n\
+          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
+    );
     lab.fires("PROXY", "PP-1");
 
     let mut lab = lab_with(None, None);
@@ -211,7 +219,8 @@ fn limits_fires_on_servers_with_too_many_connections_and_overtaking() {
 // BACK-9, RES-7: 503 needs a full line or a long wait.
 #[test]
 fn answers_fires_on_a_503_with_room_in_the_line() {
-    let text = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+    let text = b"HTTP/1.1 503 No\r\n\
+          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n";
     for (others, wait, is_right) in
         [(0, 0, false), (0, 4_990, false), (0, 5_000, true), (1, 0, true)]
     {
@@ -252,7 +261,8 @@ fn answers_counts_those_in_line_whose_connection_broke() {
 // ACC-9: the limit of an address is kept, and refuses nobody below it.
 #[test]
 fn limits_fires_on_addresses_over_and_under_their_limit() {
-    let text = b"HTTP/1.1 429 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n";
+    let text = b"HTTP/1.1 429 No\r\n\
+          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n";
     let mut lab = lab_with(None, None);
     lab.oracle.truth.per_ip = Some(2);
     let first = lab.front();
