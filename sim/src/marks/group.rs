@@ -90,7 +90,7 @@ groups! {
     /// Operations that were carried out.
     Operation: "operation", Operation::ALL.len(), |n| Operation::ALL[n].name().into();
     /// Rare ways that the core was made to take.
-    Buggify: "buggify", Point::ALL.len(), |n| Point::ALL[n].name().into();
+    Buggify: "buggify", Point::ALL.len(), |n| Point::ALL[n].name().trim_start_matches("tidegate-buggify: ").into();
 }
 
 impl Group {

@@ -228,7 +228,7 @@ fn nobody_has_room(
     cluster: usize,
     all: &[(u32, u64)],
 ) -> Verdict {
-    let config = &version.config.clusters[cluster];
+    let Some(config) = version.cluster(cluster) else { return Ok(()) };
     // Who sticks to a server waits for that one.
     if config.sticky.is_some() {
         return Ok(());
@@ -238,7 +238,9 @@ fn nobody_has_room(
         let is_down = oracle.truth.down.iter().any(|d| d.is_of(&config.name, &server.addr));
         let is_its = |back: &&Back| back.server == place.server && back.closed_at.is_none();
         let open = oracle.backs.iter().filter(is_its).count();
-        if !is_down && !place.is_drained && open < limit as usize {
+        // Backups are there for those whom no other server can be used by.
+        let is_meant = !is_down && !place.is_drained && !place.is_backup;
+        if is_meant && open < limit as usize {
             let server = place.server;
             let message = format!("{all:?} wait, and server {server} has {open} of {limit}");
             return breach(GROUP, "BACK-9", message);

@@ -148,10 +148,16 @@ fn versions<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Versi
 
 /// Whether a route of `row` may be answered with `status` by itself.
 pub fn may_answer(oracle: &Oracle, row: &Row, status: u16) -> bool {
-    versions(oracle, row).filter_map(|version| version.way(&row.ask)).any(|way| match way.to {
+    let says = |way: &Way| match way.to {
         Lead::Redirect(turn) => turn.status == status,
         Lead::Answer(fixed, _) => fixed == status,
         Lead::Cluster(_) => false,
+    };
+    // What is not well-formed may name no host.
+    let is_nameless = row.ask.flaw.is_some();
+    versions(oracle, row).any(|version| {
+        let mut of_no_host = version.routes.iter().filter(|way| way.host.is_none());
+        version.way(&row.ask).is_some_and(says) || (is_nameless && of_no_host.any(says))
     })
 }
 
@@ -168,6 +174,10 @@ pub fn request(oracle: &Oracle, row: &Row) -> Verdict {
 /// One of the proxy's own answers to `row`: a redirect leads where its route says, and the answer
 /// of a route is that of the route.
 pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
+    // What is asked for in a way of its own says itself how it may be answered.
+    if row.ask.flaw.is_some() {
+        return Ok(());
+    }
     let (id, status) = (row.ask.id, head.status());
     let location = head.only("location").map(|value| canonical(&String::from_utf8_lossy(value)));
     let is_right = |way: &Way| match way.to {
@@ -182,7 +192,7 @@ pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let is_routed = may_answer(oracle, row, status);
     let ways = || versions(oracle, row).filter_map(|version| version.way(&row.ask));
     let is_redirect = (300..400).contains(&status) && status != 304;
-    let is_sure = ways().all(|way| !matches!(way.to, Lead::Cluster(_))) && row.ask.flaw.is_none();
+    let is_sure = ways().all(|way| !matches!(way.to, Lead::Cluster(_)));
     if (is_routed && (is_sure || is_redirect) && !ways().any(is_right))
         || (!is_routed && location.is_some())
     {
