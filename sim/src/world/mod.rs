@@ -49,6 +49,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
 use tidegate_core::buggify::{Buggify, Point};
+use tidegate_core::config::Config;
 use tidegate_core::input::Address;
 
 /// Events of one run at most; a run that needs more does not end.
@@ -161,17 +162,7 @@ impl World {
         if options.records {
             choices.record();
         }
-        let mut coins = match (&options.draws, &options.only) {
-            (Some(draws), _) | (None, Some(draws)) => {
-                Choices::from_record(swarm::stream(seed), draws)
-            }
-            (None, None) => Choices::from_seed(swarm::stream(seed)),
-        };
-        if options.records {
-            coins.record();
-        }
-        let swarm = Swarm::draw(&mut coins);
-        let controls = swarm.controls();
+        let (swarm, coins) = draw_swarm(seed, &options);
         let scenario = scenario::draw(&mut choices, swarm);
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
@@ -194,12 +185,7 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
-            Ok(proxy) => proxy,
-            Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
-        };
-        let (buggify_seed, rates) = scenario.swarm.buggify;
-        *proxy.buggify() = Buggify::new(buggify_seed, rates);
+        let proxy = make_proxy(seed, &scenario, config.clone());
         let truth = Truth {
             versions: vec![desired.version(cx.now, config)],
             is_faultless: scenario.is_faultless,
@@ -227,8 +213,8 @@ impl World {
             back_conns: Vec::new(),
             episodes,
             phase: Phase::WarmUp,
-            controls,
-            coins: coins.take_record(),
+            controls: scenario.swarm.controls(),
+            coins,
             turn_at: u64::MAX,
             turns: 0,
             is_wake_scheduled: false,
@@ -407,6 +393,30 @@ impl World {
             marks: self.cx.marks,
         }
     }
+}
+
+/// Draws the swarm of `seed`; its draws, if they are to be kept.
+fn draw_swarm(seed: u64, options: &Options) -> (Swarm, Vec<Draw>) {
+    let forced = options.draws.as_ref().or(options.only.as_ref());
+    let mut coins = match forced {
+        Some(draws) => Choices::from_record(swarm::stream(seed), draws),
+        None => Choices::from_seed(swarm::stream(seed)),
+    };
+    if options.records {
+        coins.record();
+    }
+    let swarm = Swarm::draw(&mut coins);
+    (swarm, coins.take_record())
+}
+
+fn make_proxy(seed: u64, scenario: &Scenario, config: Config) -> Proxy {
+    let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config) {
+        Ok(proxy) => proxy,
+        Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
+    };
+    let (seed, rates) = scenario.swarm.buggify;
+    *proxy.buggify() = Buggify::new(seed, rates);
+    proxy
 }
 
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
