@@ -2,9 +2,9 @@
 //! few bytes of space, a turn that ends early, a pool that gives nothing.
 //!
 //! They reach states that real loads reach once in a billion requests. Without the Cargo feature
-//! `sim`, which no production build has, [`Buggify`] is nothing, and each point is a constant
+//! `sim`, which no production build has, `Buggify` is nothing, and each point is a constant
 //! `false` that the compiler drops. With it a driver lends a seed and rates
-//! ([`crate::Proxy::buggify`]); what a point decides is a function of them and of how often it
+//! (`Proxy::buggify`); what a point decides is a function of them and of how often it
 //! was asked, so it depends on nothing else that is random, nor on debug assertions.
 
 /// The places.
@@ -143,7 +143,7 @@ mod nothing {
 
     /// Nothing: no point takes the rare way.
     #[derive(Debug, Default)]
-    pub(crate) struct Buggify;
+    pub(crate) struct Buggify {}
 
     impl Buggify {
         /// Never.

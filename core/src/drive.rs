@@ -71,11 +71,7 @@ pub const STEPS_MAX: usize = 4096;
 pub fn turn<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, now: Time) -> bool {
     proxy.expire(now);
     let mut has_shed = false;
-    proxy.pool.withheld = proxy.buggify.point(Point::NoExtraBuffer);
-    for step in 0..STEPS_MAX {
-        if step > 0 && proxy.buggify.point(Point::EarlyYield) {
-            break;
-        }
+    for _ in 0..proxy.begin_turn() {
         // Who gets room may order a connection, which must exist before its first step.
         proxy.give_room();
         carry_out(proxy, kernel);
@@ -175,6 +171,15 @@ fn accept<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, listener: SocketId, has_
 }
 
 impl Proxy {
+    /// A turn begins: how many steps it may take.
+    fn begin_turn(&mut self) -> usize {
+        self.pool.withheld = self.buggify.point(Point::NoExtraBuffer);
+        match self.buggify.point(Point::EarlyYield) {
+            true => self.buggify.few(Point::EarlyYield),
+            false => STEPS_MAX,
+        }
+    }
+
     /// Whoever waits for a session, a server or buffers gets what has become free (ACC-7).
     fn give_room(&mut self) {
         if self.vacancy {

@@ -1,8 +1,6 @@
 //! No build of the proxy has the points at which simulations take rare ways (the feature `sim` of
 //! the core): neither their names nor their code.
 
-#![expect(clippy::disallowed_methods, reason = "the test builds the binary as users do")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -186,7 +186,12 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // a client that TLS is expected.
     let has_tls = front.tls.is_some() || row.ask.flaw.is_some_and(|flaw| flaw.name == "no TLS");
     let is_starved = has_tls && row.record.is_none() && !oracle.has_ample_buffers();
+    // A client that has finished writing may have met a version that takes that for an abort.
+    let until = row.record.map_or(oracle.now, |record| record.at);
+    let seen = oracle.truth.in_force(row.first_read_at.unwrap_or(until), until);
+    let is_aborted = front.left_at.is_some() && seen.iter().any(|version| version.abort_on_close);
     let is_excused = row.gave_up_at.is_some()
+        || is_aborted
         || row.is_void
         // How a tunnel ended is judged where it did.
         || row.tunnel.is_some()

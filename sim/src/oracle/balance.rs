@@ -134,7 +134,7 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
     let differ = |one: &Place, other: &Place| {
         one.weight == other.weight && count(one).abs_diff(count(other)) > 1
     };
-    let is_unfair = eligible.iter().any(|one| is_greedy(&*one))
+    let is_unfair = eligible.iter().any(is_greedy)
         || eligible.iter().any(|one| eligible.iter().any(|other| differ(one, other)));
     let is_else = places.iter().any(|place| !is_eligible(&place) && count(place) > 0);
     if is_unfair || is_else {

@@ -108,6 +108,9 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
 /// How many connections `server` may have by the most generous version that there was: whoever
 /// connects may see an older one. None: as many as come.
 fn most_connections(oracle: &Oracle, server: u16) -> Option<u32> {
+    if oracle.truth.versions.len() == 1 {
+        return oracle.truth.nature(server).limit;
+    }
     let id = crate::wire::server_id(server);
     let versions = oracle.truth.versions.iter();
     let all = versions.flat_map(|version| &version.config.clusters).flat_map(|c| &c.servers);

@@ -58,6 +58,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
 use tidegate_core::buggify::{Buggify, Point};
+use tidegate_core::config::Config;
 use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
@@ -210,7 +211,6 @@ impl World {
             choices.record();
         }
         let swarm = Swarm::draw(&mut choices, part.is_calm);
-        let controls = swarm.controls();
         let mut scenario = scenario::draw(&mut choices, swarm);
         scenario.calm(part);
         let mut cx = Cx::new(seed, choices);
@@ -239,17 +239,12 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
-            Ok(proxy) => proxy,
-            Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
-        };
+        let mut proxy = make_proxy(seed, &scenario, config.clone());
         let mut flown = Vec::new();
         if let Some(bytes) = options.flight {
             proxy.record(bytes);
             flown.push(Stored::bytes_of(&config));
         }
-        let (buggify_seed, rates) = scenario.swarm.buggify;
-        *proxy.buggify() = Buggify::new(buggify_seed, rates);
         let truth = Truth {
             versions: vec![desired.version(cx.now, config)],
             is_faultless: scenario.is_faultless,
@@ -279,7 +274,7 @@ impl World {
             back_conns: Vec::new(),
             episodes,
             phase: Phase::WarmUp,
-            controls,
+            controls: scenario.swarm.controls(),
             turn_at: u64::MAX,
             turns: 0,
             is_wake_scheduled: false,
@@ -514,6 +509,16 @@ impl World {
             flight,
         }
     }
+}
+
+fn make_proxy(seed: u64, scenario: &Scenario, config: Config) -> Proxy {
+    let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config) {
+        Ok(proxy) => proxy,
+        Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
+    };
+    let (seed, rates) = scenario.swarm.buggify;
+    *proxy.buggify() = Buggify::new(seed, rates);
+    proxy
 }
 
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {

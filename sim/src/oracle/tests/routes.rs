@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::oracle::routes::{Lead, Paths, Turn, Way};
-use crate::oracle::{balance, reconfiguration, routes};
+use crate::oracle::{balance, routes};
 use std::collections::BTreeMap;
 use tidegate_core::config::Network;
 
