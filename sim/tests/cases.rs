@@ -1,7 +1,8 @@
 //! From a failure to its understanding: a case is written, replayed in another process, explained,
 //! shrunk, drawn and captured. The failure is one that needs no broken product: a limit of events.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use tidegate_sim::cli::{Case, Origin};
 use tidegate_sim::world::{Options, run};
@@ -108,14 +109,13 @@ fn a_shrunk_case_breaks_the_same_rule_elsewhere() {
     assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
 }
 
-/// Where a program is, if it is anywhere.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        println!("skipped: {name} is not installed");
+/// A program's command, if it is installed.
+fn program(name: &str) -> Option<Command> {
+    let is_there = Command::new(name).arg("--version").output().is_ok();
+    if !is_there {
+        let _ = writeln!(std::io::stderr(), "skipped: {name} is not installed");
     }
-    found
+    is_there.then(|| Command::new(name))
 }
 
 // Wireshark takes the capture for one of a network: no bad checksum, no segment missing.
@@ -123,9 +123,11 @@ fn program(name: &str) -> Option<PathBuf> {
 fn tshark_finds_nothing_wrong_with_a_capture() {
     let scratch = Scratch::new("pcap");
     assert_eq!(scratch.sim(&["replay", "5", "--pcap", "c.pcapng"]).status.code(), Some(0));
-    let Some(tshark) = program("tshark") else { return };
+    if program("tshark").is_none() {
+        return;
+    }
     let ask = |filter: &str| {
-        let mut command = Command::new(&tshark);
+        let mut command = Command::new("tshark");
         command.args(["-r", "c.pcapng", "-o", "tcp.check_checksum:TRUE"]);
         command.args(["-o", "ip.check_checksum:TRUE", "-Y", filter]).current_dir(&scratch.0);
         text(&command.output().expect("tshark runs").stdout).lines().count()
@@ -156,12 +158,11 @@ const WATCH: &str =
     "<script>var errors = []; onerror = (message) => { errors.push(message); };</script>";
 
 /// What a page's title says after it was looked at.
-fn look(chromium: &Path, scratch: &Scratch, page: &str) -> String {
+fn look(mut command: Command, scratch: &Scratch, page: &str) -> String {
     let html = std::fs::read_to_string(scratch.path(page)).expect("a page");
     let html = html.replacen("<title>", &format!("{WATCH}<title>"), 1);
     let html = html.replacen("</body>", &format!("{LOOK}</body>"), 1);
     std::fs::write(scratch.path("look.html"), html).expect("a file");
-    let mut command = Command::new(chromium);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]);
     command.args(["--no-first-run", "--disable-background-networking", "--disable-sync"]);
     command.args(["--disable-component-update", "--window-size=1500,950", "--dump-dom"]);
@@ -181,7 +182,7 @@ fn a_click_in_the_timeline_shows_the_event_and_its_cause() {
     let output = scratch.sim(&["replay", "case.sim", "--html", "page.html"]);
     assert_eq!(output.status.code(), Some(1));
     let Some(chromium) = program("chromium") else { return };
-    let title = look(&chromium, &scratch, "page.html");
+    let title = look(chromium, &scratch, "page.html");
     let clicked = format!("before: | clicked:{} | true | true", case.event);
     assert_eq!(title, format!("looked | no error | {clicked}"));
 }

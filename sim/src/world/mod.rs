@@ -131,17 +131,9 @@ impl World {
         }
         let mut scenario = scenario::draw(&mut choices, part.is_calm);
         scenario.calm(part);
-        let mut cx = Cx::new(seed, choices);
+        let mut cx = watched(Cx::new(seed, choices), options.story, options.sink);
         if options.keeps_each {
             cx.trace.keep_each();
-        }
-        if let Some(bytes) = options.story {
-            cx.trace.keep_story(bytes);
-            cx.heap.keep_causes();
-            cx.heap.pushing(START);
-        }
-        if let Some(sink) = options.sink {
-            cx.trace.set_sink(sink);
         }
         let mut net = Net::default();
         let desired = Desired::draw(&mut cx, &scenario);
@@ -407,6 +399,19 @@ impl World {
             flight,
         }
     }
+}
+
+/// `cx` with its story kept, or its trace read, if somebody wants that.
+fn watched(mut cx: Cx, story: Option<bool>, sink: Option<crate::trace::Sink>) -> Cx {
+    if let Some(bytes) = story {
+        cx.trace.keep_story(bytes);
+        cx.heap.keep_causes();
+        cx.heap.pushing(START);
+    }
+    if let Some(sink) = sink {
+        cx.trace.set_sink(sink);
+    }
+    cx
 }
 
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {

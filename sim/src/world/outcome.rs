@@ -13,8 +13,8 @@ use crate::tls::Provider;
 pub struct Options {
     /// Stops after this event.
     pub until: Option<u64>,
-    /// Events at most, where another number than [`super::EVENTS_MAX`] is wanted: a run that makes so
-    /// many does not end.
+    /// Events at most, where another number than [`super::EVENTS_MAX`] is wanted: a run that
+    /// makes so many does not end.
     pub events_max: Option<u64>,
     /// Keeps the hash after each event.
     pub keeps_each: bool,
