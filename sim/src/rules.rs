@@ -49,6 +49,12 @@ pub const RULES: &[(&str, &str)] = &[
         turn.",
     ),
     (
+        "REQ-1",
+        "A head is read alike however its bytes are split, and refused as soon as it can never \
+         become valid.",
+    ),
+    ("ROUTE-2", "The most specific route wins, whatever the order in the file."),
+    (
         "REQ-2",
         "What two servers could read in two ways is refused, and no byte of it reaches a \
         backend.",
