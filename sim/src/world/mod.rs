@@ -13,6 +13,7 @@ mod extras;
 mod flaws;
 mod leave;
 mod manner;
+mod outcome;
 mod pairs;
 mod phases;
 mod plan;
@@ -29,22 +30,23 @@ mod wrong;
 mod ws;
 
 pub use actions::{Actions, is_fault};
+pub use outcome::{Options, Outcome};
 pub use pairs::variant_of;
 pub use protocols::{Protocols, TunnelRates};
 pub use scenario::Scenario;
 pub use secure::{TlsPlan, provider_of};
 
-use crate::choice::{Choices, Draw, Source, mix};
+use crate::choice::{Choices, mix};
 use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
-use crate::marks::{Group, Marks};
-use crate::oracle::metamorphic::{Variant, View};
+use crate::marks::Group;
+use crate::oracle::metamorphic::View;
 use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
-use crate::story::{Ledger, START, Story};
+use crate::story::{Ledger, START};
 use crate::swarm::{Fault, Operation, Swarm};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
@@ -67,81 +69,6 @@ pub const EVENTS_MAX: u64 = 3_000_000;
 
 /// The first clients come within so many nanoseconds.
 const START_MAX: u64 = 4 * SEC;
-
-/// How a run is to be made.
-#[derive(Default)]
-pub struct Options {
-    /// Stops after this event.
-    pub until: Option<u64>,
-    /// Events at most, where another number than [`EVENTS_MAX`] is wanted: a run that makes so
-    /// many does not end.
-    pub events_max: Option<u64>,
-    /// Keeps the hash after each event.
-    pub keeps_each: bool,
-    /// Makes the run as the second world of a pair, and the first one before it.
-    pub variant: Option<Variant>,
-    /// Keeps every draw.
-    pub records: bool,
-    /// Where draws come from.
-    pub source: Source,
-    /// Keeps the story; with `true`, the bytes on the wire too.
-    pub story: Option<bool>,
-    /// The provider of TLS, instead of the seed's.
-    pub provider: Option<Provider>,
-    /// Where this thread last panicked, if somebody keeps that.
-    pub place_of_panic: Option<fn() -> String>,
-    /// Records the proxy's sessions into a ring of so many bytes.
-    pub flight: Option<usize>,
-    /// Reads the trace, line by line.
-    pub sink: Option<crate::trace::Sink>,
-}
-
-/// What became of one run.
-pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// The trace hash at the end.
-    pub hash: u64,
-    /// The trace hash without ciphertext: the same with either provider.
-    pub hash_without_cipher: u64,
-    /// The hash after each 1,024th event.
-    pub checkpoints: Vec<u64>,
-    /// The hash after each event, if kept.
-    pub each: Vec<u64>,
-    /// Events that happened.
-    pub events: u64,
-    /// Virtual nanoseconds that passed.
-    pub virtual_nanos: u64,
-    /// Requests begun.
-    pub requests: u64,
-    /// Final responses that arrived whole.
-    pub completed: u64,
-    /// Of those, after healing.
-    pub healed: u64,
-    /// The first broken rule.
-    pub violation: Option<Violation>,
-    /// Rare states reached.
-    pub marks: Marks,
-    /// Every draw, if kept.
-    pub draws: Vec<Draw>,
-    /// The flight recording, if one was made.
-    pub flight: Option<Vec<u8>>,
-    /// Clients, connections, requests, episodes and operations that a case could leave out; known
-    /// only if draws were recorded.
-    pub omittable: Vec<(&'static str, u64)>,
-    /// The world in one line, for a run that broke a rule.
-    pub scenario: String,
-    /// The provider of TLS.
-    pub provider: Provider,
-    /// What was done to the proxy.
-    pub actions: Actions,
-    /// The story, if kept.
-    pub story: Option<Box<Story>>,
-    /// Which pair this world belongs to, if to one.
-    pub variant: Option<Variant>,
-    /// What clients were shown, in a world of a pair.
-    pub view: View,
-}
 
 /// Everything that exists in one run.
 pub struct World {
@@ -213,17 +140,9 @@ impl World {
         let swarm = Swarm::draw(&mut choices, part.is_calm);
         let mut scenario = scenario::draw(&mut choices, swarm);
         scenario.calm(part);
-        let mut cx = Cx::new(seed, choices);
+        let mut cx = watched(Cx::new(seed, choices), options.story, options.sink);
         if options.keeps_each {
             cx.trace.keep_each();
-        }
-        if let Some(bytes) = options.story {
-            cx.trace.keep_story(bytes);
-            cx.heap.keep_causes();
-            cx.heap.pushing(START);
-        }
-        if let Some(sink) = options.sink {
-            cx.trace.set_sink(sink);
         }
         let mut net = Net::default();
         let desired = Desired::draw(&mut cx, &scenario);
@@ -519,6 +438,19 @@ fn make_proxy(seed: u64, scenario: &Scenario, config: Config) -> Proxy {
     let (seed, rates) = scenario.swarm.buggify;
     *proxy.buggify() = Buggify::new(seed, rates);
     proxy
+}
+
+/// `cx` with its story kept, or its trace read, if somebody wants that.
+fn watched(mut cx: Cx, story: Option<bool>, sink: Option<crate::trace::Sink>) -> Cx {
+    if let Some(bytes) = story {
+        cx.trace.keep_story(bytes);
+        cx.heap.keep_causes();
+        cx.heap.pushing(START);
+    }
+    if let Some(sink) = sink {
+        cx.trace.set_sink(sink);
+    }
+    cx
 }
 
 fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
