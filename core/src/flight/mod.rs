@@ -133,3 +133,6 @@ impl Flight {
         self.put(now, &Entry { a: at + known, bytes, ..entry });
     }
 }
+
+#[cfg(test)]
+mod tests;
