@@ -46,7 +46,7 @@ fn recording_leaves_the_hashes_of_seeds_alone() {
 // A session whose start was overwritten is told of, and the others come out as they were.
 #[test]
 fn a_ring_that_is_too_small_keeps_what_it_has() {
-    let case = recorded(3, 64 * 1024);
+    let case = recorded(3, 16 * 1024);
     let found = contents(&case);
     assert!(found.flaws.get(&Flaw::StartOverwritten).is_some_and(|&n| n > 0), "{found:?}");
     let play = |player: &Player<'_>, chain: &Chain| Ok(player.play(chain)?.steps);
