@@ -47,7 +47,9 @@ groups! {
     Decided: Part::Decided.name(), Part::Decided.len(), |n| Part::Decided.name_of(n);
     /// Why a request was refused.
     RequestRefused:
-        Part::RequestRefused.name(), Part::RequestRefused.len(), |n| Part::RequestRefused.name_of(n);
+        Part::RequestRefused.name(),
+        Part::RequestRefused.len(),
+        |n| Part::RequestRefused.name_of(n);
     /// Why a response was refused.
     ResponseRefused:
         Part::ResponseRefused.name(),
