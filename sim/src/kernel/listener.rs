@@ -42,6 +42,11 @@ impl Listener {
         self.queue.len()
     }
 
+    /// Whether its owner is still to be told that somebody waits.
+    pub fn is_woken(&self) -> bool {
+        self.woken
+    }
+
     /// Whether it still listens.
     pub fn is_open(&self) -> bool {
         self.is_open

@@ -205,7 +205,10 @@ const ALL: [Entry; 20] = [
                 "BACK-1",
                 "only members that are not drained get requests; round-robin and source keep their promise in a quiet run",
             ),
-            ("BACK-4", "a server that backs off is left alone while another can be used"),
+            (
+                "BACK-4",
+                "a server that backs off is left alone while another can be used, for no longer than its doublings allow",
+            ),
             (
                 "BACK-8",
                 "a cookie leads to its server while that can be used, is set only when it changes, and crosses no boundary",
@@ -251,6 +254,7 @@ const ALL: [Entry; 20] = [
         name: "accept",
         files: &["accept.rs"],
         rules: &[
+            ("ACC-1", "no listener is left with connections that could be accepted"),
             ("ACC-3", "the newest of the waiting is served first"),
             ("ACC-4", "nobody waits for longer than the age limit"),
             (
@@ -305,6 +309,7 @@ const ALL: [Entry; 20] = [
             ),
             ("TUN-3", "a tunnel begins with a 101 that was asked for and sent, and not before it"),
             ("RUN-5", "a tunnel has one access record, which tells what passed"),
+            ("REQ-9", "a body passes in bounded memory: whoever cannot pass it on stops reading"),
         ],
     },
     Entry {

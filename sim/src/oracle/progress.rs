@@ -2,6 +2,7 @@
 //!
 //! - LOOP-5: no turn goes on for ever, no socket is asked in vain again and again, and no
 //!   wake-up is lost.
+//! - REQ-9: a body passes in bounded memory: whoever cannot pass it on stops reading.
 
 use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
@@ -12,6 +13,11 @@ const GROUP: Group = Group::Progress;
 const CALLS_MAX: u32 = 40_000;
 /// Times that a socket may be asked in vain without an edge in between.
 const VAIN_CALLS_MAX: u8 = 4;
+
+/// Buffers that what was read of a request may fill.
+const BUFFERS_HELD: usize = 4;
+/// What TLS may hold on both sides, in bytes: records that are opened, or wait to be written.
+const TLS_HELD: u64 = 96 * 1024;
 
 #[derive(Copy, Clone, Default)]
 struct Marks {
@@ -112,6 +118,29 @@ pub fn forgotten(what: String) -> Verdict {
 /// The run does not come to an end.
 pub fn endless(events: u64) -> Verdict {
     breach(GROUP, "LOOP-5", format!("{events} events and no end"))
+}
+
+/// The proxy has read `read` bytes of a client's stream: what it has not passed on of the request
+/// that it serves fits into its buffers, be the server ever so slow.
+pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
+    let at = &oracle.fronts[front as usize];
+    // What is read behind an answer is only discarded.
+    let Some(row) = oracle.head_of_line(front).filter(|_| at.response_begun_at.is_none()) else {
+        return Ok(());
+    };
+    let Some(content) = row.head_end.and_then(|end| read.checked_sub(end)) else { return Ok(()) };
+    if row.ask.flaw.is_some() || row.ask.upgrade || row.answer.is_some() || row.is_void {
+        return Ok(());
+    }
+    let passed = row.attempts.last().map_or(0, |attempt| attempt.body);
+    // Chunks have lines between them.
+    let held = content.saturating_sub(content / 32 + passed);
+    let most = (BUFFERS_HELD * oracle.settings.buffer_bytes) as u64 + TLS_HELD;
+    if held > most {
+        let message = format!("request {}: {held} bytes wait inside the proxy", row.ask.id);
+        return breach(GROUP, "REQ-9", message);
+    }
+    Ok(())
 }
 
 /// A turn ended; `is_more`: it says that work is left.

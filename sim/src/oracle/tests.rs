@@ -2,6 +2,7 @@
 
 mod exchange;
 mod limits;
+mod metamorphic;
 mod secure;
 mod tunnels;
 mod worker;

@@ -114,6 +114,8 @@ pub struct Truth {
     pub has_lost_backs: bool,
     /// When a connection to a server last failed or was given up.
     pub last_trouble_at: u64,
+    /// When the proxy last said that accepting pauses for want of resources.
+    pub accept_paused_at: Option<u64>,
     /// Connections of one client address at most.
     pub per_ip: Option<u32>,
     /// What kind each server is, by its number.

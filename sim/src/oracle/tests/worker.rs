@@ -28,9 +28,9 @@ fn balance_fires_on_servers_that_are_not_eligible() {
 #[test]
 fn balance_fires_on_a_server_that_backs_off() {
     let mut lab = Lab::new();
-    let backoff = std::time::Duration::from_secs(60);
-    let down = Event::ServerDown { cluster: "c0".into(), addr: server(0), backoff };
-    lab.oracle.event(&down);
+    let until = lab.oracle.now + 60_000_000_000;
+    lab.oracle.event(&Event::ServerUp { cluster: "c0".into(), addr: server(0) });
+    lab.oracle.truth.down.push(("c0".into(), server(0), until));
     lab.later(10_000);
     breaks(balance::connect(&lab.oracle, 0, &server(0)), "balance", "BACK-4");
     assert_eq!(balance::connect(&lab.oracle, 3, &server(3)), Ok(()));
@@ -125,6 +125,62 @@ fn accounting_fires_on_counts_that_do_not_add_up() {
     breaks(accounting::at_rest(&left), "accounting", "LOOP-2");
     assert_eq!(accounting::at_rest(&Gauges::default()), Ok(()));
     breaks(accounting::invariants(Err("what".into())), "accounting", "LOOP-2");
+}
+
+// ACC-1: whoever waits in a backlog is accepted, unless accepting pauses.
+#[test]
+fn accept_fires_on_a_backlog_that_is_forgotten() {
+    let mut lab = Lab::new();
+    let at = lab.net.intern(&Address::Unix("forgotten".into()), u32::MAX);
+    let listener = lab.net.listen(Acceptor::Proxy(SocketId::from_bits(9)), at, 8);
+    lab.net.connect(&mut lab.cx, Owner::Client(0), at, 0, &Wire::default());
+    while let Some((at, event)) = lab.cx.heap.pop() {
+        lab.cx.now = lab.cx.now.max(at);
+        if let crate::cx::Ev::Flight(ep, flight) = event {
+            lab.net.deliver(&mut lab.cx, ep, flight);
+        }
+    }
+    let idle = Gauges::default();
+    assert_eq!(accept::turn_ended(&lab.oracle, &lab.net, &idle), Ok(()), "nobody was told yet");
+    lab.net.told_listener(listener);
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &idle), "accept", "ACC-1");
+    lab.later(1);
+    lab.oracle.event(&Event::AcceptPaused);
+    lab.later(100);
+    assert_eq!(accept::turn_ended(&lab.oracle, &lab.net, &idle), Ok(()), "accepting pauses");
+    lab.later(100);
+    breaks(accept::turn_ended(&lab.oracle, &lab.net, &idle), "accept", "ACC-1");
+}
+
+// BACK-4: a back-off is not longer than its doublings.
+#[test]
+fn balance_fires_on_a_back_off_that_is_too_long() {
+    let down = |millis| Event::ServerDown {
+        cluster: "c0".into(),
+        addr: server(0),
+        backoff: std::time::Duration::from_millis(millis),
+    };
+    let mut lab = Lab::new();
+    lab.oracle.event(&down(1000));
+    lab.oracle.event(&down(2000));
+    lab.clean();
+    lab.oracle.event(&down(4010));
+    lab.fires("balance", "BACK-4");
+    let mut lab = Lab::new();
+    lab.oracle.event(&down(0));
+    lab.fires("balance", "BACK-4");
+}
+
+// REQ-9: a body that cannot be passed on is not read.
+#[test]
+fn progress_fires_on_bodies_that_pile_up() {
+    let mut lab = Lab::new();
+    lab.oracle.settings.buffer_bytes = 2048;
+    let front = lab.front();
+    let id = lab.asked(front, Ask { body: 1 << 20, ..ask(0, Method::Put) });
+    lab.oracle.rows[id as usize].end = None;
+    assert_eq!(progress::held(&lab.oracle, front, 50_000), Ok(()));
+    breaks(progress::held(&lab.oracle, front, 200_000), "progress", "REQ-9");
 }
 
 // SES-5: no more buffers are lent and promised than there are.
