@@ -15,9 +15,9 @@ const CALLS_MAX: u32 = 40_000;
 const VAIN_CALLS_MAX: u8 = 4;
 
 /// Buffers that what was read of a request may fill.
-const BUFFERS_HELD: usize = 4;
-/// What TLS may hold on both sides, in bytes: records that are opened, or wait to be written.
-const TLS_HELD: u64 = 96 * 1024;
+const BUFFERS_HELD: usize = 8;
+/// What TLS may hold besides, in bytes: records that are opened, or wait to be written.
+const TLS_HELD: u64 = 192 * 1024;
 
 #[derive(Copy, Clone, Default)]
 struct Marks {
@@ -135,7 +135,10 @@ pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
     let passed = row.attempts.last().map_or(0, |attempt| attempt.body);
     // Chunks have lines between them.
     let held = content.saturating_sub(content / 32 + passed);
-    let most = (BUFFERS_HELD * oracle.settings.buffer_bytes) as u64 + TLS_HELD;
+    let back = row.attempts.last().map(|attempt| &oracle.backs[attempt.back as usize]);
+    let has_tls = at.tls.is_some() || back.is_none_or(|back| back.tls.is_some());
+    let most = (BUFFERS_HELD * oracle.settings.buffer_bytes) as u64;
+    let most = if has_tls { most + TLS_HELD } else { most };
     if held > most {
         let message = format!("request {}: {held} bytes wait inside the proxy", row.ask.id);
         return breach(GROUP, "REQ-9", message);
