@@ -3,6 +3,7 @@
 use crate::accept::{ACCEPT_PAUSE, Waiting};
 use crate::effect::Close;
 use crate::event::{Event, Timer};
+use crate::flight::Cause;
 use crate::id::SocketId;
 use crate::input::AcceptError;
 use crate::listen::ListenId;
@@ -101,14 +102,15 @@ impl Proxy {
         }
     }
 
-    fn create_session(&mut self, waiting: Waiting) {
+    pub(crate) fn create_session(&mut self, waiting: Waiting) {
         let is_gone = self.listens[waiting.listener].index.is_none();
         self.reach.decided_if(is_gone, Decision::ListenerGoneServed);
         self.counters.sessions += 1;
         self.session_serial += 1;
         let id: SessionId = self.sessions.next_id();
         let deadline = self.deadlines.insert(Wakes::Session(id));
-        let child = Child::new(self.children.next_u128());
+        let seed = self.children.next_u128();
+        let child = Child::new(seed);
         self.sockets.get_mut(waiting.socket).expect("a waiting socket").owner = Owner::Front(id);
         self.sessions.insert(Session {
             front: waiting.socket,
@@ -137,6 +139,7 @@ impl Proxy {
             over_limit: false,
             broken: false,
         });
+        self.note_start(id, seed);
         if self.stopping {
             self.arm_drain(id);
         }
@@ -197,6 +200,7 @@ impl Proxy {
             candidate = session.idle_next;
             if self.sockets.get(session.front).is_some_and(|s| !s.is_ready(Ops::READ)) {
                 self.counters.evicted += 1;
+                self.note_end(id, Cause::Evicted);
                 self.close_session(id, Close::Normal);
                 return true;
             }

@@ -3,6 +3,7 @@
 
 use crate::effect::Close;
 use crate::event::{Ending, Event, Phase, Timer, Who};
+use crate::flight::Cause;
 use crate::proxy::{Proxy, Wakes};
 use crate::reach::Decision;
 use crate::session::dial::timed_out;
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 /// How long past its earliest deadline a session is taken for a zombie (SES-4).
 pub(crate) const ZOMBIE_GRACE: Duration = Duration::from_secs(5);
+
+/// How the zombie checker ends what it finds.
+pub(crate) const SWEPT: Ending = Ending { who: Who::Proxy, phase: Phase::Complete, timer: None };
 
 impl Proxy {
     /// `now` becomes the core's time: at the start of each turn, before any other input, so that
@@ -57,8 +61,9 @@ impl Proxy {
     }
 
     /// The outcome of the session's earliest timer.
-    fn fire(&mut self, id: SessionId) {
+    pub(crate) fn fire(&mut self, id: SessionId) {
         let timer = self.sessions[id].timers.next().expect("a deadline has a timer");
+        self.note_timer(id, timer);
         self.reach.fired(timer);
         match timer {
             Timer::ProxyHeader | Timer::TlsHandshake => self.opening_timed_out(id, timer),
@@ -179,7 +184,8 @@ impl Proxy {
             } else {
                 continue;
             }
-            self.end_session(id, Ending { who: Who::Proxy, phase: Phase::Complete, timer: None });
+            self.note_end(id, Cause::Swept);
+            self.end_session(id, SWEPT);
         }
     }
 

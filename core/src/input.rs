@@ -72,6 +72,26 @@ pub struct Readiness {
     pub error: bool,
 }
 
+impl Readiness {
+    /// The facts as bits, in the order of the fields.
+    pub(crate) fn bits(self) -> u64 {
+        u64::from(self.readable)
+            | u64::from(self.writable) << 1
+            | u64::from(self.read_closed) << 2
+            | u64::from(self.error) << 3
+    }
+
+    /// What [`Readiness::bits`] made bits of.
+    pub(crate) fn of_bits(bits: u64) -> Readiness {
+        Readiness {
+            readable: bits & 1 != 0,
+            writable: bits & 2 != 0,
+            read_closed: bits & 4 != 0,
+            error: bits & 8 != 0,
+        }
+    }
+}
+
 /// An address that can be listened on or connected to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Address {

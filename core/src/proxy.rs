@@ -8,6 +8,7 @@ use crate::config::{Compiled, Config, ConfigError, Settings};
 use crate::deadline::Deadlines;
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Timer};
+use crate::flight::{Flight, Tag};
 use crate::id::{Slots, SocketId};
 use crate::input::{Readiness, SocketError};
 use crate::listen::Listen;
@@ -114,6 +115,8 @@ pub struct Proxy {
     pub(crate) relief_due: Time,
     /// Live sessions of each client address, of listeners that limit them (ACC-9).
     pub(crate) per_address: BTreeMap<IpAddr, u32>,
+    /// The flight recorder, if it is on.
+    pub(crate) flight: Option<Box<Flight>>,
 }
 
 impl Proxy {
@@ -183,6 +186,7 @@ impl Proxy {
             relieved: false,
             relief_due: Time::NEVER,
             per_address: BTreeMap::new(),
+            flight: None,
             settings,
         };
         proxy.install(compiled);
@@ -212,6 +216,7 @@ impl Proxy {
             self.counters.stale_ids += 1;
             return;
         }
+        self.note_socket(id, Tag::Ready, readiness.bits(), false);
         self.sockets.note(id, readiness);
         if let Owner::Front(session) = owner {
             if readiness.error {

@@ -262,3 +262,6 @@ impl Proxy {
         self.sessions.iter().map(|(_, session)| session.state)
     }
 }
+
+#[cfg(test)]
+mod tests;

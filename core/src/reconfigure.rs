@@ -9,6 +9,7 @@ use crate::config::{
 };
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::flight::Tag;
 use crate::input::Address;
 use crate::listen::{Listen, ListenId};
 use crate::proxy::Proxy;
@@ -62,6 +63,7 @@ impl Proxy {
         let announces = config.clusters.iter().any(|cluster| cluster.send_proxy.is_some());
         self.version_serial += 1;
         let serial = self.version_serial;
+        self.note_worker(Tag::Installed, serial);
         let version = Version {
             serial,
             router,
@@ -256,6 +258,7 @@ impl Proxy {
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
+        self.note_worker(Tag::Stopped, 0);
         self.stopped_at_serial = self.session_serial;
         self.stop_began = self.now;
         for index in 0..self.listens.high_water() {

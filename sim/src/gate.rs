@@ -7,7 +7,9 @@ use crate::layer::{Layers, Link};
 use crate::mark;
 use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
-use crate::oracle::{Breach, Oracle, Side, balance, limits, proxy, reconfiguration, reuse, tls};
+use crate::oracle::{
+    Breach, Oracle, Side, balance, dials, limits, proxy, reconfiguration, reuse, tls,
+};
 use crate::site;
 use crate::story::{Call, Fact, Who};
 use crate::tls::random;
@@ -152,9 +154,9 @@ impl Gate<'_> {
     /// A connection failed before it carried a byte; counted once.
     fn back_failed(&mut self, back: u32) {
         let back = &mut self.oracle.backs[back as usize];
-        let server = back.server;
+        let (server, dial) = (back.server, back.dial);
         if !std::mem::replace(&mut back.has_failed, true) {
-            self.connect_failed(server);
+            self.connect_failed(server, dial);
         }
     }
 
@@ -174,8 +176,9 @@ impl Gate<'_> {
         plan.is_some_and(|plan| plan.until_close && plan.end.is_some())
     }
 
-    fn connect_failed(&mut self, server: u16) {
+    fn connect_failed(&mut self, server: u16, dial: u32) {
         let at = self.cx.now;
+        self.oracle.dials.failed(dial, at);
         self.oracle.truth.last_trouble_at = at;
         self.oracle.truth.connect_failures.push(ConnectFailure { at, server });
     }
@@ -187,6 +190,8 @@ impl Gate<'_> {
             let server = self.oracle.backs[back as usize].server;
             tell!(self.cx, Who::Proxy, "connection {back} to server {server} failed: {error:?}");
             self.back_failed(back);
+            let verdict = dials::refused(self.oracle, server);
+            self.oracle.judge(verdict);
         }
     }
 }
@@ -200,6 +205,9 @@ impl Kernel for Gate<'_> {
         self.call();
         let at = self.sockets.listener(listener);
         let result = self.net.accept(self.cx, at, Owner::Proxy(id));
+        if result == Err(AcceptError::Resources) {
+            self.oracle.short_at = Some(self.cx.now);
+        }
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
         self.cx.mark_failure(Group::Accept, result.err().map(|error| error as usize));
@@ -241,7 +249,8 @@ impl Kernel for Gate<'_> {
         let link = self.net.link_of(number);
         let server = link.wrapping_sub(SERVER_LINKS) as u16;
         let verdict = balance::connect(self.oracle, server, to)
-            .and_then(|()| limits::connects(self.oracle, server));
+            .and_then(|()| limits::connects(self.oracle, server))
+            .and_then(|()| dials::begins(self.oracle, server, to));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
             self.cx.mark(mark!("kernel: EMFILE on connect"));
@@ -255,7 +264,7 @@ impl Kernel for Gate<'_> {
         self.fold(4, id, failure.map_or(0, |error| 1 + error as u64));
         if let Some(error) = failure {
             self.cx.mark(Group::Connect.at(error as usize));
-            self.connect_failed(server);
+            self.connect_failed(server, self.oracle.dials.last());
             tell!(self.cx, Who::Proxy, "cannot connect to server {server}: {error:?}");
             // The id stays with the core until it closes it.
             self.sockets.put(id, Slot::Free);
@@ -284,7 +293,8 @@ impl Kernel for Gate<'_> {
         self.fold(5, id, code);
         self.cx.mark_failure(Group::Recv, result.err().map(|error| error as usize));
         fact!(self.cx, Fact::Called(id, ep, Call::Recv(result)));
-        let verdict = self.oracle.turn.read(ep, result == Err(SocketError::WouldBlock));
+        let is_vain = matches!(result, Ok(0) | Err(SocketError::WouldBlock));
+        let verdict = self.oracle.turn.read(ep, is_vain);
         self.oracle.judge(verdict);
         match self.oracle.side(ep) {
             Side::Front(front) => {
@@ -301,7 +311,9 @@ impl Kernel for Gate<'_> {
                     self.oracle.truth.has_lost_backs |= !self.ends_in_order(back);
                 }
                 if result.is_ok_and(|n| n > 0) {
-                    self.oracle.backs[back as usize].last_read_at = self.cx.now;
+                    let at = &mut self.oracle.backs[back as usize];
+                    at.last_read_at = self.cx.now;
+                    self.oracle.dials.forgive(at.server);
                 }
             }
         }
@@ -489,6 +501,8 @@ impl Gate<'_> {
             Side::Back(back) => {
                 let at = &mut self.oracle.backs[back as usize];
                 at.closed_at = Some(self.cx.now);
+                let is_known = at.told_at.is_some_and(|told| told < self.cx.now);
+                at.left_unread = is_known && self.net.content_unread(ep) > 0;
                 // A silent tunnel is no failure.
                 let stands = at.is_tcp && self.net.ep(ep).is_open();
                 if self.is_unused(back) && !stands {

@@ -9,6 +9,7 @@ pub mod body;
 pub mod choice;
 pub mod cli;
 pub mod cx;
+pub mod flight;
 pub mod gate;
 pub mod heap;
 pub mod kernel;

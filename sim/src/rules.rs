@@ -51,6 +51,11 @@ pub const RULES: &[(&str, &str)] = &[
     ),
     ("REQ-1", "The way in which bytes are split into reads changes nothing."),
     (
+        "REQ-1",
+        "However bytes are split into reads, the same request is seen, and the same answer \
+        given.",
+    ),
+    (
         "REQ-2",
         "What two servers could read in two ways is refused, and no byte of it reaches a \
         backend.",
@@ -79,6 +84,11 @@ pub const RULES: &[(&str, &str)] = &[
     ),
     ("REQ-9", "A body streams in bounded memory, and whoever is slow slows its source."),
     ("REQ-10", "A connection is kept where HTTP says so, and only there."),
+    (
+        "ROUTE-2",
+        "The most specific route wins, whatever the order of the file, and an operator who asks \
+        is told of that one.",
+    ),
     ("ROUTE-5", "A host that the served certificate does not cover is told 421."),
     (
         "RES-1",

@@ -62,6 +62,7 @@ impl Proxy {
     }
 
     fn answer_as(&mut self, id: SessionId, status: u16, ending: Ending, kind: Kind) {
+        self.tell_unread(id);
         self.detach_back(id, Close::Normal);
         let session = self.sessions.get_mut(id).expect("a live session");
         let state = session.state;

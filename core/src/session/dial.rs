@@ -6,6 +6,7 @@ use crate::backend::{Back, Choice, Pick};
 use crate::config::{CONNECT_ATTEMPTS_MAX, RETRY_PAUSE, Reuse};
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Phase, Timer, Who};
+use crate::flight::{Flaw, Verdict};
 use crate::http1::HeadScanner;
 use crate::input::SocketError;
 use crate::proxy::Proxy;
@@ -52,7 +53,7 @@ impl Proxy {
             // Nobody overtakes those who wait: they choose first.
             self.serve_queues();
         }
-        match self.pick_server(id) {
+        match self.choose_server(id) {
             Choice::Server(pick) => self.dispatch_to(id, pick),
             Choice::Full => self.enqueue(id),
             Choice::Nobody => self.fail(id, 503, ending(Who::Proxy, Phase::Connect)),
@@ -74,7 +75,7 @@ impl Proxy {
         let others = reuse == Reuse::Safe && x.facts.idempotent && config.send_proxy.is_none();
         if reuse != Reuse::Never
             && !x.fresh_only
-            && let Some(back) = self.take_idle(pick.server, id, others)
+            && let Some(back) = self.choose_idle(pick.server, id, others)
         {
             return self.reuse(id, pick, back);
         }
@@ -105,11 +106,15 @@ impl Proxy {
     }
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
+        if self.speaks_tls(id, pick) {
+            self.note_flaw(id, Flaw::Tls);
+        }
         let Some(transport) = self.transport_to(id, pick) else {
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         };
         let speech = self.speech_of(id, pick);
         self.counters.connects += 1;
+        self.gave(id, u64::from(pick.index));
         self.make_room(id, pick);
         self.assign(id, pick);
         self.servers[pick.server].users += 1;
@@ -191,6 +196,14 @@ impl Proxy {
         Some(Transport::new(preface, tls))
     }
 
+    fn speaks_tls(&self, id: SessionId, pick: Pick) -> bool {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let config = &version.config.clusters[cluster];
+        config.tls.is_some() && config.servers[usize::from(pick.index)].tls_name.is_some()
+    }
+
     /// Counts the request at the server, and forgets what an earlier attempt left.
     fn assign(&mut self, id: SessionId, pick: Pick) {
         let server = &mut self.servers[pick.server];
@@ -268,6 +281,7 @@ impl Proxy {
         } else {
             false
         };
+        self.tell_unread(id);
         self.detach_back(id, Close::Normal);
         let x = self.sessions[id].x();
         x.response.drop_input();
@@ -339,8 +353,13 @@ impl Proxy {
         self.sessions[id].timers.clear_back();
         // Others may have marked the server down meanwhile, or taken its last connection: then the
         // choice is made anew.
-        match self.sessions[id].x().held_back.take() {
-            Some(pick) if self.is_still_free(id, pick) => {
+        let held_back = self.sessions[id].x().held_back.take();
+        let is_free = |proxy: &mut Proxy| {
+            u64::from(held_back.is_some_and(|pick| proxy.is_still_free(id, pick)))
+        };
+        let is_free = self.decide(id, Verdict::StillFree, is_free) != 0;
+        match held_back {
+            Some(pick) if is_free => {
                 self.reach.decided(Decision::PauseKept);
                 self.connect(id, pick);
             }

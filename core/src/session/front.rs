@@ -7,11 +7,13 @@ use super::{BufferWait, Exchange, SessionId};
 use crate::buffer::Encoding;
 use crate::effect::Close;
 use crate::event::{Phase, Timer, Who};
+use crate::flight::{Flight, Tag, Verdict};
 use crate::http1::{BodyReader, Framing, Refusal, Scan};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::reach::Decision;
 use crate::rng::Draw;
+use crate::time::Time;
 use std::time::Duration;
 
 /// Bytes that a lingering session reads and discards at most (RES-8).
@@ -32,7 +34,9 @@ impl Proxy {
             BufferWait::Waiting => return false,
             BufferWait::Promised => session.buffers = BufferWait::None,
             BufferWait::None => {
-                if self.pool.contended || !self.pool.promise() {
+                let has_room = |proxy: &mut Proxy| u64::from(proxy.pool.can_promise());
+                if self.decide(id, Verdict::Buffers, has_room) == 0 || !self.pool.promise() {
+                    let session = &mut self.sessions[id];
                     session.buffers = BufferWait::Waiting;
                     self.pool.contended = true;
                     self.waiters.push_back(id);
@@ -45,7 +49,7 @@ impl Proxy {
         x.reset(self.now);
         x.promises = crate::buffer::PROMISE - 1;
         x.request.open(&mut self.pool);
-        session.exchange = Some(x);
+        self.sessions[id].exchange = Some(x);
         true
     }
 
@@ -140,8 +144,14 @@ impl Proxy {
                         return;
                     }
                 }
-                Scan::Complete { start, end } => return self.begin_request(id, start, end),
-                Scan::Refused(refusal) => return self.refuse_unread(id, refusal),
+                Scan::Complete { start, end } => {
+                    self.tell_input(id, false, Tag::Head, Some(end));
+                    return self.begin_request(id, start, end);
+                }
+                Scan::Refused(refusal) => {
+                    self.tell_input(id, false, Tag::Head, None);
+                    return self.refuse_unread(id, refusal);
+                }
             }
         }
     }
@@ -169,7 +179,10 @@ impl Proxy {
             Err(refusal) => return self.refuse_unread(id, refusal),
         };
         x.facts = plan.facts;
-        x.stuck_to = plan.stuck_to;
+        x.stuck_to = match &mut self.flight {
+            None => plan.stuck_to,
+            Some(flight) => settle_sticky(flight, self.now, id, plan.stuck_to),
+        };
         x.request.consume_head(end);
         x.request_body = BodyReader::new(plan.framing);
         if plan.framing == Framing::Chunked {
@@ -218,6 +231,7 @@ impl Proxy {
 
     /// Turns body bytes that are here into output for the server.
     pub(crate) fn take_request_body(&mut self, id: SessionId) {
+        self.tell_framing(id, false);
         let x = self.sessions[id].x();
         match x.request.take_body(&mut x.request_body, x.request_encoding) {
             Ok(taken) => {
@@ -344,4 +358,11 @@ impl Proxy {
         // A body that ends with its connection must not look complete (RES-2).
         self.close_session(id, if visible_end { Close::Reset } else { Close::Normal });
     }
+}
+
+/// The server that the sticky cookie names; of a recording, whose cookies are masked, what it was.
+fn settle_sticky(flight: &mut Flight, now: Time, id: SessionId, live: Option<u16>) -> Option<u16> {
+    let live = live.map_or(0, |index| u64::from(index) + 1);
+    let settled = flight.settle_on(now, id, Verdict::Sticky, live);
+    settled.checked_sub(1).and_then(|index| u16::try_from(index).ok())
 }

@@ -7,6 +7,7 @@ use super::{Carries, Moved, SessionId};
 use crate::config::{Listener, Protocol};
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Phase, Timer, Who};
+use crate::flight::{Flaw, Tag, Verdict};
 use crate::http1::BodyReader;
 use crate::id::SocketId;
 use crate::proxy::Proxy;
@@ -75,6 +76,7 @@ impl Proxy {
                 self.close_session(id, Close::Normal);
             }
             Parsed::Complete { len, header } => {
+                self.tell_input(id, false, Tag::Prelude, Some(len));
                 let x = self.sessions[id].x();
                 x.request.consume_head(len);
                 x.record.received -= len as u64;
@@ -129,6 +131,7 @@ impl Proxy {
         let due = self.now.deadline(self.opening_timeouts(id).tls_handshake);
         let front = self.sessions[id].front;
         let Some(tls) = tls else { return self.close_session(id, Close::Normal) };
+        self.note_flaw(id, Flaw::Tls);
         let socket = self.sockets.get_mut(front).expect("a live session's socket");
         socket.transport = Transport::new(Vec::new(), Some(tls));
         let session = &mut self.sessions[id];
@@ -187,6 +190,7 @@ impl Proxy {
 
     /// Bytes of a ClientHello are here: looks for the name in it (TLS-5).
     pub(crate) fn scan_hello(&mut self, id: SessionId) {
+        self.tell_input(id, false, Tag::Prelude, None);
         let input = self.sessions[id].exchange.as_deref().expect("it was read into");
         let input = input.request.head_input();
         match hello::read(input, &mut self.head_scratch) {
@@ -306,13 +310,16 @@ impl Proxy {
     fn count_address(&mut self, id: SessionId) -> bool {
         let Some(limit) = self.opening_listener(id).max_connections_per_ip else { return true };
         let Some(peer) = self.sessions[id].peer else { return true };
-        let count = self.per_address.entry(peer.ip().to_canonical()).or_insert(0);
-        if *count >= limit {
+        let address = peer.ip().to_canonical();
+        let may_enter = |proxy: &mut Proxy| {
+            u64::from(proxy.per_address.get(&address).is_none_or(|count| *count < limit))
+        };
+        if self.decide(id, Verdict::Address, may_enter) == 0 {
             self.counters.over_address_limit += 1;
             return false;
         }
-        *count += 1;
-        self.sessions[id].counted = Some(peer.ip().to_canonical());
+        *self.per_address.entry(address).or_insert(0) += 1;
+        self.sessions[id].counted = Some(address);
         true
     }
 

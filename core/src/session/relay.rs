@@ -6,6 +6,7 @@ use crate::buffer::Encoding;
 use crate::config::Reuse;
 use crate::effect::Close;
 use crate::event::{Ending, Phase, Who};
+use crate::flight::{Tag, Verdict};
 use crate::http1::{
     self, Asked, BodyOut, BodyReader, Framing, HeadScanner, Response, Returning, Scan, field_space,
 };
@@ -36,12 +37,14 @@ impl Proxy {
                     }
                 }
                 Scan::Complete { end, .. } => {
+                    self.tell_input(id, true, Tag::Head, Some(end));
                     if !self.take_head(id, end) {
                         return;
                     }
                 }
                 Scan::Refused(refusal) => {
                     self.reach.refused_response(refusal);
+                    self.tell_input(id, true, Tag::Head, None);
                     return self.bad_response(id);
                 }
             }
@@ -153,6 +156,8 @@ impl Proxy {
             true => BodyReader::UntilClose,
             false => BodyReader::new(head.framing),
         };
+        self.tell_framing(id, true);
+        let x = self.sessions[id].x();
         let taken = x.response.take_body(&mut x.response_body, x.response_encoding);
         // Headroom is left for the head: a body that fails at once shows after it.
         let fits = x.response.prepend(&self.head_scratch);
@@ -175,6 +180,7 @@ impl Proxy {
 
     /// Turns body bytes that are here into output for the client.
     pub(crate) fn take_response_body(&mut self, id: SessionId) {
+        self.tell_framing(id, true);
         let x = self.sessions[id].x();
         match x.response.take_body(&mut x.response_body, x.response_encoding) {
             Ok(taken) if taken.done => self.response_complete(id),
@@ -245,7 +251,8 @@ impl Proxy {
             && speaks
             && server.in_service
             && !server.health.is_down();
-        if kept && !self.stopping {
+        let kept = kept && !self.stopping;
+        if self.decide(id, Verdict::Kept, |_| u64::from(kept)) != 0 {
             self.release_choice(id);
             self.sessions[id].x().back = None;
             self.lay_idle(back, keep, idle_max);

@@ -4,6 +4,7 @@ use super::state::{Move, State};
 use super::{BufferWait, Moved, ResponsePhase, SessionId};
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Timer};
+use crate::flight::Tag;
 use crate::proxy::Proxy;
 use crate::reach::Decision;
 use crate::session::front::LINGER_BYTES_MAX;
@@ -80,6 +81,7 @@ impl Proxy {
 
     /// Goes on with the next pipelined request, in a step of its own (LOOP-5).
     pub(crate) fn resume(&mut self, id: SessionId) {
+        self.note_plain(id, Tag::Resumed);
         self.sessions[id].x().is_resuming = false;
         self.scan_request(id);
         self.settle(id, Moved::Nobody);
@@ -126,6 +128,7 @@ impl Proxy {
                 if !self.pool.promise() {
                     break;
                 }
+                self.note_plain(first, Tag::Granted);
                 self.sessions[first].buffers = BufferWait::Promised;
                 self.waiters.pop_front();
                 self.settle(first, Moved::Front);
@@ -143,6 +146,7 @@ impl Proxy {
         self.release_choice(id);
         let Some(x) = self.sessions[id].exchange.as_deref_mut() else { return };
         if let Some(back) = x.back.take() {
+            self.gave(id, how as u64);
             self.close_back(back, how);
         }
     }
@@ -181,6 +185,7 @@ impl Proxy {
         }
         x.record.ending = ending;
         x.charge(state, now);
+        self.note_record(id);
         if self.settings.access_records {
             let record = std::mem::take(&mut self.sessions[id].x().record);
             self.events.push_back(Event::Access(record));
@@ -197,6 +202,8 @@ impl Proxy {
 
     /// Ends the session: every token, buffer, timer and count of its goes (LOOP-2).
     pub(crate) fn close_session(&mut self, id: SessionId, how: Close) {
+        self.tell_unread(id);
+        self.gave(id, how as u64);
         self.unlist_idle(id);
         self.leave_queue(id);
         self.detach_back(id, how);
@@ -220,6 +227,7 @@ impl Proxy {
         self.close_socket(session.front, how);
         self.leave_listener(session.listener);
         debug_assert_eq!(session.state, State::Closed);
+        self.note_closed(id);
         self.vacancy = true;
     }
 }

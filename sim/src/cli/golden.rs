@@ -74,7 +74,10 @@ fn text() -> String {
     }
     for seed in 0..SEEDS {
         let outcome = world::run(seed, super::options());
-        let _ = writeln!(text, "{seed} {:016x} {}", outcome.hash, outcome.events);
+        let _ = match &outcome.violation {
+            None => writeln!(text, "{seed} {:016x} {}", outcome.hash, outcome.events),
+            Some(broken) => writeln!(text, "{seed} breaks {}", broken.breach.rule),
+        };
     }
     text
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// What to look for.
 #[derive(clap::Args)]
@@ -22,6 +23,9 @@ pub(crate) struct HuntArgs {
     /// Seeds at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
+    /// Begins no seed after so many seconds
+    #[arg(long, default_value_t = u64::MAX, value_name = "SECONDS")]
+    pub(crate) within: u64,
     /// Ends when standard input does: nobody waits for the answer any more
     #[arg(long)]
     pub(crate) leashed: bool,
@@ -47,12 +51,13 @@ pub(crate) struct Bag {
     pub(crate) found: Option<Bite>,
     /// The lowest seed of each other group and rule that fired before.
     pub(crate) others: Vec<Bite>,
-    /// Seeds up to the found one, or all.
+    /// Seeds up to the found one, or all that were begun.
     pub(crate) seeds: u64,
 }
 
 struct Hunt<'a> {
     args: &'a HuntArgs,
+    start: Instant,
     next: AtomicU64,
     /// The lowest seed found, or the end.
     limit: AtomicU64,
@@ -67,7 +72,8 @@ impl Hunt<'_> {
     /// Seeds are taken in order, and all below a found one are run to their end: so the lowest
     /// does not depend on the number of jobs.
     fn work(&self) {
-        loop {
+        let within = Duration::from_secs(self.args.within);
+        while self.start.elapsed() < within {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             if seed >= self.limit.load(Ordering::Relaxed) {
                 return;
@@ -88,7 +94,8 @@ impl Hunt<'_> {
         let groups = &self.args.groups;
         let is_asked_for = |bite: &&Bite| groups.is_empty() || groups.contains(&bite.group);
         let found = bites.iter().find(is_asked_for).cloned();
-        let end = found.as_ref().map_or(self.args.seeds.1, |found| found.seed);
+        let begun = self.next.into_inner().min(self.args.seeds.1);
+        let end = found.as_ref().map_or(begun, |found| found.seed);
         let mut others: BTreeMap<(String, String), Bite> = BTreeMap::new();
         for bite in bites.into_iter().filter(|bite| bite.seed < end) {
             others.entry((bite.group.clone(), bite.rule.clone())).or_insert(bite);
@@ -97,6 +104,11 @@ impl Hunt<'_> {
         others.sort_by_key(|bite| bite.seed);
         Bag { seeds: end - self.args.seeds.0 + u64::from(found.is_some()), found, others }
     }
+}
+
+fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "the command lives in the real world")]
+    Instant::now()
 }
 
 /// Hunts, and prints the [`Bag`]; the exit code.
@@ -108,6 +120,7 @@ pub(crate) fn hunt(args: &HuntArgs) -> u8 {
     }
     let hunt = Hunt {
         args,
+        start: now(),
         next: AtomicU64::new(args.seeds.0),
         limit: AtomicU64::new(args.seeds.1),
         bites: Mutex::new(Vec::new()),
@@ -143,10 +156,10 @@ mod tests {
 
     fn bag(groups: &[&str], bites: &[Bite]) -> Bag {
         let groups = groups.iter().map(ToString::to_string).collect();
-        let args = HuntArgs { seeds: (10, 50), groups, jobs: 1, leashed: false };
+        let args = HuntArgs { seeds: (10, 50), groups, jobs: 1, within: 9, leashed: false };
         let bites = Mutex::new(bites.to_vec());
         let limit = AtomicU64::new(50);
-        Hunt { args: &args, next: AtomicU64::new(50), limit, bites }.bag()
+        Hunt { args: &args, start: now(), next: AtomicU64::new(50), limit, bites }.bag()
     }
 
     // A bug is found by its own group: what others saw before is told, and what came behind is not.
@@ -164,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_healthy_build_gives_nothing() {
-        let args = HuntArgs { seeds: (0, 3), groups: Vec::new(), jobs: 2, leashed: false };
+        let args =
+            HuntArgs { seeds: (0, 3), groups: Vec::new(), jobs: 2, within: 99, leashed: false };
         assert_eq!(hunt(&args), CLEAN);
         let args = HuntArgs { groups: vec!["nonsense".into()], ..args };
         assert_eq!(hunt(&args), USAGE);

@@ -2,7 +2,10 @@
 
 use super::report::{Range, Report};
 use super::{MergeArgs, usage};
+use std::io::Write;
 use std::path::PathBuf;
+
+const INCOMPLETE: &str = "not every seed was run, and the hash is not that of all";
 
 /// Merges the reports and prints what came out; the exit code. The quotas of marks are judged, if
 /// there are seeds enough.
@@ -11,6 +14,9 @@ pub(crate) fn merge(args: &MergeArgs) -> u8 {
         args.reports.iter().map(|path| Ok((path.clone(), Report::read(path)?))).collect();
     match reports.and_then(|reports| merged(&reports)) {
         Ok(report) => {
+            if !report.is_complete {
+                let _ = writeln!(std::io::stderr(), "a shard gave up: {INCOMPLETE}");
+            }
             let judges = args.marks.judges(report.totals.seeds);
             report.finish(judges, args.json.as_deref(), args.junit.as_deref())
         }

@@ -5,6 +5,7 @@ mod explain;
 mod golden;
 mod hunt;
 mod junit;
+mod lift;
 mod merge;
 mod panics;
 mod plant;
@@ -49,6 +50,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
+    /// Shows what a flight recording holds, and makes cases of its sessions
+    Lift(LiftArgs),
     /// Finds the smallest case that breaks the same rule
     Shrink(ShrinkArgs),
     /// Tells the broken rule, the ledger rows and the causal chain in words
@@ -98,9 +101,12 @@ pub(crate) struct RunArgs {
     /// Seeds from A to B, B not included
     #[arg(long, value_parser = seeds, value_name = "A..B", conflicts_with = "budget")]
     pub(crate) seeds: Option<(u64, u64)>,
-    /// As many seeds as fit into this time, such as 60s or 5m
+    /// As many seeds as fit into this time, such as 60s, 5m or 4h
     #[arg(long, value_parser = span, value_name = "TIME")]
     pub(crate) budget: Option<Duration>,
+    /// The first seed of a budget
+    #[arg(long, default_value_t = 0, requires = "budget", value_name = "SEED")]
+    pub(crate) from: u64,
     /// Seeds at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
@@ -152,6 +158,26 @@ pub(crate) struct GoldenArgs {
     /// Writes the file anew instead
     #[arg(long)]
     pub(crate) renew: bool,
+}
+
+/// What to lift.
+#[derive(clap::Args)]
+pub(crate) struct LiftArgs {
+    /// The recording that `tidegate serve` wrote
+    #[arg(value_name = "RECORDING")]
+    pub(crate) recording: PathBuf,
+    /// Only the session with this number, as the access log has it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) session: Option<u64>,
+    /// Lists every session
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Prints every entry of the session
+    #[arg(long, requires = "session")]
+    pub(crate) trace: bool,
+    /// Where the case is written, beside the recording by default
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What to replay.
@@ -218,6 +244,7 @@ pub fn main(args: Args) -> ExitCode {
             Some(config) => rehearse::rehearse(config, &args),
             None => run::run(&args),
         },
+        Command::Lift(args) => lift::lift(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Shrink(args) => shrink::shrink(&args),
         Command::Explain(args) => explain::explain(&args),
@@ -273,14 +300,15 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    let (number, factor) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60),
-        None => (text.strip_suffix('s').unwrap_or(text), 1),
-    };
+    let units = [('h', 3600), ('m', 60), ('s', 1)];
+    let unit =
+        units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+    let (number, factor) = unit.unwrap_or((text, 1));
     let number: u64 = number.parse().map_err(|error| format!("{text:?}: {error}"))?;
-    match number * factor {
-        0 => Err("no time at all".into()),
-        seconds => Ok(Duration::from_secs(seconds)),
+    match number.checked_mul(factor) {
+        Some(0) => Err("no time at all".into()),
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("more time than there is".into()),
     }
 }
 
@@ -294,6 +322,8 @@ mod tests {
         assert!(seeds("3").is_err() && seeds("5..5").is_err() && seeds("a..b").is_err());
         assert_eq!(span("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(span("4h"), Ok(Duration::from_secs(14_400)));
+        assert!(span("99999999999999999h").is_err());
         assert!(span("0s").is_err() && span("soon").is_err());
         assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
         assert_eq!(variant("clock"), Ok(Variant::Clock));

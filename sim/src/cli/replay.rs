@@ -57,6 +57,10 @@ pub(crate) fn usage(error: &str) -> u8 {
 
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
+    // What production recorded is another kind of case.
+    if let Some(code) = super::lift::replay(Path::new(&args.what)) {
+        return code;
+    }
     let subject = match Subject::read(&args.what) {
         Ok(subject) => subject,
         Err(error) => return usage(&error),

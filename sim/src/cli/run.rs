@@ -38,7 +38,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     let start = Instant::now();
     let (from, to) = match (args.seeds, args.budget) {
         (Some(seeds), _) => seeds,
-        (None, Some(_)) => (0, u64::MAX),
+        (None, Some(_)) => (args.from, u64::MAX),
         (None, None) => (0, SEEDS_DEFAULT),
     };
     let all = Range { from, to };
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         command: std::env::args().collect(),
         range: args.budget.is_none().then_some(all),
         shard: args.shard,
-        is_complete: totals.seeds == range.len(),
+        is_complete: args.budget.is_some() || totals.seeds == range.len(),
         jobs: args.jobs.into(),
         seconds: start.elapsed().as_secs_f64(),
         totals,

@@ -42,7 +42,7 @@ impl Listener {
         self.queue.len()
     }
 
-    /// Whether its owner is still to be told that somebody waits.
+    /// Whether somebody waits whom the acceptor was not told of.
     pub fn is_woken(&self) -> bool {
         self.woken
     }

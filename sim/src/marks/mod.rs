@@ -129,7 +129,7 @@ mod tests {
     fn every_mark_has_a_name_of_its_own() {
         let names: BTreeSet<String> = Mark::all().map(Mark::name).collect();
         assert_eq!(names.len(), COUNT);
-        assert!(COUNT >= 150, "{COUNT}");
+        const { assert!(COUNT >= 150) };
         assert_eq!(mark!("status: 404").name(), "status: 404");
     }
 

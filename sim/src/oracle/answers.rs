@@ -5,6 +5,7 @@
 //! - RES-7: a status of the proxy follows from the state its request was in, and who asked is
 //!   answered.
 //! - RES-8: an answer reaches whoever still reads, be the request still on its way.
+//! - REQ-9: no 502 takes the place of a whole answer that was there.
 
 use super::ledger::{Back, BackFault, Row};
 use super::{Group, Oracle, Verdict, breach};
@@ -44,7 +45,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         _ => false,
     };
     if is_legal {
-        return Ok(());
+        return not_in_its_place(oracle, net, row, status);
     }
     super::tls::own_answer(oracle, row, status)?;
     let (id, ask) = (row.ask.id, &row.ask);
@@ -57,6 +58,22 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         row.attempts.len(),
     );
     breach(GROUP, "RES-7", message)
+}
+
+/// A server's whole answer that the proxy has been told of is not replaced by 502, whatever became
+/// of the connection behind it: it may be why the request was not taken whole (REQ-9).
+fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
+    let Some(last) = row.attempts.last().filter(|_| status == 502) else { return Ok(()) };
+    let back = &oracle.backs[last.back as usize];
+    let Some(plan) = last.plan.map(|plan| &row.plans[plan as usize]) else { return Ok(()) };
+    let arrived = net.content_arrived(back.ep ^ 1);
+    let is_there = plan.end.is_some_and(|end| end <= arrived) && back.told_at.is_some();
+    if is_there && plan.fault == BackFault::None && !back.has_garbage && !back.is_damaged() {
+        let id = row.ask.id;
+        let message = format!("request {id}: 502 in place of the {} that was there", plan.status);
+        return breach(GROUP, "REQ-9", message);
+    }
+    Ok(())
 }
 
 fn versions<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a super::truth::Version> {

@@ -7,6 +7,7 @@
 //! - TUN-1: every byte goes to the peer that it is for, few wait inside, and no client is
 //!   turned away without cause.
 
+use super::dials::RETRY_PAUSE;
 use super::ledger::Back;
 use super::tunnels::{GROUP, Tunnel, TunnelRecord};
 use super::{Oracle, Verdict, breach};
@@ -15,8 +16,6 @@ use tidegate_core::event::{Phase, Timer, Who};
 
 /// Connection attempts of one session.
 const ATTEMPTS_MAX: u8 = super::retry::ATTEMPTS_MAX;
-/// The wait before an address that has just failed is tried again, in nanoseconds.
-const RETRY_PAUSE: u64 = 100_000_000;
 
 /// A TCP session ended whose bytes named no server: because of its attempts, or its peers.
 pub(super) fn gave_up(oracle: &Oracle, id: u32, record: &TunnelRecord) -> Verdict {

@@ -2,8 +2,8 @@
 
 use super::ledger::{Attempt, SeenRequest};
 use super::{
-    Oracle, Verdict, balance, bytes, framing, headers, limits, matching, proxy, retry, reuse,
-    sticky, timers, tls, tunnels,
+    Oracle, Verdict, balance, bytes, dials, framing, headers, limits, matching, proxy, retry,
+    reuse, sticky, timers, tls, tunnels,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -63,6 +63,8 @@ impl Oracle {
         retry::attempt(self, net, row, is_reused)?;
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
+        dials::probed(self, id)?;
+        let row = &self.rows[id as usize];
         sticky::request(self, back, row, head)?;
         tls::request(self, back, row)?;
         let body = framing::request_body(row, head)?;

@@ -7,6 +7,7 @@
 //!   than its doublings allow.
 
 use super::ledger::Row;
+use super::truth::Down;
 use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -52,8 +53,8 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     }
     let down_until = |cluster: &Cluster, at: &Address| {
         let known = oracle.truth.down.iter().rev();
-        let mut mine = known.filter(|(name, addr, _)| *name == cluster.name && addr == at);
-        mine.next().map(|&(_, _, until)| until)
+        let mut mine = known.filter(|down| down.is_of(&cluster.name, at));
+        mine.next().map(|down| down.until)
     };
     let is_wrong = |cluster: &Cluster| {
         down_until(cluster, address).is_some_and(|until| oracle.now < until)
@@ -151,12 +152,15 @@ pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
     oracle.truth.last_health_at = oracle.now;
     match event {
         Event::ServerDown { cluster, addr, backoff } => {
-            within_doublings(oracle, cluster, addr, *backoff)?;
-            let until = oracle.now + backoff.as_nanos() as u64;
-            oracle.truth.down.push((cluster.clone(), addr.clone(), until));
+            let verdict = within_doublings(oracle, cluster, addr, *backoff);
+            let since = oracle.now;
+            let until = since + backoff.as_nanos() as u64;
+            let (cluster, address) = (cluster.clone(), addr.clone());
+            oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
+            return verdict;
         }
         Event::ServerUp { cluster, addr } => {
-            oracle.truth.down.retain(|(name, at, _)| name != cluster || at != addr);
+            oracle.truth.down.retain(|down| !down.is_of(cluster, addr));
         }
         _ => {}
     }
@@ -165,7 +169,7 @@ pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
 
 /// A back-off doubles with each failed probe, up to its limit, and jitter only shortens it.
 fn within_doublings(oracle: &Oracle, cluster: &str, addr: &Address, backoff: Duration) -> Verdict {
-    let known = oracle.truth.down.iter().filter(|(name, at, _)| **name == *cluster && at == addr);
+    let known = oracle.truth.down.iter().filter(|down| down.is_of(cluster, addr));
     let factor = 1_u32.checked_shl(known.count() as u32).unwrap_or(u32::MAX);
     let configured = oracle.truth.versions.iter().flat_map(|version| &version.config.clusters);
     let longest = configured

@@ -172,7 +172,7 @@ const ALL: [Entry; 20] = [
     Entry {
         group: Group::Retry,
         name: "retry",
-        files: &["retry.rs"],
+        files: &["retry.rs", "dials.rs"],
         rules: &[
             (
                 "BACK-2",
@@ -199,7 +199,7 @@ const ALL: [Entry; 20] = [
     Entry {
         group: Group::Balance,
         name: "balance",
-        files: &["balance.rs", "sticky.rs"],
+        files: &["balance.rs", "sticky.rs", "dials.rs"],
         rules: &[
             (
                 "BACK-1",
@@ -232,6 +232,7 @@ const ALL: [Entry; 20] = [
         name: "answers",
         files: &["answers.rs"],
         rules: &[
+            ("REQ-9", "no 502 takes the place of a whole answer that was there"),
             ("RES-2", "a response is cut short only for a cause"),
             (
                 "RES-7",
@@ -254,7 +255,6 @@ const ALL: [Entry; 20] = [
         name: "accept",
         files: &["accept.rs"],
         rules: &[
-            ("ACC-1", "no listener is left with connections that could be accepted"),
             ("ACC-3", "the newest of the waiting is served first"),
             ("ACC-4", "nobody waits for longer than the age limit"),
             (
@@ -263,6 +263,7 @@ const ALL: [Entry; 20] = [
             ),
             ("ACC-6", "the queue stays below its capacity"),
             ("ACC-7", "nobody waits while a session is free"),
+            ("ACC-8", "nobody is left in a backlog once a pause is over"),
         ],
     },
     Entry {
@@ -353,6 +354,7 @@ const ALL: [Entry; 20] = [
                 "everything that a request met belongs to one version, which was in force when it began",
             ),
             ("RUN-2", "a listener that closes has drained its backlog, and the stop ends in time"),
+            ("ROUTE-2", "a request takes the way that an operator who asks is told of"),
         ],
     },
     Entry {

@@ -85,6 +85,13 @@ pub struct Ask {
     pub flaw: Option<Flaw>,
 }
 
+impl Ask {
+    /// Whether it says that it comes through another proxy, see [`crate::wire::claims`].
+    pub fn claims(&self) -> bool {
+        self.flaw.is_none() && self.key % 5 == 2
+    }
+}
+
 /// One emission of a request towards a backend.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -412,6 +419,8 @@ pub struct Back {
     pub reader: MessageReader,
     /// The requests that the proxy emitted.
     pub seen: Vec<SeenRequest>,
+    /// The attempt that it came from.
+    pub dial: u32,
     /// When connecting began.
     pub connect_at: u64,
     /// When the proxy closed it.
@@ -426,6 +435,10 @@ pub struct Back {
     pub has_failed: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
+    /// When the proxy was last told of bytes that wait there.
+    pub told_at: Option<u64>,
+    /// Whether it was closed on bytes that the proxy knew of and did not read.
+    pub left_unread: bool,
     /// The PROXY header that it begins with.
     pub preface: Preface,
     /// Whether its server speaks no HTTP.
@@ -448,6 +461,7 @@ impl Back {
             ep,
             reader: MessageReader::new(Kind::Request),
             seen: Vec::new(),
+            dial: 0,
             connect_at: now,
             closed_at: None,
             spoiled: None,
@@ -455,6 +469,8 @@ impl Back {
             has_garbage: false,
             has_failed: false,
             last_read_at: now,
+            told_at: None,
+            left_unread: false,
             preface: Preface::default(),
             is_tcp: false,
             tunnel: None,

@@ -150,7 +150,10 @@ fn chosen(oracle: &Oracle, cluster: usize) -> usize {
     let is_chosen = |back: &&Back| {
         let nature = oracle.truth.nature(back.server);
         let is_empty = back.seen.is_empty() || back.reader.is_inside_head();
-        usize::from(nature.cluster) == cluster && back.closed_at.is_none() && is_empty
+        // A record that is not whole yet shows nothing of what it carries.
+        let is_held = back.is_short && back.tls.is_some();
+        let is_its = usize::from(nature.cluster) == cluster && back.closed_at.is_none();
+        is_its && (is_empty || is_held)
     };
     oracle.backs.iter().filter(is_chosen).count()
 }
@@ -197,6 +200,35 @@ pub fn lines(oracle: &Oracle) -> Verdict {
         let is_rough = oracle.truth.failures(oldest, oracle.now) > 0;
         if !is_rough && all.len() > capacity + chosen(oracle, cluster) {
             let message = format!("{all:?} wait for cluster {cluster}, {capacity} may");
+            return breach(GROUP, "BACK-9", message);
+        }
+        if !is_rough && all.len() > chosen(oracle, cluster) {
+            nobody_has_room(oracle, version, cluster, &all)?;
+        }
+    }
+    Ok(())
+}
+
+/// While `all` wait for a cluster, each of its servers that can be used has all its connections.
+fn nobody_has_room(
+    oracle: &Oracle,
+    version: &Version,
+    cluster: usize,
+    all: &[(u32, u64)],
+) -> Verdict {
+    let config = &version.config.clusters[cluster];
+    // Who sticks to a server waits for that one.
+    if config.sticky.is_some() {
+        return Ok(());
+    }
+    for (place, server) in version.clusters[cluster].iter().zip(&config.servers) {
+        let Some(limit) = server.max_connections else { continue };
+        let is_down = oracle.truth.down.iter().any(|d| d.is_of(&config.name, &server.addr));
+        let is_its = |back: &&Back| back.server == place.server && back.closed_at.is_none();
+        let open = oracle.backs.iter().filter(is_its).count();
+        if !is_down && !place.is_drained && open < limit as usize {
+            let server = place.server;
+            let message = format!("{all:?} wait, and server {server} has {open} of {limit}");
             return breach(GROUP, "BACK-9", message);
         }
     }

@@ -11,6 +11,7 @@ pub mod audit;
 mod back;
 pub mod balance;
 pub mod bytes;
+pub mod dials;
 pub mod framing;
 mod front;
 mod groups;
@@ -94,6 +95,8 @@ pub struct Oracle {
     pub fronts: Vec<Front>,
     /// Every connection to a backend, in the order they were begun.
     pub backs: Vec<Back>,
+    /// Every attempt to connect to a server.
+    pub dials: dials::Dials,
     /// Every tunnel, in the order in which its client was met or its upgrade seen.
     pub tunnels: Vec<Tunnel>,
     /// Those that are not over.
@@ -108,6 +111,8 @@ pub struct Oracle {
     pub turn: progress::Turn,
     /// Sockets accepted and not yet served, oldest first.
     pub waiting: Vec<u32>,
+    /// When accepting last met a shortage of descriptors.
+    pub short_at: Option<u64>,
     /// Client connections served and not closed.
     pub serving: usize,
     /// Request ids seen.
@@ -134,6 +139,7 @@ impl Oracle {
             rows: Vec::new(),
             fronts: Vec::new(),
             backs: Vec::new(),
+            dials: dials::Dials::default(),
             tunnels: Vec::new(),
             live_tunnels: Vec::new(),
             truth,
@@ -141,6 +147,7 @@ impl Oracle {
             violation: None,
             turn: progress::Turn::default(),
             waiting: Vec::new(),
+            short_at: None,
             serving: 0,
             request_ids: BTreeSet::new(),
             has_waited: false,
@@ -184,6 +191,7 @@ impl Oracle {
         let back = self.backs.len() as u32;
         let nature = self.truth.nature(server);
         let mut begun = Back::new(server, active, self.now);
+        begun.dial = self.dials.last();
         begun.is_tcp = nature.is_tcp;
         begun.preface = proxy::Preface::expected(nature.send_proxy);
         self.backs.push(begun);
@@ -236,6 +244,9 @@ impl Oracle {
         if let Side::Back(back) = self.side(ep)
             && ep & 1 == 0
         {
+            if net.content_unread(ep) > 0 {
+                self.backs[back as usize].told_at = Some(self.now);
+            }
             // Readiness may be spurious: what counts is what there was to see.
             reuse::told(self, net, back, net.mask(ep));
         }

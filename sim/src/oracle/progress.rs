@@ -4,6 +4,7 @@
 //!   wake-up is lost.
 //! - REQ-9: a body passes in bounded memory: whoever cannot pass it on stops reading.
 
+use super::tunnels::BUFFERS_MAX;
 use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use tidegate_core::input::Readiness;
@@ -14,9 +15,7 @@ const CALLS_MAX: u32 = 40_000;
 /// Times that a socket may be asked in vain without an edge in between.
 const VAIN_CALLS_MAX: u8 = 4;
 
-/// Buffers that what was read of a request may fill.
-const BUFFERS_HELD: usize = 8;
-/// What TLS may hold besides, in bytes: records that are opened, or wait to be written.
+/// What TLS may hold besides buffers, in bytes: records that are opened, or wait to be written.
 const TLS_HELD: u64 = 192 * 1024;
 
 #[derive(Copy, Clone, Default)]
@@ -89,10 +88,10 @@ impl Turn {
         in_vain(ep, marks.vain_writes, "written to")
     }
 
-    /// A read gave something, or would block.
-    pub fn read(&mut self, ep: Ep, is_blocked: bool) -> Verdict {
+    /// A read gave something, or, in vain, nothing but the end or that it would block.
+    pub fn read(&mut self, ep: Ep, is_vain: bool) -> Verdict {
         let marks = self.marks(ep);
-        marks.vain_reads = if is_blocked { marks.vain_reads + 1 } else { 0 };
+        marks.vain_reads = if is_vain { marks.vain_reads + 1 } else { 0 };
         in_vain(ep, marks.vain_reads, "read")
     }
 
@@ -137,7 +136,7 @@ pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
     let held = content.saturating_sub(content / 32 + passed);
     let back = row.attempts.last().map(|attempt| &oracle.backs[attempt.back as usize]);
     let has_tls = at.tls.is_some() || back.is_none_or(|back| back.tls.is_some());
-    let most = (BUFFERS_HELD * oracle.settings.buffer_bytes) as u64;
+    let most = (BUFFERS_MAX * (oracle.settings.buffer_bytes + 4096)) as u64;
     let most = if has_tls { most + TLS_HELD } else { most };
     if held > most {
         let message = format!("request {}: {held} bytes wait inside the proxy", row.ask.id);

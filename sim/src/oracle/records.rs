@@ -25,10 +25,7 @@ impl Oracle {
                 self.handshakes_failed[*failure as usize] += 1;
                 handshakes::failed(self, *client, *failure)
             }
-            Event::AcceptPaused => {
-                self.truth.accept_paused_at = Some(self.now);
-                Ok(())
-            }
+            Event::AcceptPaused => Ok(()),
             Event::Stopped { .. } => Ok(()),
         };
         self.judge(verdict);

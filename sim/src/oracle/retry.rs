@@ -53,7 +53,7 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
 
 /// The connection attempts that a record counts.
 pub fn attempts(id: u32, attempts: u8) -> Verdict {
-    if attempts > ATTEMPTS_MAX + 2 {
+    if attempts > ATTEMPTS_MAX {
         let message = format!("request {id}: {attempts} connection attempts");
         return breach(GROUP, "BACK-2", message);
     }

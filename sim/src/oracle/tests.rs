@@ -1,5 +1,6 @@
 //! Each checker must fire: doctored ledgers and observations, one broken rule at a time.
 
+mod dials;
 mod exchange;
 mod limits;
 mod metamorphic;

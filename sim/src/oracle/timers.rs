@@ -80,6 +80,14 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
             bounds(oracle, row, row.last_read_at, row.last_read_at, |t| t.client_idle)
         }
+        Timer::BackendIdle => {
+            let last = row.attempts.last().map(|last| &oracle.backs[last.back as usize]);
+            if last.is_some_and(|back| back.left_unread && back.closed_at == Some(oracle.now)) {
+                let message = format!("request {id}: backend_idle fired while its bytes waited");
+                return breach(GROUP, "SES-3", message);
+            }
+            return Ok(());
+        }
         Timer::BackendResponse => {
             let Some(sent) = row.attempts.last().filter(|a| a.end.is_some()) else {
                 return Ok(());

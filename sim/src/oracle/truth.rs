@@ -2,6 +2,7 @@
 
 use crate::tls::{ClientAuth, Versions, Which};
 use tidegate_core::config::{Config, Timeouts};
+use tidegate_core::input::Address;
 
 /// A server's place in a cluster.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -84,6 +85,28 @@ impl Nature {
     }
 }
 
+/// A server that was marked down, in one cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Down {
+    /// The cluster.
+    pub cluster: Box<str>,
+    /// The server's address.
+    pub address: Address,
+    /// When the proxy told of it.
+    pub since: u64,
+    /// When its back-off ends.
+    pub until: u64,
+    /// Requests since then that might have probed it, and went elsewhere.
+    pub passed: u64,
+}
+
+impl Down {
+    /// Whether it is the server at `address` of `cluster`.
+    pub fn is_of(&self, cluster: &str, address: &Address) -> bool {
+        *self.cluster == *cluster && self.address == *address
+    }
+}
+
 /// A connection attempt of the proxy that failed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct ConnectFailure {
@@ -114,16 +137,14 @@ pub struct Truth {
     pub has_lost_backs: bool,
     /// When a connection to a server last failed or was given up.
     pub last_trouble_at: u64,
-    /// When the proxy last said that accepting pauses for want of resources.
-    pub accept_paused_at: Option<u64>,
     /// Connections of one client address at most.
     pub per_ip: Option<u32>,
     /// What kind each server is, by its number.
     pub natures: Vec<Nature>,
     /// The cluster that the TCP listener leads to.
     pub tcp_cluster: Option<usize>,
-    /// Back-off: (cluster, server's address, until).
-    pub down: Vec<(Box<str>, tidegate_core::input::Address, u64)>,
+    /// The servers that are marked down, as the proxy told.
+    pub down: Vec<Down>,
 }
 
 impl Truth {

@@ -11,7 +11,7 @@
 //! | `calls` | the system calls, answered by [`crate::kernel`] |
 //! | `clients`, `servers`, `line`, `http` | who is at the far ends |
 //! | `chance` | arrivals, choices and service times that do not depend on faults |
-//! | `measure`, [`report`], [`series`] | what is noted, and what is made of it |
+//! | `measure`, [`report`], [`series`], `words` | what is noted, and what is made of it |
 //! | `table`, [`html`] | how it is shown |
 //!
 //! The driver is the production one ([`tidegate_core::drive`]), the kernel the simulator's; the
@@ -42,6 +42,7 @@ mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use plan::Plan;
 pub use report::Report;

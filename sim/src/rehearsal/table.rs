@@ -17,11 +17,16 @@ fn time(micros: u64) -> String {
 fn outage(of: Option<&Outage>) -> String {
     of.map_or_else(
         || "none".into(),
-        |it| {
-            let (from, to) = (time(it.from_us), time(it.to_us));
-            format!("{}, {from} to {to} ({} failed)", time(it.to_us - it.from_us), it.requests)
-        },
+        |it| format!("{}, {} ({} failed)", time(it.to_us - it.from_us), when(it), it.requests),
     )
+}
+
+/// From when to when an outage was.
+pub(super) fn when(it: &Outage) -> String {
+    match (time(it.from_us), time(it.to_us)) {
+        (from, to) if from == to => format!("at {from}"),
+        (from, to) => format!("{from} to {to}"),
+    }
 }
 
 fn outcomes(users: &Users) -> String {

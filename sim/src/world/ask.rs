@@ -152,6 +152,9 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
     if ask.has_hops {
         head.extend_from_slice(wire::HOPS.as_bytes());
     }
+    if ask.claims() {
+        head.extend_from_slice(wire::claims(id).as_bytes());
+    }
     if ask.upgrade {
         let _ = write!(head, "Sec-WebSocket-Key: {}\r\nUpgrade: ", wire::WEBSOCKET_KEY);
         head.extend_from_slice(if ask.key.is_multiple_of(3) {

@@ -281,6 +281,9 @@ impl World {
     pub(super) fn apply(&mut self, desired: Desired) {
         let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
         let config = desired.config(&self.scenario, &addresses, &mut self.secure);
+        if !self.flown.is_empty() {
+            self.flown.push(super::Stored::bytes_of(&config));
+        }
         let number = self.oracle.truth.versions.len() + 1;
         tell!(self.cx, Who::Operator, "applies version {number}");
         let proxy = &mut self.proxy;

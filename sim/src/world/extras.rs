@@ -5,17 +5,30 @@ use crate::choice::{Choices, Rate};
 use crate::site;
 use std::sync::Arc;
 use tidegate_core::config::{
-    AnswerBody, Cluster, Config, FixedAnswer, HostPattern, PathRule, Protocol, Redirect, Route,
-    Target,
+    AnswerBody, Cluster, Config, FixedAnswer, HostPattern, Network, PathRule, Protocol, Redirect,
+    Route, Target,
 };
 
 /// Routes that nobody takes, where there are any: more than a host has without an index.
 const DECOYS: usize = 12;
 
+/// Statuses of a fixed answer; they have a body.
+pub(super) const FIXED: &[u16] = &[
+    200, 201, 202, 203, 206, 299, 300, 303, 401, 402, 403, 404, 405, 406, 407, 409, 411, 412, 415,
+    416, 417, 421, 422, 425, 426, 428, 451, 500, 511, 599,
+];
+
 /// What a seed's configurations have.
 #[derive(Clone)]
 pub(super) struct Extras {
     has_decoys: bool,
+    /// Regular expressions cost more to compile than a seed costs to run: few seeds have them.
+    has_expressions: bool,
+    is_trusting: bool,
+    forwards: bool,
+    edits: bool,
+    /// Of a fixed answer.
+    status: u16,
     replaces: bool,
     /// Weights by server; all 1 when empty.
     weights: Vec<u32>,
@@ -36,6 +49,11 @@ impl Extras {
         let backups = backups.collect();
         Extras {
             has_decoys: choices.coin(site!("extras/decoys"), 0),
+            has_expressions: choices.chance(site!("extras/regex"), 0, Rate::percent(6)),
+            is_trusting: choices.coin(site!("extras/trusting"), 0),
+            forwards: choices.coin(site!("extras/forwards"), 0),
+            edits: choices.coin(site!("extras/edits"), 0),
+            status: choices.pick(site!("extras/status"), 0, FIXED),
             replaces: choices.coin(site!("extras/replaces"), 0),
             weights: if is_weighted { weights } else { Vec::new() },
             backups,
@@ -58,7 +76,7 @@ impl Extras {
             ("moved.sim", PathRule::Prefix("/moved".into()), to(301, Some("https"), None, None)),
             ("moved.sim", PathRule::Exact("/found".into()), to(302, None, Some("h0.sim"), None)),
             ("moved.sim", PathRule::Any, to(308, None, None, Some("/there?now"))),
-            ("", PathRule::Exact("/fixed".into()), fixed(403, None)),
+            ("", PathRule::Exact("/fixed".into()), fixed(self.status, None)),
             ("", PathRule::Prefix("/tea".into()), fixed(418, Some("short and stout"))),
         ];
         for (host, path, target) in own {
@@ -69,7 +87,7 @@ impl Extras {
             (HostPattern::Wildcard("wild.sim".into()), "/re/[0-9]+", 307, vec!["GET", "HEAD"]),
             (HostPattern::Wildcard("deep.wild.sim".into()), "/re/.*", 308, vec![]),
         ];
-        for (host, path, status, methods) in patterns {
+        for (host, path, status, methods) in patterns.into_iter().filter(|_| self.has_expressions) {
             let target = to(status, None, None, Some("/"));
             let mut route = route(host, PathRule::Regex(path.into()), target);
             route.methods = methods.into_iter().map(Box::from).collect();
@@ -80,7 +98,10 @@ impl Extras {
                 let path = match n % 3 {
                     0 => PathRule::Prefix(format!("/decoy/{n}").into()),
                     1 => PathRule::Exact(format!("/decoy/{n}").into()),
-                    _ => PathRule::Regex(format!("/decoy/{n}/[a-z]*").into()),
+                    _ if self.has_expressions => {
+                        PathRule::Regex(format!("/decoy/{n}/[a-z]*").into())
+                    }
+                    _ => PathRule::Prefix(format!("/decoy/{n}/abc").into()),
                 };
                 let mut decoy = route(HostPattern::Any, path, fixed(410, None));
                 if n.is_multiple_of(4) {
@@ -90,6 +111,19 @@ impl Extras {
                     decoy.listener = config.listeners.first().map(|first| first.name.clone());
                 }
                 config.routes.push(decoy);
+            }
+        }
+        if self.is_trusting {
+            config.trusted_proxies = vec![
+                Network { addr: [192, 0, 2, 0].into(), prefix: 24 },
+                Network { addr: std::net::Ipv6Addr::UNSPECIFIED.into(), prefix: 1 },
+            ];
+        }
+        config.forwarded = self.forwards;
+        for route in config.routes.iter_mut().filter(|_| self.edits) {
+            if let Target::Cluster(_) = route.to {
+                route.set_request_headers = vec![("X-Set".into(), "by the route".into())];
+                route.remove_response_headers = vec!["X-Powered-By".into()];
             }
         }
         if self.replaces {

@@ -1,5 +1,6 @@
 //! Requests that must be refused, and what may answer them (REQ-2 to REQ-5).
 
+use super::extras::FIXED;
 use crate::oracle::ledger::Flaw;
 
 /// One way to get a request wrong: `{id}` and `{host}` stand for the request's own.
@@ -177,6 +178,26 @@ pub(super) const FLAWS: &[Flawed] = &[
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n: x\r\n\r\n",
     ),
     body_flaw(
+        "a blank in a chunk size",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1 x\r\n",
+    ),
+    body_flaw(
+        "an extension without end",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\\\"c\r\n",
+    ),
+    body_flaw(
+        "a blank before a trailer's colon",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx : y\r\n\r\n",
+    ),
+    body_flaw(
+        "a trailer ended by LF",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: y\n\r\n",
+    ),
+    body_flaw(
+        "a control byte in a trailer",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: \u{1}\r\n\r\n",
+    ),
+    body_flaw(
         "a folded trailer",
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n x\r\n\r\n",
     ),
@@ -190,12 +211,12 @@ pub(super) const FLAWS: &[Flawed] = &[
     flaw("a redirect to a path", &[308, 421], "HEAD /r/{id} HTTP/1.1\r\nHost: moved.sim\r\n\r\n"),
     flaw(
         "a redirect by an expression",
-        &[307, 421],
+        &[307, 404, 421],
         "GET /re/{id} HTTP/1.1\r\nHost: a.wild.sim\r\n\r\n",
     ),
     flaw(
         "a redirect by a longer name",
-        &[308, 421],
+        &[308, 404, 421],
         "GET /a/../re//%7e{id} HTTP/1.1\r\nHost: a.deep.wild.sim\r\n\r\n",
     ),
     flaw(
@@ -204,7 +225,7 @@ pub(super) const FLAWS: &[Flawed] = &[
         "GET /nothing/{id} HTTP/1.1\r\nHost: a.wild.sim\r\nAccept: text/html;q=0.5, */*;q=0.1, \
          application/json;q=0.9\r\n\r\n",
     ),
-    flaw("a fixed answer", &[403, 421], "GET /fixed?{id} HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
+    flaw("a fixed answer", FIXED, "GET /fixed?{id} HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
     flaw(
         "a fixed answer with a body",
         &[418, 421],
@@ -221,6 +242,17 @@ pub(super) const FLAWS: &[Flawed] = &[
         "no Host in 1.0",
         &[404, 421],
         "GET /r/{id} HTTP/1.0\r\nAccept: application/*\r\nConnection: keep-alive\r\n\r\n",
+    ),
+    flaw(
+        "a later minor version",
+        &[418, 421],
+        "GET /tea HTTP/1.7\r\nHost: any.sim\r\nAuthorization: Basic eDp5\r\nTrailer: x\r\n\
+         HTTP2-Settings: AAMAAABk\r\n\r\n",
+    ),
+    flaw(
+        "a path of two slashes",
+        &[308, 421],
+        "GET //moved/{id} HTTP/1.0\r\nHost: moved.sim\r\n\r\n",
     ),
     flaw("a server's options", &[404, 421], "OPTIONS * HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
 ];

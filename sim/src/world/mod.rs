@@ -55,6 +55,7 @@ use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
+use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
 /// Events of one run at most; a run that needs more does not end.
@@ -85,6 +86,8 @@ pub struct Options {
     pub provider: Option<Provider>,
     /// Where this thread last panicked, if somebody keeps that.
     pub place_of_panic: Option<fn() -> String>,
+    /// Records the proxy's sessions into a ring of so many bytes.
+    pub flight: Option<usize>,
     /// Reads the trace, line by line.
     pub sink: Option<crate::trace::Sink>,
 }
@@ -117,6 +120,8 @@ pub struct Outcome {
     pub marks: Marks,
     /// Every draw, if kept.
     pub draws: Vec<Draw>,
+    /// The flight recording, if one was made.
+    pub flight: Option<Vec<u8>>,
     /// Clients, connections, requests, episodes and operations that a case could leave out; known
     /// only if draws were recorded.
     pub omittable: Vec<(&'static str, u64)>,
@@ -161,6 +166,8 @@ pub struct World {
     stop_limit: u64,
     settled_at: u64,
     until: Option<u64>,
+    /// The configurations so far, as a flight recording keeps them.
+    flown: Vec<Vec<u8>>,
     events_max: u64,
     provider: Provider,
     /// Changes of the configuration that were drawn.
@@ -224,10 +231,15 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
+        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
             Ok(proxy) => proxy,
             Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
         };
+        let mut flown = Vec::new();
+        if let Some(bytes) = options.flight {
+            proxy.record(bytes);
+            flown.push(Stored::bytes_of(&config));
+        }
         let truth = Truth {
             versions: vec![desired.version(cx.now, &scenario, config)],
             is_faultless: scenario.is_faultless,
@@ -263,6 +275,7 @@ impl World {
             stop_limit: u64::MAX,
             settled_at: u64::MAX,
             until: options.until,
+            flown,
             events_max: options.events_max.unwrap_or(EVENTS_MAX),
             provider,
             operations: 0,
@@ -359,7 +372,12 @@ impl World {
             Ev::Client(c, token) => return self.client_timer(c, token),
             Ev::BackConn(b, token) => return self.back_timer(b, token),
             Ev::BackAccept(server) => self.server_accept(server),
-            Ev::Episode(n, begins) => self.episode(n, begins),
+            Ev::Episode(n, begins) => {
+                self.episode(n, begins);
+                if begins {
+                    self.mark_stalls();
+                }
+            }
             Ev::Control => self.control(),
             Ev::Phase => self.next_phase(),
         }
@@ -417,6 +435,9 @@ impl World {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });
         let healed = healed.count() as u64;
+        let configs: Vec<(u64, &[u8])> = (1..).zip(self.flown.iter().map(|it| &it[..])).collect();
+        let recording = self.proxy.recording();
+        let flight = recording.map(|it| it.write(&format!("seed {}", self.seed), &configs));
         let is_told = self.part.is_told;
         let view = match is_told {
             true => self.oracle.view(&self.net, |client| self.is_told(client)),
@@ -457,6 +478,7 @@ impl World {
             variant: self.part.varied,
             provider: self.provider,
             marks: self.cx.marks,
+            flight,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::World;
 use super::ask::{body_length, connection, field};
 use super::backend::After;
+use super::flaws::written;
 use super::producer::{Framing, Producer};
 use super::scenario::Rates;
 use crate::body::{BodyKey, Direction};
@@ -29,6 +30,8 @@ const BAD_HEADS: &[&str] = &[
     "ICY 200 OK\r\n\r\n",
     "hello there, this is no HTTP at all\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n{fields}\r\n",
     "HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 200 OK\r\na(b): c\r\nContent-Length: 0\r\n\r\n",
@@ -195,7 +198,7 @@ impl World {
                 self.cx.mark(mark!("upgrade: a 101 nobody asked for"));
                 bad = UNASKED;
             }
-            head.extend_from_slice(bad.as_bytes());
+            head.extend_from_slice(&written(bad, id, ""));
             framing = Framing::Plain;
         }
         if plan.is_bodyless || plan.fault == BackFault::BadHead {

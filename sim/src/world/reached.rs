@@ -23,6 +23,19 @@ impl World {
         }
     }
 
+    /// An episode has begun: marks where the sessions stand whose link has just stopped.
+    pub(super) fn mark_stalls(&mut self) {
+        let Some(&link) = self.net.faults.clogged.last() else { return };
+        for (id, ep) in self.sockets.endpoints() {
+            if self.net.ep(ep).link() == link
+                && let Some(standing) = self.proxy.standing(id)
+            {
+                let stand = Stand::of(standing) * Blow::ALL.len();
+                self.cx.mark(Group::Struck.at(stand + Blow::Held as usize));
+            }
+        }
+    }
+
     /// Marks the members of `group` that the states of live sessions name.
     pub(super) fn mark_states(&mut self, group: Group) {
         for state in self.proxy.states() {

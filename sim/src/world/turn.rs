@@ -168,6 +168,7 @@ impl World {
         oracle.judge(accounting::turn_ended(oracle, net, &gauges));
         if !is_more {
             oracle.judge(accept::turn_ended(oracle, net, &gauges));
+            oracle.judge(accept::backlogs(oracle, net));
         }
         let verdict = progress::turn_ended(oracle, net, is_more);
         oracle.judge(verdict);

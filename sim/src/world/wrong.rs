@@ -4,7 +4,7 @@ use super::World;
 use super::controller::{APPLY, listener_address};
 use crate::choice::Rate;
 use crate::mark;
-use crate::oracle::reconfiguration;
+use crate::oracle::{Verdict, reconfiguration};
 use crate::site;
 use crate::trace;
 use std::time::Duration;
@@ -13,11 +13,12 @@ use tidegate_core::config::{
     Redirect, Route, Server, Target,
 };
 use tidegate_core::input::Address;
+use tidegate_core::route::{Outcome, Router, Verdict as Explained, explain};
 
 type Spoil = fn(&mut Config);
 
 /// How often the controller tries one.
-const RATE: Rate = Rate::percent(25);
+const RATE: Rate = Rate::percent(10);
 
 fn name(text: &str) -> Box<str> {
     text.into()
@@ -178,6 +179,43 @@ const ROUTES: &[Spoil] = &[
     |c| route(c, |r| r.remove_response_headers = vec![name("x-a"), name("X-A")]),
 ];
 
+/// Requests whose way is asked for: host, path, method.
+const ASKED: &[(&str, &str, &str)] = &[
+    ("a.example", "/r/1", "GET"),
+    ("h2.wild.example", "/r/../tea/%7e", "POST"),
+    ("moved.sim", "//moved/1", "GET"),
+    ("moved.sim", "/found", "HEAD"),
+    ("x.wild.sim", "/re/17", "GET"),
+    ("x.wild.sim", "/re/17", "PUT"),
+    ("x.deep.wild.sim", "/re/", "PUT"),
+    ("nobody.sim", "/decoy/4", "POST"),
+    ("nobody.sim", "/decoy/8/abc", "GET"),
+    ("nobody.sim", "/fixed/", "GET"),
+];
+
+/// What an operator is told of a request's way must be the way it takes (ROUTE-2).
+fn explained(config: &Config) -> Verdict {
+    let mut scratch = Vec::new();
+    let Ok(router) = Router::new(config) else {
+        return reconfiguration::misled("good routes do not compile".into());
+    };
+    for listener in 0..config.listeners.len() as u16 {
+        for (host, path, method) in ASKED {
+            let [host, path, method] = [host, path, method].map(|text| text.as_bytes());
+            let taken = router.lookup(listener, host, path, method, &mut scratch);
+            let told = explain(config, listener, host, path, method).ok().and_then(|verdicts| {
+                let chosen = |verdict: &&Explained| verdict.outcome == Outcome::Chosen;
+                Some(verdicts.iter().find(chosen)?.route)
+            });
+            if taken != told {
+                let message = format!("{host:?} {path:?} takes {taken:?} and is told of {told:?}");
+                return reconfiguration::misled(message);
+            }
+        }
+    }
+    Ok(())
+}
+
 impl World {
     /// Now and then the controller submits nonsense: it must be refused, and nothing may change.
     pub(super) fn submit_nonsense(&mut self) {
@@ -189,6 +227,7 @@ impl World {
         if config.listeners.is_empty() {
             return;
         }
+        self.oracle.judge(explained(&config));
         let all = (BELOW.len() + ROUTES.len()) as u64;
         for _ in 0..=self.cx.choose(site!("wrong/count"), 0, 2) {
             let which = self.cx.choose(site!("wrong/which"), 0, all) as usize;

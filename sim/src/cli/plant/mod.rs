@@ -5,6 +5,7 @@ mod tree;
 
 use super::hunt::{Bag, Bite};
 use super::{BROKEN, CLEAN, USAGE};
+use crate::oracle::GROUPS;
 use patch::Plant;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ use tree::{Copy, Hunted, say};
 
 /// Where the tree keeps its own patches.
 pub(crate) const DIR: &str = "sim/plants";
+/// What a seed may take beyond the time of its bug, before it is taken for hanging.
+const GRACE: Duration = Duration::from_secs(30);
 /// Groups that no patch has to break: the run itself, not a rule of the product's.
-#[cfg(test)]
 pub(crate) const UNPLANTED: [&str; 2] = ["metamorphic", "panic"];
 
 /// What to plant.
@@ -35,6 +37,9 @@ pub(crate) struct PlantArgs {
     /// These patches alone
     #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
     only: Vec<String>,
+    /// Where the copy of the tree is made, and built [default: target/plants]
+    #[arg(long, value_name = "DIR")]
+    place: Option<PathBuf>,
     /// Writes the table to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -82,7 +87,7 @@ impl Row {
         let (build, hunt) = (self.build.as_secs_f64(), self.hunt.as_secs_f64());
         let name = &self.plant.name;
         let mut text = format!(
-            "{name:<34} {groups:<24} {verdict:<24} {seed:>6} {seeds:>6} {build:>7.1} {hunt:>7.1}"
+            "{name:<42} {groups:<32} {verdict:<22} {seed:>5} {seeds:>5} {build:>5.1} {hunt:>5.1}"
         );
         match &self.fate {
             Fate::Unsound(error) => text.push_str(&format!("\n    {error}")),
@@ -152,11 +157,13 @@ fn run(args: &PlantArgs) -> Result<Vec<Row>, String> {
         return Err(format!("{}: no patch {name:?}", dir.display()));
     }
     plants.retain(|plant| args.only.is_empty() || args.only.contains(&plant.name));
-    let copy = Copy::of(&root)?;
+    let place = args.place.clone().unwrap_or_else(|| root.join("target/plants"));
+    let place = std::path::absolute(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    let copy = Copy::of(&root, &place)?;
     // A tree that does not build by itself says nothing about its patches.
     copy.build().map_err(|error| format!("without any bug: {error}"))?;
     let (bug, group, by) = ("bug", "its groups", "found by");
-    say(&format!("{bug:<34} {group:<24} {by:<24}   seed  seeds   build    hunt  (seconds)"));
+    say(&format!("{bug:<42} {group:<32} {by:<22}  seed seeds build  hunt (seconds)"));
     let mut rows = Vec::with_capacity(plants.len());
     for plant in plants {
         let row = one(args, &copy, plant)?;
@@ -188,10 +195,16 @@ fn one(args: &PlantArgs, copy: &Copy, plant: Plant) -> Result<Row, String> {
 
 fn seeds(args: &PlantArgs, binary: &Path, plant: &Plant) -> Fate {
     let mut hunt = vec![format!("--seeds=0..{}", args.seeds), format!("--jobs={}", args.jobs)];
-    if !plant.groups.is_empty() {
-        hunt.push(format!("--groups={}", plant.groups.join(",")));
-    }
-    match tree::hunt(binary, &hunt, Duration::from_secs(args.limit)) {
+    // A panic is no checker's merit.
+    let checkers =
+        GROUPS.iter().filter(|group| !UNPLANTED.contains(group)).map(ToString::to_string);
+    let groups = match plant.groups.as_slice() {
+        [] => checkers.collect(),
+        groups => groups.to_vec(),
+    };
+    hunt.push(format!("--groups={}", groups.join(",")));
+    hunt.push(format!("--within={}", args.limit));
+    match tree::hunt(binary, &hunt, Duration::from_secs(args.limit) + GRACE) {
         Ok(Hunted::Bag(bag)) => Fate::Hunted(bag),
         Ok(Hunted::Hung) => Fate::Hung,
         Err(error) => Fate::Unsound(error),

@@ -37,9 +37,13 @@ fn git(dir: &Path) -> Command {
 /// `git apply` that asks for one line of context and no right line numbers: other edits nearby
 /// must not get in the way.
 fn apply(dir: &Path, options: &[&str], patch: &Path) -> Result<(), String> {
-    let mut git = git(dir);
-    git.args(["apply", "--recount", "-C1", "--whitespace=nowarn"]).args(options).arg(patch);
-    succeed("git apply", &mut git).map(drop)
+    let try_with = |more: &[&str]| {
+        let mut git = git(dir);
+        git.args(["apply", "-C1", "--whitespace=nowarn"]).args(more).args(options).arg(patch);
+        succeed("git apply", &mut git).map(drop)
+    };
+    // A hunk that was edited by hand may count its lines wrong.
+    try_with(&[]).or_else(|error| try_with(&["--recount"]).map_err(|_| error))
 }
 
 /// Whether `patch` would apply to the tree in `root`.
@@ -68,12 +72,11 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    /// Copies the files of `root` that git knows, or would, to `root`/target/plants/tree.
+    /// Copies the files of `root` that git knows, or would, to `place`, where builds go, too.
     ///
     /// # Errors
     /// Another command is at work there, or a file cannot be copied.
-    pub(crate) fn of(root: &Path) -> Result<Copy, String> {
-        let place = root.join("target/plants");
+    pub(crate) fn of(root: &Path, place: &Path) -> Result<Copy, String> {
         let (dir, lock) = (place.join("tree"), place.join("pid"));
         let say = |error: std::io::Error| format!("{}: {error}", place.display());
         std::fs::create_dir_all(&place).map_err(say)?;
@@ -95,6 +98,11 @@ impl Copy {
             if !name.is_empty() && from.is_file() {
                 copy_file(&from, &copy.dir.join(name)).map_err(|e| format!("{name}: {e}"))?;
             }
+        }
+        // What was built last had a bug in it, which these two, and all that is compiled with them,
+        // may be too old to show.
+        for name in ["core/src/lib.rs", "sim/src/lib.rs"] {
+            touch(&copy.dir.join(name)).map_err(|e| format!("{name}: {e}"))?;
         }
         Ok(copy)
     }
@@ -154,6 +162,12 @@ fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::copy(from, to)?;
     let changed = std::fs::metadata(from)?.modified()?;
     std::fs::OpenOptions::new().append(true).open(to)?.set_modified(changed)
+}
+
+/// Makes a file look as if it had just been changed.
+fn touch(path: &Path) -> std::io::Result<()> {
+    let text = std::fs::read(path)?;
+    std::fs::write(path, text)
 }
 
 /// What became of a hunt.

@@ -204,6 +204,7 @@ fn limits_fires_on_servers_with_too_many_connections_and_overtaking() {
     lab.oracle.backs[back as usize].closed_at = None;
     let row = &lab.oracle.rows[id as usize];
     assert_eq!(limits::in_turn(&lab.oracle, row), Ok(()), "the other one connects");
+    lab.oracle.truth.versions[0].clusters[0][2].is_drained = true;
     assert_eq!(limits::lines(&lab.oracle), Ok(()), "and there is room for one");
 }
 
@@ -298,4 +299,20 @@ fn balance_fires_on_a_client_that_wanders() {
         lab.clean();
     }
     breaks(balance::faithful(&lab.oracle), "balance", "BACK-1");
+}
+
+// BACK-9: nobody stands in line while a server has room.
+#[test]
+fn limits_fires_on_a_line_in_front_of_a_server_with_room() {
+    let mut lab = lab_with(None, Some(1));
+    let front = lab.front();
+    lab.asked(front, ask(0, Method::Get));
+    breaks(limits::lines(&lab.oracle), "limits", "BACK-9");
+    for n in [0, 3] {
+        let front = lab.front();
+        request(&mut lab, front, b"");
+        assert_eq!(lab.oracle.backs.last().map(|back| back.server), Some(0));
+        lab.oracle.backs.last_mut().expect("a connection").server = n;
+    }
+    assert_eq!(limits::lines(&lab.oracle), Ok(()), "both are busy");
 }

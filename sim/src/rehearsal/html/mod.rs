@@ -7,6 +7,7 @@ mod plots;
 
 use super::plan::human;
 use super::report::{Report, Users};
+use super::table::when;
 use crate::cx::US;
 use std::fmt::Write as _;
 
@@ -94,11 +95,10 @@ impl Report {
         let users = &self.users;
         let failed = users.requests - users.succeeded;
         let outage = users.outage.as_ref();
-        let (length, when) =
-            outage.map_or(("none".to_owned(), "no request failed".to_owned()), |it| {
-                let (from, to) = (time(it.from_us), time(it.to_us));
-                (time(it.to_us - it.from_us), format!("{from} to {to}, {} requests", it.requests))
-            });
+        let (length, stretch) = outage.map_or_else(
+            || ("none".to_owned(), "no request failed".to_owned()),
+            |it| (time(it.to_us - it.from_us), format!("{}, {} failed", when(it), it.requests)),
+        );
         let _ = writeln!(out, "<section class=\"tiles\">");
         let mut tile = |class: &str, name: &str, value: &str, more: &str| {
             let (value, more) = (escape(value), escape(more));
@@ -112,7 +112,7 @@ impl Report {
         let mood = if failed == 0 { "good" } else { "bad" };
         tile(mood, "Succeeded", &users.percent(), &all);
         tile(mood, "Failed", &grouped(failed), &failures(users));
-        tile(if outage.is_none() { "good" } else { "bad" }, "Longest outage", &length, &when);
+        tile(if outage.is_none() { "good" } else { "bad" }, "Longest outage", &length, &stretch);
         let latency = &users.latency;
         let tail = format!("p99 {}, longest {}", time(latency.p99_us), time(latency.max_us));
         tile("", "Latency, p50", &time(latency.p50_us), &tail);

@@ -1,0 +1,142 @@
+//! Checkers of connection attempts, probes and backlogs.
+
+use super::*;
+use crate::cx::Flight;
+use crate::oracle::{accept, dials};
+use tidegate_core::event::Event;
+
+/// A lab with one request that waits for a server.
+fn waiting() -> (Lab, u32) {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    lab.later(1);
+    (lab, id)
+}
+
+impl Lab {
+    fn dials(&mut self, n: u8) -> Verdict {
+        dials::begins(&mut self.oracle, n.into(), &server(n))
+    }
+
+    fn dials_in_vain(&mut self, n: u8) {
+        assert_eq!(self.dials(n), Ok(()));
+        let (last, now) = (self.oracle.dials.last(), self.cx.now);
+        self.oracle.dials.failed(last, now);
+    }
+
+    fn marks_down(&mut self, n: u8, seconds: u64) {
+        let backoff = std::time::Duration::from_secs(seconds);
+        let down = Event::ServerDown { cluster: "c0".into(), addr: server(n), backoff };
+        self.oracle.event(&down);
+    }
+}
+
+// BACK-2: the address that has just failed is left alone for 100 ms.
+#[test]
+fn retry_fires_on_an_attempt_without_a_pause() {
+    let (mut lab, _) = waiting();
+    lab.marks_down(3, 60);
+    lab.dials_in_vain(0);
+    lab.later(99);
+    breaks(lab.dials(0), "retry", "BACK-2");
+    let (mut lab, _) = waiting();
+    lab.marks_down(3, 60);
+    lab.dials_in_vain(0);
+    lab.later(100);
+    assert_eq!(lab.dials(0), Ok(()));
+}
+
+// BACK-2: another server where there is one, and three attempts at most.
+#[test]
+fn retry_fires_on_the_same_server_again_and_on_a_fourth_attempt() {
+    let (mut lab, _) = waiting();
+    lab.dials_in_vain(0);
+    lab.later(200);
+    breaks(lab.dials(0), "retry", "BACK-2");
+
+    let (mut lab, _) = waiting();
+    for n in [0, 3, 0] {
+        lab.dials_in_vain(n);
+        lab.later(200);
+    }
+    breaks(lab.dials(3), "retry", "BACK-2");
+
+    // Whose attempt it is, is not known any more.
+    let (mut lab, _) = waiting();
+    lab.dials_in_vain(0);
+    let front = lab.front();
+    lab.asked(front, ask(0, Method::Get));
+    assert_eq!(lab.dials(0), Ok(()));
+}
+
+// BACK-4: the first choice is no server that backs off, while another can be used.
+#[test]
+fn balance_fires_on_a_first_choice_that_backs_off() {
+    let (mut lab, _) = waiting();
+    lab.marks_down(0, 60);
+    lab.later(10);
+    breaks(lab.dials(0), "balance", "BACK-4");
+    assert_eq!(lab.dials(3), Ok(()));
+    let (mut lab, _) = waiting();
+    lab.marks_down(0, 60);
+    lab.marks_down(3, 60);
+    lab.later(10);
+    assert_eq!(lab.dials(0), Ok(()), "all are down");
+    let (mut lab, _) = waiting();
+    lab.marks_down(0, 60);
+    lab.later(60_000);
+    assert_eq!(lab.dials(0), Ok(()), "it is probed");
+}
+
+// BACK-4: failures in a row mark a server down.
+#[test]
+fn balance_fires_on_a_server_that_is_never_marked_down() {
+    let mut lab = Lab::new();
+    let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
+    for _ in 0..3 * fall {
+        assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()));
+    }
+    breaks(dials::refused(&mut lab.oracle, 0), "balance", "BACK-4");
+    lab.oracle.dials.forgive(0);
+    assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it answered");
+    lab.marks_down(0, 60);
+    for _ in 0..20 * fall {
+        assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it is down");
+    }
+}
+
+// BACK-4: when a back-off is over, the server is probed.
+#[test]
+fn balance_fires_on_a_server_that_is_never_probed() {
+    let mut lab = Lab::new();
+    lab.marks_down(3, 1);
+    lab.later(2_000);
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    let pass = |lab: &mut Lab| dials::probed(&mut lab.oracle, id);
+    for _ in 0..8 {
+        assert_eq!(pass(&mut lab), Ok(()));
+    }
+    breaks(pass(&mut lab), "balance", "BACK-4");
+    assert_eq!(lab.dials(3), Ok(()));
+    assert_eq!(pass(&mut lab), Ok(()), "there is a probe");
+}
+
+// ACC-8: nobody waits in a backlog of whom the proxy knows, but for want of descriptors.
+#[test]
+fn accept_fires_on_a_backlog_that_is_left() {
+    let mut lab = Lab::new();
+    let at = lab.net.intern(&Address::Unix("front".into()), u32::MAX);
+    let listener = lab.net.listen(Acceptor::Proxy(SocketId::from_bits(1)), at, 8);
+    let ep = lab.net.connect(&mut lab.cx, Owner::Client(0), at, 0, &Wire::default());
+    lab.net.deliver(&mut lab.cx, ep ^ 1, Flight::Syn);
+    assert_eq!(accept::backlogs(&lab.oracle, &lab.net), Ok(()), "it is not told yet");
+    lab.net.told_listener(listener);
+    breaks(accept::backlogs(&lab.oracle, &lab.net), "accept", "ACC-8");
+    lab.oracle.short_at = Some(lab.cx.now);
+    lab.later(100);
+    assert_eq!(accept::backlogs(&lab.oracle, &lab.net), Ok(()), "it pauses");
+    lab.later(20);
+    breaks(accept::backlogs(&lab.oracle, &lab.net), "accept", "ACC-8");
+}
