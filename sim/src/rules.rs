@@ -13,6 +13,7 @@ pub const RULES: &[(&str, &str)] = &[
         repeats without consuming bytes, time or an event, and nothing that could go on is left \
         lying.",
     ),
+    ("ACC-1", "Listeners are accepted from in turn, until each would block: none starves another."),
     ("ACC-3", "Of the sockets that wait for a session, the newest gets one first."),
     ("ACC-4", "A socket that has waited for a session longer than the limit is closed."),
     (
@@ -48,6 +49,7 @@ pub const RULES: &[(&str, &str)] = &[
         "An idle connection holds no buffer, and sessions that wait for one are served in \
         turn.",
     ),
+    ("REQ-1", "The way in which bytes are split into reads changes nothing."),
     (
         "REQ-1",
         "However bytes are split into reads, the same request is seen, and the same answer \

@@ -3,12 +3,14 @@
 //!
 //! - BACK-1: only members that are not drained get requests; round-robin and source keep their
 //!   promise in a quiet run.
-//! - BACK-4: a server that backs off is left alone while another can be used.
+//! - BACK-4: a server that backs off is left alone while another can be used, for no longer
+//!   than its doublings allow.
 
 use super::ledger::Row;
 use super::truth::{Down, Place};
 use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tidegate_core::config::{Balance, Cluster};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
@@ -191,18 +193,37 @@ pub fn faithful(oracle: &Oracle) -> Verdict {
 }
 
 /// The proxy told of a server's health.
-pub fn health(oracle: &mut Oracle, event: &Event) {
+pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
     oracle.truth.last_health_at = oracle.now;
     match event {
         Event::ServerDown { cluster, addr, backoff } => {
+            let verdict = within_doublings(oracle, cluster, addr, *backoff);
             let since = oracle.now;
             let until = since + backoff.as_nanos() as u64;
             let (cluster, address) = (cluster.clone(), addr.clone());
             oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
+            return verdict;
         }
         Event::ServerUp { cluster, addr } => {
             oracle.truth.down.retain(|down| !down.is_of(cluster, addr));
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// A back-off doubles with each failed probe, up to its limit, and jitter only shortens it.
+fn within_doublings(oracle: &Oracle, cluster: &str, addr: &Address, backoff: Duration) -> Verdict {
+    let known = oracle.truth.down.iter().filter(|down| down.is_of(cluster, addr));
+    let factor = 1_u32.checked_shl(known.count() as u32).unwrap_or(u32::MAX);
+    let configured = oracle.truth.versions.iter().flat_map(|version| &version.config.clusters);
+    let longest = configured
+        .filter(|known| *known.name == *cluster)
+        .map(|known| known.backoff_min.saturating_mul(factor).min(known.backoff_max))
+        .max();
+    if backoff.is_zero() || longest.is_some_and(|longest| backoff > longest) {
+        let message = format!("{addr} of {cluster} backs off for {backoff:?}, not {longest:?}");
+        return breach(GROUP, "BACK-4", message);
+    }
+    Ok(())
 }

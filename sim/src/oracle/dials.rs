@@ -1,5 +1,9 @@
 //! Groups *retry* and *balance*, continued: connection attempts, each judged by the one request
 //! that it can be for, where there is but one (BACK-2, BACK-4).
+//!
+//! - BACK-2: a request tries to connect three times at most, and its repetitions once each.
+//! - BACK-4: a server that backs off is left alone while another can be used, for no longer
+//!   than its doublings allow.
 
 use super::ledger::Row;
 use super::truth::Version;

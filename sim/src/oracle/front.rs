@@ -2,8 +2,8 @@
 
 use super::ledger::{Answer, SeenResponse};
 use super::{
-    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, proxy, routes,
-    sticky, tls,
+    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, progress, proxy,
+    routes, sticky, tls,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -197,7 +197,8 @@ impl Oracle {
         }
         let n = all - at.read;
         at.read = all;
-        let verdict = proxy::read(self, front, n as usize);
+        let verdict =
+            proxy::read(self, front, n as usize).and_then(|()| progress::held(self, front, all));
         self.judge(verdict);
         let at = &mut self.fronts[front as usize];
         // What is read behind an answer is only discarded.

@@ -217,7 +217,10 @@ const ALL: [Entry; 21] = [
                 "BACK-1",
                 "only members that are not drained get requests; round-robin and source keep their promise in a quiet run",
             ),
-            ("BACK-4", "a server that backs off is left alone while another can be used"),
+            (
+                "BACK-4",
+                "a server that backs off is left alone while another can be used, for no longer than its doublings allow",
+            ),
             (
                 "BACK-8",
                 "a cookie leads to its server while that can be used, is set only when it changes, and crosses no boundary",
@@ -241,6 +244,7 @@ const ALL: [Entry; 21] = [
         name: "answers",
         files: &["answers.rs"],
         rules: &[
+            ("REQ-9", "no 502 takes the place of a whole answer that was there"),
             ("RES-2", "a response is cut short only for a cause"),
             (
                 "RES-7",
@@ -271,6 +275,7 @@ const ALL: [Entry; 21] = [
             ),
             ("ACC-6", "the queue stays below its capacity"),
             ("ACC-7", "nobody waits while a session is free"),
+            ("ACC-8", "nobody is left in a backlog once a pause is over"),
         ],
     },
     Entry {
@@ -291,10 +296,13 @@ const ALL: [Entry; 21] = [
         group: Group::Progress,
         name: "progress",
         files: &["progress.rs"],
-        rules: &[(
-            "LOOP-5",
-            "no turn goes on for ever, no socket is asked in vain again and again, and no wake-up is lost",
-        )],
+        rules: &[
+            (
+                "LOOP-5",
+                "no turn goes on for ever, no socket is asked in vain again and again, and no wake-up is lost",
+            ),
+            ("REQ-9", "a body passes in bounded memory: whoever cannot pass it on stops reading"),
+        ],
     },
     Entry {
         group: Group::Tunnels,

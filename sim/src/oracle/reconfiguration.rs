@@ -4,6 +4,7 @@
 //! - RUN-1: everything that a request met belongs to one version, which was in force when it
 //!   began.
 //! - RUN-2: a listener that closes has drained its backlog, and the stop ends in time.
+//! - ROUTE-2: a request takes the way that an operator who asks is told of.
 
 use super::ledger::{Recorded, Row};
 use super::{Group, Oracle, Verdict, answers, breach};
@@ -83,4 +84,9 @@ pub fn refused(reasons: usize, before: &Gauges, after: &Gauges) -> Verdict {
         return breach(GROUP, "RUN-1", message);
     }
     Ok(())
+}
+
+/// An operator who asks for a request's way is told of another than it takes.
+pub fn misled(message: String) -> Verdict {
+    breach(GROUP, "ROUTE-2", message)
 }

@@ -20,15 +20,13 @@ impl Oracle {
             Event::Broken { session, what } => {
                 accounting::invariants(Err(format!("session {session} is broken: {what}")))
             }
-            Event::ServerDown { .. } | Event::ServerUp { .. } => {
-                balance::health(self, event);
-                Ok(())
-            }
+            Event::ServerDown { .. } | Event::ServerUp { .. } => balance::health(self, event),
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;
                 handshakes::failed(self, *client, *failure)
             }
-            Event::AcceptPaused | Event::Stopped { .. } => Ok(()),
+            Event::AcceptPaused => Ok(()),
+            Event::Stopped { .. } => Ok(()),
         };
         self.judge(verdict);
     }

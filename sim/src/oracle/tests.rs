@@ -3,6 +3,7 @@
 mod dials;
 mod exchange;
 mod limits;
+mod metamorphic;
 mod routes;
 mod secure;
 mod tunnels;

@@ -12,6 +12,7 @@ mod episodes;
 mod extras;
 mod flaws;
 mod leave;
+mod make;
 mod manner;
 mod outcome;
 mod pairs;
@@ -36,22 +37,20 @@ pub use protocols::{Protocols, TunnelRates};
 pub use scenario::Scenario;
 pub use secure::{TlsPlan, provider_of};
 
-use crate::choice::{Choices, mix};
 use crate::cx::{Cx, Ev, MS, SEC};
-use crate::gate::{Runaway, SERVER_LINKS, Sockets};
+use crate::gate::{Runaway, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
 use crate::marks::Group;
 use crate::oracle::metamorphic::View;
-use crate::oracle::truth::Truth;
 use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
 use crate::story::{Ledger, START};
-use crate::swarm::{Fault, Operation, Swarm};
+use crate::swarm::{Fault, Operation};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
-use desired::{Desired, listener_address, server_address};
+use desired::{Desired, listener_address};
 use episodes::Episode;
 use pairs::Part;
 use phases::Phase;
@@ -59,8 +58,7 @@ use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
-use tidegate_core::buggify::{Buggify, Point};
-use tidegate_core::config::Config;
+use tidegate_core::buggify::Point;
 use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
@@ -132,21 +130,11 @@ fn one(seed: u64, options: Options, part: Part) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, options: Options, part: Part) -> World {
-        let mut choices = Choices::new(seed, options.source);
-        if options.records {
-            choices.record();
-        }
-        let swarm = Swarm::draw(&mut choices, part.is_calm);
-        let mut scenario = scenario::draw(&mut choices, swarm);
-        scenario.calm(part);
-        let mut cx = watched(Cx::new(seed, choices), options.story, options.sink);
-        if options.keeps_each {
-            cx.trace.keep_each();
-        }
+    fn new(seed: u64, mut options: Options, part: Part) -> World {
+        let (scenario, mut cx) = make::begun(seed, &mut options, part);
         let mut net = Net::default();
         let desired = Desired::draw(&mut cx, &scenario);
-        let servers = make_servers(&mut cx, &mut net, &scenario);
+        let servers = make::servers(&mut cx, &mut net, &scenario);
         let addresses: Vec<Address> = servers.iter().map(|server| server.at.clone()).collect();
         for n in 0..scenario.all_listeners() {
             net.intern(&listener_address(n), u32::MAX);
@@ -158,22 +146,15 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let mut proxy = make_proxy(seed, &scenario, config.clone());
+        let mut proxy = make::proxy(seed, &scenario, config.clone());
         let mut flown = Vec::new();
         if let Some(bytes) = options.flight {
             proxy.record(bytes);
             flown.push(Stored::bytes_of(&config));
         }
-        let truth = Truth {
-            versions: vec![desired.version(cx.now, config)],
-            is_faultless: scenario.is_faultless,
-            natures: servers.iter().map(|server| server.nature).collect(),
-            tcp_cluster: scenario.tcp_cluster(),
-            per_ip: scenario.protocols.per_ip,
-            loop_delay_max: scenario.slow_turn_delay + 5 * MS,
-            ..Truth::default()
-        };
-        let mut oracle = Oracle::new(scenario.settings.clone(), truth);
+        let version = desired.version(cx.now, config);
+        let natures = servers.iter().map(|server| server.nature).collect();
+        let mut oracle = make::ledger(&scenario, version, natures);
         oracle.keeps_heads = part.is_told;
         World {
             seed,
@@ -428,55 +409,6 @@ impl World {
             flight,
         }
     }
-}
-
-fn make_proxy(seed: u64, scenario: &Scenario, config: Config) -> Proxy {
-    let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config) {
-        Ok(proxy) => proxy,
-        Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
-    };
-    let (seed, rates) = scenario.swarm.buggify;
-    *proxy.buggify() = Buggify::new(seed, rates);
-    proxy
-}
-
-/// `cx` with its story kept, or its trace read, if somebody wants that.
-fn watched(mut cx: Cx, story: Option<bool>, sink: Option<crate::trace::Sink>) -> Cx {
-    if let Some(bytes) = story {
-        cx.trace.keep_story(bytes);
-        cx.heap.keep_causes();
-        cx.heap.pushing(START);
-    }
-    if let Some(sink) = sink {
-        cx.trace.set_sink(sink);
-    }
-    cx
-}
-
-fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
-    let mut servers = Vec::new();
-    for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
-        let may_break = count > 1 && scenario.swarm.has(Fault::Gone);
-        let entity = servers.len() as u64;
-        let breaks = may_break && cx.choices.coin(site!("server/gone"), entity);
-        for n in 0..count {
-            let number = servers.len();
-            let at = server_address(number);
-            let address = net.intern(&at, SERVER_LINKS + number as u32);
-            let is_gone_for_good = breaks && n == 0;
-            let nature = scenario.protocols.natures[cluster];
-            servers.push(Server { at, address, listener: None, is_gone_for_good, nature });
-        }
-    }
-    servers
-}
-
-fn secret(seed: u64) -> [u8; 32] {
-    let mut secret = [0; 32];
-    for (n, part) in (0_u64..).zip(secret.chunks_exact_mut(8)) {
-        part.copy_from_slice(&mix(seed.wrapping_add(n << 56)).to_le_bytes());
-    }
-    secret
 }
 
 fn fold_event(event: Ev) -> u64 {

@@ -157,3 +157,55 @@ impl World {
         Some(1 + self.cx.choose(site!("pair/batch"), 0, waiting as u64) as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Both worlds of a pair are not the same run: something was changed, and no client saw it.
+    #[test]
+    fn pairs_differ_and_clients_see_nothing_of_it() {
+        for variant in Variant::ALL {
+            let is_calm = variant != Variant::Clock;
+            let mut differing = 0;
+            for seed in 0..4 {
+                let first = Part { is_calm, varied: None, is_told: true };
+                let base = one(seed, Options::default(), first);
+                let options = Options { variant: Some(variant), ..Options::default() };
+                let other = run(seed, variant, options);
+                assert_eq!(other.violation, None, "seed {seed}, {variant}");
+                assert_eq!(other.variant, Some(variant));
+                assert!(!other.view.0.is_empty() && base.completed > 0, "seed {seed}");
+                differing += u64::from(base.hash != other.hash);
+            }
+            // The clock shows in ciphertext alone, where there is any.
+            assert!(differing > 0 || variant == Variant::Clock, "{variant} changes nothing");
+        }
+    }
+
+    // A difference between the worlds is a broken rule, of the second one.
+    #[test]
+    fn a_planted_difference_is_found() {
+        for (variant, rule) in [(Variant::Segments, "REQ-1"), (Variant::Copy, "RUN-1")] {
+            let part = Part { is_calm: true, varied: None, is_told: true };
+            let base = one(3, Options::default(), part);
+            let mut other = one(3, Options::default(), Part { varied: Some(variant), ..part });
+            assert_eq!(compare(variant, &base, &other), Ok(()));
+            let mut connections = other.view.0.iter_mut().flatten();
+            let seen = connections.find_map(|all| all.first_mut()).expect("a request");
+            seen.is_whole = !seen.is_whole;
+            let breach = compare(variant, &base, &other).expect_err("a difference");
+            assert_eq!((breach.group, breach.rule), ("metamorphic", rule));
+        }
+    }
+
+    #[test]
+    fn one_seed_in_twenty_is_run_as_a_pair_and_every_variant_is() {
+        let all: Vec<Variant> = (0..40_000).filter_map(variant_of).collect();
+        assert!((1_800..2_200).contains(&all.len()), "{}", all.len());
+        for variant in Variant::ALL {
+            let count = all.iter().filter(|&&other| other == variant).count();
+            assert!(count > 400, "{variant}: {count}");
+        }
+    }
+}

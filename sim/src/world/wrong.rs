@@ -4,7 +4,7 @@ use super::World;
 use super::controller::APPLY;
 use super::desired::listener_address;
 use crate::mark;
-use crate::oracle::{Group, Verdict, breach, reconfiguration};
+use crate::oracle::{Verdict, reconfiguration};
 use crate::site;
 use crate::trace;
 use std::time::Duration;
@@ -194,7 +194,7 @@ const ASKED: &[(&str, &str, &str)] = &[
 fn explained(config: &Config) -> Verdict {
     let mut scratch = Vec::new();
     let Ok(router) = Router::new(config) else {
-        return breach(Group::Reconfiguration, "ROUTE-2", "good routes do not compile".into());
+        return reconfiguration::misled("good routes do not compile".into());
     };
     for listener in 0..config.listeners.len() as u16 {
         for (host, path, method) in ASKED {
@@ -206,7 +206,7 @@ fn explained(config: &Config) -> Verdict {
             });
             if taken != told {
                 let message = format!("{host:?} {path:?} takes {taken:?} and is told of {told:?}");
-                return breach(Group::Reconfiguration, "ROUTE-2", message);
+                return reconfiguration::misled(message);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::body::{BodyKey, Direction};
-use crate::oracle::ledger::Flaw;
+use crate::oracle::ledger::{Attempt, Flaw};
 use crate::oracle::{answers, retry};
 use tidegate_core::config::Reuse;
 use tidegate_core::event::{AccessRecord, Event};
@@ -334,4 +334,20 @@ fn answers_fires_on_silence_and_on_answers_that_do_not_arrive() {
     lab.oracle.client_left(front, true);
     let row = &lab.oracle.rows[id as usize];
     assert_eq!(answers::silence(&lab.oracle, &lab.net, row), Ok(()));
+}
+
+// REQ-9: a whole answer that is there is what the client is told, not 502.
+#[test]
+fn answers_fires_on_a_502_in_place_of_an_answer() {
+    let mut lab = Lab::new();
+    let (front, id, back) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    let row = &mut lab.oracle.rows[id as usize];
+    row.plans[0].end = Some(0);
+    // An attempt before it met a head that is none, which excuses a 502.
+    row.plans.push(plan(0, BackFault::BadHead));
+    let earlier = Attempt { plan: Some(1), ..row.attempts[0].clone() };
+    row.attempts.insert(0, earlier);
+    lab.oracle.backs[back as usize].told_at = Some(0);
+    lab.emit_down(front, b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
+    lab.fires("answers", "REQ-9");
 }
