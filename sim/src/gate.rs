@@ -202,9 +202,7 @@ impl Kernel for Gate<'_> {
         self.call();
         let at = self.sockets.listener(listener);
         let result = self.net.accept(self.cx, at, Owner::Proxy(id));
-        if result == Err(AcceptError::Resources) {
-            self.oracle.short_at = Some(self.cx.now);
-        }
+        self.oracle.accept_answered(result.err());
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
         let ep = result?;
@@ -304,9 +302,7 @@ impl Kernel for Gate<'_> {
                     self.oracle.truth.has_lost_backs |= !self.ends_in_order(back);
                 }
                 if result.is_ok_and(|n| n > 0) {
-                    let at = &mut self.oracle.backs[back as usize];
-                    at.last_read_at = self.cx.now;
-                    self.oracle.dials.forgive(at.server);
+                    self.oracle.back_spoke(back);
                 }
             }
         }
@@ -490,10 +486,8 @@ impl Gate<'_> {
                 self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
-                let at = &mut self.oracle.backs[back as usize];
-                at.closed_at = Some(self.cx.now);
-                let is_known = at.told_at.is_some_and(|told| told < self.cx.now);
-                at.left_unread = is_known && self.net.content_unread(ep) > 0;
+                self.oracle.back_closed(self.net, back);
+                let at = &self.oracle.backs[back as usize];
                 // A silent tunnel is no failure.
                 let stands = at.is_tcp && self.net.ep(ep).is_open();
                 if self.is_unused(back) && !stands {
