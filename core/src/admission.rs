@@ -3,10 +3,12 @@
 use crate::accept::{ACCEPT_PAUSE, Waiting};
 use crate::effect::Close;
 use crate::event::{Event, Timer};
+use crate::flight::Cause;
 use crate::id::SocketId;
 use crate::input::AcceptError;
 use crate::listen::ListenId;
 use crate::proxy::{Proxy, Wakes};
+use crate::reach::{Decision, Trail};
 use crate::rng::{Child, Draw};
 use crate::session::state::State;
 use crate::session::{BufferWait, Carries, Moved, Session, SessionId, Timers};
@@ -91,6 +93,7 @@ impl Proxy {
             if self.stopping && self.drain_due(self.listens[newest.listener].index) <= self.now {
                 // A graceful stop has waited long enough: there is no time left to serve it.
                 self.drain_cut += 1;
+                self.reach.decided(Decision::StopCutWaiting);
                 self.close_socket(newest.socket, Close::Normal);
                 self.leave_listener(newest.listener);
                 continue;
@@ -99,12 +102,15 @@ impl Proxy {
         }
     }
 
-    fn create_session(&mut self, waiting: Waiting) {
+    pub(crate) fn create_session(&mut self, waiting: Waiting) {
+        let is_gone = self.listens[waiting.listener].index.is_none();
+        self.reach.decided_if(is_gone, Decision::ListenerGoneServed);
         self.counters.sessions += 1;
         self.session_serial += 1;
         let id: SessionId = self.sessions.next_id();
         let deadline = self.deadlines.insert(Wakes::Session(id));
-        let child = Child::new(self.children.next_u128());
+        let seed = self.children.next_u128();
+        let child = Child::new(seed);
         self.sockets.get_mut(waiting.socket).expect("a waiting socket").owner = Owner::Front(id);
         self.sessions.insert(Session {
             front: waiting.socket,
@@ -116,6 +122,7 @@ impl Proxy {
             tlvs: None,
             carries: Carries::Http,
             state: State::Open,
+            trail: Trail::default(),
             opening: None,
             exchange: None,
             requests: 0,
@@ -132,6 +139,7 @@ impl Proxy {
             over_limit: false,
             broken: false,
         });
+        self.note_start(id, seed);
         if self.stopping {
             self.arm_drain(id);
         }
@@ -192,6 +200,7 @@ impl Proxy {
             candidate = session.idle_next;
             if self.sockets.get(session.front).is_some_and(|s| !s.is_ready(Ops::READ)) {
                 self.counters.evicted += 1;
+                self.note_end(id, Cause::Evicted);
                 self.close_session(id, Close::Normal);
                 return true;
             }
@@ -261,6 +270,7 @@ impl Proxy {
     /// Accepts what is in the listener's backlog, and closes it then.
     pub(crate) fn retire_listener(&mut self, id: ListenId) {
         self.listens[id].closing = true;
+        self.reach.decided(Decision::ListenerRetired);
         if let Some(socket) = self.listens[id].socket {
             self.sockets.want(socket, Ops::READ);
             self.sockets.assume_readable(socket);

@@ -2,6 +2,7 @@
 
 use crate::accept::ACCEPT_BUDGET;
 use crate::effect::{Close, Effect};
+use crate::flight::Tag;
 use crate::id::SocketId;
 use crate::input::{AcceptError, Address, SocketError};
 use crate::proxy::{Proxy, SLICES_MAX};
@@ -119,6 +120,7 @@ fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
     let count = proxy.recv_space(id, &mut space);
     let offered: usize = space[..count].iter().map(|slice| slice.len()).sum();
     if offered == 0 {
+        proxy.note_socket(id, Tag::NoRoom, 0, false);
         return proxy.settle_owner(id, Moved::Nobody);
     }
     match kernel.recv(id, &mut space[..count]) {
@@ -199,7 +201,7 @@ impl Proxy {
         self.sockets.short_read(id);
     }
 
-    fn resume_input(&mut self, id: SocketId) {
+    pub(crate) fn resume_input(&mut self, id: SocketId) {
         if let Some(Owner::Front(session)) = self.sockets.get(id).map(|socket| socket.owner) {
             self.resume(session);
         }

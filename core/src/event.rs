@@ -1,6 +1,7 @@
 //! Facts that the core reports: access records, closes, and what deserves an operator's eye.
 
 use crate::input::Address;
+use crate::names::names;
 use crate::time::Time;
 use crate::tls::{TlsFacts, TlsFailure};
 use std::net::SocketAddr;
@@ -75,25 +76,48 @@ pub enum Timer {
     Drain,
 }
 
-impl Timer {
+names! {
     /// The name as the configuration and the logs spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Timer::ProxyHeader => "proxy_header",
-            Timer::TlsHandshake => "tls_handshake",
-            Timer::RequestHead => "request_head",
-            Timer::KeepAlive => "keep_alive",
-            Timer::ClientIdle => "client_idle",
-            Timer::Connect => "connect",
-            Timer::RetryPause => "retry_pause",
-            Timer::BackendQueue => "backend_queue",
-            Timer::BackendResponse => "backend_response",
-            Timer::BackendIdle => "backend_idle",
-            Timer::BackendKeepAlive => "backend_keep_alive",
-            Timer::TunnelIdle => "tunnel_idle",
-            Timer::Linger => "linger",
-            Timer::Drain => "drain",
-        }
+    Timer {
+        ProxyHeader => "proxy_header",
+        TlsHandshake => "tls_handshake",
+        RequestHead => "request_head",
+        KeepAlive => "keep_alive",
+        ClientIdle => "client_idle",
+        Connect => "connect",
+        RetryPause => "retry_pause",
+        BackendQueue => "backend_queue",
+        BackendResponse => "backend_response",
+        BackendIdle => "backend_idle",
+        BackendKeepAlive => "backend_keep_alive",
+        TunnelIdle => "tunnel_idle",
+        Linger => "linger",
+        Drain => "drain",
+    }
+}
+
+names! {
+    /// The name that marks of simulations use.
+    Who {
+        Nobody => "nobody",
+        Client => "client",
+        Backend => "backend",
+        Proxy => "proxy",
+        Timeout => "timeout",
+        Admin => "admin",
+    }
+}
+
+names! {
+    /// The name that marks of simulations use.
+    Phase {
+        RequestHead => "request head",
+        Connect => "connect",
+        RequestBody => "request body",
+        ResponseHead => "response head",
+        ResponseBody => "response body",
+        Tunnel => "tunnel",
+        Complete => "complete",
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::effect::Close;
 use crate::event::{Ending, Event, Phase, Timer, Who};
+use crate::flight::Cause;
 use crate::proxy::{Proxy, Wakes};
+use crate::reach::Decision;
 use crate::session::dial::timed_out;
 use crate::session::state::State;
 use crate::session::{Moved, SessionId};
@@ -12,6 +14,9 @@ use std::time::Duration;
 
 /// How long past its earliest deadline a session is taken for a zombie (SES-4).
 pub(crate) const ZOMBIE_GRACE: Duration = Duration::from_secs(5);
+
+/// How the zombie checker ends what it finds.
+pub(crate) const SWEPT: Ending = Ending { who: Who::Proxy, phase: Phase::Complete, timer: None };
 
 impl Proxy {
     /// `now` becomes the core's time: at the start of each turn, before any other input, so that
@@ -56,8 +61,10 @@ impl Proxy {
     }
 
     /// The outcome of the session's earliest timer.
-    fn fire(&mut self, id: SessionId) {
+    pub(crate) fn fire(&mut self, id: SessionId) {
         let timer = self.sessions[id].timers.next().expect("a deadline has a timer");
+        self.note_timer(id, timer);
+        self.reach.fired(timer);
         match timer {
             Timer::ProxyHeader | Timer::TlsHandshake => self.opening_timed_out(id, timer),
             Timer::RequestHead => self.head_timed_out(id),
@@ -88,6 +95,7 @@ impl Proxy {
             x.request_body = crate::http1::BodyReader::UntilClose;
             self.answer(id, 408, timed_out(Timer::RequestHead, Phase::RequestHead));
         } else {
+            self.reach.decided(Decision::HeadNeverBegan);
             self.close_session(id, Close::Normal);
         }
     }
@@ -95,6 +103,7 @@ impl Proxy {
     /// No server had room in time (BACK-9), or no buffers for a TCP session.
     fn queue_timed_out(&mut self, id: SessionId) {
         if self.sessions[id].state == State::Ready {
+            self.reach.decided(Decision::TcpStarved);
             return self.close_session(id, Close::Normal);
         }
         self.leave_queue(id);
@@ -106,9 +115,11 @@ impl Proxy {
         let x = self.sessions[id].x();
         if x.may_answer() && x.record.sent == 0 && x.response.unsent() == 0 {
             x.facts.persistent = false;
+            self.reach.decided(Decision::ClientIdleAnswered);
             self.fail(id, 408, timed_out(Timer::ClientIdle, Phase::RequestBody));
         } else {
             let phase = x.present_phase();
+            self.reach.decided(Decision::ClientIdleCut);
             self.abort(id, timed_out(Timer::ClientIdle, phase));
         }
     }
@@ -116,9 +127,11 @@ impl Proxy {
     fn backend_idled(&mut self, id: SessionId) {
         let x = self.sessions[id].x();
         if x.may_answer() {
+            self.reach.decided(Decision::BackendIdleAnswered);
             self.blame(id);
             self.answer(id, 504, timed_out(Timer::BackendIdle, Phase::RequestBody));
         } else {
+            self.reach.decided(Decision::BackendIdleCut);
             self.cut_response(id, timed_out(Timer::BackendIdle, Phase::ResponseBody));
         }
     }
@@ -171,7 +184,8 @@ impl Proxy {
             } else {
                 continue;
             }
-            self.end_session(id, Ending { who: Who::Proxy, phase: Phase::Complete, timer: None });
+            self.note_end(id, Cause::Swept);
+            self.end_session(id, SWEPT);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Inputs cannot fail: a driver reports what the kernel said, and what goes wrong becomes an
 //! answer, an event or a close inside the core.
 
+use crate::names::names;
 use std::net::SocketAddr;
 
 /// Why a socket operation failed, as far as the core needs to tell causes apart.
@@ -25,6 +26,19 @@ pub enum SocketError {
     Other,
 }
 
+names! {
+    /// The name that marks of simulations use.
+    SocketError {
+        WouldBlock => "would block",
+        Refused => "refused",
+        Reset => "reset",
+        Unreachable => "unreachable",
+        TimedOut => "timed out",
+        Resources => "out of resources",
+        Other => "other",
+    }
+}
+
 /// Why no connection was accepted (ACC-8).
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AcceptError {
@@ -34,6 +48,15 @@ pub enum AcceptError {
     Connection,
     /// Short of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM): pause.
     Resources,
+}
+
+names! {
+    /// The name that marks of simulations use.
+    AcceptError {
+        WouldBlock => "would block",
+        Connection => "aborted",
+        Resources => "out of resources",
+    }
 }
 
 /// What the kernel said of a socket: four separate facts (LOOP-6), delivered as an edge.
@@ -47,6 +70,26 @@ pub struct Readiness {
     pub read_closed: bool,
     /// The socket is in error (EPOLLERR): a reset, or a connect that failed.
     pub error: bool,
+}
+
+impl Readiness {
+    /// The facts as bits, in the order of the fields.
+    pub(crate) fn bits(self) -> u64 {
+        u64::from(self.readable)
+            | u64::from(self.writable) << 1
+            | u64::from(self.read_closed) << 2
+            | u64::from(self.error) << 3
+    }
+
+    /// What [`Readiness::bits`] made bits of.
+    pub(crate) fn of_bits(bits: u64) -> Readiness {
+        Readiness {
+            readable: bits & 1 != 0,
+            writable: bits & 2 != 0,
+            read_closed: bits & 4 != 0,
+            error: bits & 8 != 0,
+        }
+    }
 }
 
 /// An address that can be listened on or connected to.

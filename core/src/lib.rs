@@ -48,7 +48,9 @@
 //! | [`tls`], [`proxy_protocol`] | TLS as a layer below a session; the PROXY header |
 //! | [`backend`] | balancing, passive health, stickiness, the idle pool |
 //! | [`route`], [`config`] | the compiled routes; the configuration as data, and its validation |
+//! | [`flight`] | the flight recorder, and what plays its recordings back |
 //! | [`buffer`], [`deadline`], [`id`], [`time`], [`rng`], [`stats`] | what their names say |
+//! | [`reach`] | what simulations count of the decisions that were made |
 #![forbid(unsafe_code)]
 pub mod accept;
 mod admission;
@@ -60,13 +62,16 @@ pub mod drive;
 pub mod effect;
 pub mod event;
 mod expire;
+pub mod flight;
 pub mod http1;
 pub mod id;
 pub mod input;
 mod invariants;
 pub mod listen;
+mod names;
 pub mod proxy;
 pub mod proxy_protocol;
+pub mod reach;
 mod reconfigure;
 pub mod rng;
 pub mod route;

@@ -8,9 +8,11 @@ use crate::config::{Compiled, Config, ConfigError, Settings};
 use crate::deadline::Deadlines;
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Timer};
+use crate::flight::{Flight, Tag};
 use crate::id::{Slots, SocketId};
 use crate::input::{Readiness, SocketError};
 use crate::listen::Listen;
+use crate::reach::Reach;
 use crate::rng::{Purpose, Seeds, Stream};
 use crate::session::{Exchange, Moved, Session, SessionId, dial::Fault};
 use crate::sockets::{Ops, Owner, Sockets};
@@ -83,6 +85,7 @@ pub struct Proxy {
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counters: Counters,
+    pub(crate) reach: Reach,
     /// A session ended, or the queue grew: the queue is to be looked at in this turn (ACC-7).
     pub(crate) vacancy: bool,
     pub(crate) accept_resumes: Option<Time>,
@@ -112,6 +115,8 @@ pub struct Proxy {
     pub(crate) relief_due: Time,
     /// Live sessions of each client address, of listeners that limit them (ACC-9).
     pub(crate) per_address: BTreeMap<IpAddr, u32>,
+    /// The flight recorder, if it is on.
+    pub(crate) flight: Option<Box<Flight>>,
 }
 
 impl Proxy {
@@ -159,6 +164,7 @@ impl Proxy {
             effects: VecDeque::with_capacity(64),
             events: VecDeque::with_capacity(64),
             counters: Counters::default(),
+            reach: Reach::default(),
             vacancy: false,
             accept_resumes: None,
             zombie_check: Time::ZERO.deadline(settings.zombie_check_interval),
@@ -180,6 +186,7 @@ impl Proxy {
             relieved: false,
             relief_due: Time::NEVER,
             per_address: BTreeMap::new(),
+            flight: None,
             settings,
         };
         proxy.install(compiled);
@@ -209,6 +216,7 @@ impl Proxy {
             self.counters.stale_ids += 1;
             return;
         }
+        self.note_socket(id, Tag::Ready, readiness.bits(), false);
         self.sockets.note(id, readiness);
         if let Owner::Front(session) = owner {
             if readiness.error {
@@ -282,6 +290,7 @@ impl Proxy {
             buffers_promised: self.pool.promised(),
             deadlines: self.deadlines.len(),
             requests_in_flight: self.servers.iter().map(|(_, s)| s.active as usize).sum(),
+            backend_waiting: self.queues.values().map(VecDeque::len).sum(),
             versions: self.versions.len(),
         }
     }

@@ -9,9 +9,11 @@ use crate::config::{
 };
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::flight::Tag;
 use crate::input::Address;
 use crate::listen::{Listen, ListenId};
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::route::Router;
 use crate::session::SessionId;
 use crate::session::state::State;
@@ -28,8 +30,9 @@ impl Proxy {
     /// # Errors
     /// Every reason why the configuration is refused.
     pub fn apply(&mut self, config: Config) -> Result<(), Vec<ConfigError>> {
-        let compiled = Compiled::new(config, &self.settings)?;
-        self.install(compiled);
+        let compiled = Compiled::new(config, &self.settings);
+        self.reach.decided_if(compiled.is_err(), Decision::ConfigRefused);
+        self.install(compiled?);
         Ok(())
     }
 
@@ -60,6 +63,7 @@ impl Proxy {
         let announces = config.clusters.iter().any(|cluster| cluster.send_proxy.is_some());
         self.version_serial += 1;
         let serial = self.version_serial;
+        self.note_worker(Tag::Installed, serial);
         let version = Version {
             serial,
             router,
@@ -254,6 +258,7 @@ impl Proxy {
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
+        self.note_worker(Tag::Stopped, 0);
         self.stopped_at_serial = self.session_serial;
         self.stop_began = self.now;
         for index in 0..self.listens.high_water() {
@@ -304,6 +309,7 @@ impl Proxy {
             if let Some((id, listen)) = self.listens.at(index)
                 && self.drain_due(listen.index) <= self.now
             {
+                self.reach.decided(Decision::StopLateListener);
                 self.close_listener(id);
             }
         }
@@ -333,6 +339,7 @@ impl Proxy {
     pub(crate) fn idle_at_stop(&mut self, id: SessionId) -> bool {
         let closes = self.sessions[id].state == State::Idle && self.closes_when_idle(id);
         if closes {
+            self.reach.decided(Decision::StopClosedIdle);
             self.close_session(id, crate::effect::Close::Normal);
         }
         closes

@@ -96,6 +96,8 @@ pub struct Gauges {
     pub deadlines: usize,
     /// Requests in flight, as the servers count them.
     pub requests_in_flight: usize,
+    /// Requests and TCP sessions in line for a server with room (BACK-9).
+    pub backend_waiting: usize,
     /// Configuration versions alive.
     pub versions: usize,
 }

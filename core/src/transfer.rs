@@ -4,12 +4,14 @@
 use crate::backend::Back;
 use crate::buffer::Pool;
 use crate::effect::Effect;
+use crate::flight::{Flight, Tag, Verdict};
 use crate::id::{Slots, SocketId};
 use crate::input::SocketError;
 use crate::proxy::{Proxy, SLICES_MAX};
 use crate::session::state::State;
 use crate::session::{Moved, ResponsePhase, Session, SessionId};
 use crate::sockets::{Ops, Owner};
+use crate::time::Time;
 use crate::tls::{End, Tls};
 
 impl Proxy {
@@ -18,6 +20,7 @@ impl Proxy {
     /// Follow it up by [`received`](Proxy::received), [`blocked`](Proxy::blocked) or
     /// [`failed`](Proxy::failed) before anything else.
     pub fn recv_space<'a>(&'a mut self, id: SocketId, space: &mut [&'a mut [u8]]) -> usize {
+        self.note_socket(id, Tag::Lent, 0, false);
         let Some(socket) = self.sockets.get(id) else { return 0 };
         let (owner, has_tls) = (socket.owner, socket.tls().is_some());
         if !self.may_read(owner) {
@@ -27,8 +30,11 @@ impl Proxy {
             space[0] = &mut self.cipher[..crate::tls::RECV_BYTES];
             return 1;
         }
-        let Proxy { sessions, backs, servers, pool, discard, .. } = self;
-        let window = |back: &Back| usize::from(servers[back.server].read_window);
+        let Proxy { sessions, backs, servers, pool, discard, flight, now, .. } = self;
+        let window = |back: &Back| {
+            let window = u64::from(servers[back.server].read_window);
+            window_of(flight.as_deref_mut(), *now, back, window)
+        };
         plain_space(owner, sessions, backs, window, pool, discard, space)
     }
 
@@ -62,6 +68,7 @@ impl Proxy {
 
     /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
     pub fn received(&mut self, id: SocketId, n: usize) {
+        self.note_socket(id, Tag::Read, n as u64, false);
         let Some(socket) = self.sockets.get_mut(id) else {
             self.counters.stale_ids += 1;
             return;
@@ -128,8 +135,11 @@ impl Proxy {
         id: SocketId,
         owner: Owner,
     ) -> Result<usize, crate::tls::TlsFailure> {
-        let Proxy { sockets, sessions, backs, servers, pool, discard, .. } = self;
-        let window = |back: &Back| usize::from(servers[back.server].read_window);
+        let Proxy { sockets, sessions, backs, servers, pool, discard, flight, now, .. } = self;
+        let window = |back: &Back| {
+            let window = u64::from(servers[back.server].read_window);
+            window_of(flight.as_deref_mut(), *now, back, window)
+        };
         let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
         let count = plain_space(owner, sessions, backs, window, pool, discard, &mut space);
         let tls = sockets.get_mut(id).and_then(|socket| socket.tls_mut());
@@ -187,19 +197,21 @@ impl Proxy {
     ) {
         let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
         self.seal(id, owner);
+        // Bytes on the wire, which a preface or TLS makes more than the session's own.
+        let mut wrote = 0;
+        let mut send = |from: &[&[u8]]| send(from).inspect(|&n| wrote = n);
         let Proxy { sockets, sessions, backs, .. } = self;
         let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
         let count = output(owner, sessions, backs, &mut slices);
         let plain = &slices[..count];
+        let offered: usize = plain.iter().map(|slice| slice.len()).sum();
         let socket = sockets.get_mut(id).expect("just seen");
         let sent = match socket.transport.as_deref_mut() {
             Some(transport) => transport.send(plain, &mut send),
             None if plain.is_empty() => None,
-            None => {
-                let offered: usize = plain.iter().map(|slice| slice.len()).sum();
-                Some(send(plain).map(|n| (n, n == offered)))
-            }
+            None => Some(send(plain).map(|n| (n, n == offered))),
         };
+        self.gave_on(id, offered as u64);
         let sent = match sent {
             None if self.is_probing(owner) => send(&[]).map(|_| (0, true)),
             None => return self.settle_owner(id, Moved::Nobody),
@@ -207,6 +219,7 @@ impl Proxy {
         };
         match sent {
             Ok((n, all)) => {
+                self.note_socket(id, Tag::Sent, wrote as u64, !all);
                 if !all {
                     // The socket's buffer is full.
                     self.sockets.exhausted(id, Ops::WRITE);
@@ -328,6 +341,7 @@ impl Proxy {
 
     /// A read (or, with `writing`, a write) of `id` would block: it waits for the next edge.
     pub fn blocked(&mut self, id: SocketId, writing: bool) {
+        self.note_socket(id, Tag::Blocked, 0, writing);
         if !writing {
             self.take_back_loan(id);
         }
@@ -343,6 +357,7 @@ impl Proxy {
 
     /// A socket failed: while connecting, reading, or, with `writing`, while writing.
     pub fn failed(&mut self, id: SocketId, error: SocketError, writing: bool) {
+        self.note_failure(id, error, writing);
         if !writing {
             self.take_back_loan(id);
         }
@@ -393,12 +408,18 @@ impl Proxy {
     }
 }
 
+/// How many buffers the first read of a response is given: `live`, as the server's last one needed.
+fn window_of(flight: Option<&mut Flight>, now: Time, back: &Back, live: u64) -> usize {
+    let settled = |flight: &mut Flight| flight.settle_on(now, back.session, Verdict::Window, live);
+    flight.map_or(live, settled) as usize
+}
+
 /// The session's own space for bytes from a socket of `owner`.
 fn plain_space<'a>(
     owner: Owner,
     sessions: &'a mut Slots<Session>,
     backs: &Slots<Back>,
-    window: impl Fn(&Back) -> usize,
+    window: impl FnOnce(&Back) -> usize,
     pool: &mut Pool,
     discard: &'a mut [u8],
     space: &mut [&'a mut [u8]],

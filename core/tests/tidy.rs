@@ -155,13 +155,13 @@ fn core_and_sim_know_no_world() {
     fail(&complaints);
 }
 
-/// `runtime -> core <- sim`, `proptests -> sim`, `benches -> all`.
+/// `runtime -> core <- sim`, `sim's command line -> runtime`, `proptests -> sim`, `benches -> all`.
 #[test]
 fn dependencies_point_one_way() {
     let allowed: [(&str, &[&str]); 5] = [
         ("core", &[]),
         ("runtime", &["tidegate-core"]),
-        ("sim", &["tidegate-core"]),
+        ("sim", &["tidegate-core", "tidegate"]),
         ("proptests", &["tidegate-core", "tidegate-sim"]),
         ("benches", &["tidegate-core", "tidegate-sim", "tidegate", "tidegate-proptests"]),
     ];
@@ -173,6 +173,24 @@ fn dependencies_point_one_way() {
             let name = line.split(['.', '=', ' ']).next().unwrap_or_default();
             if name.starts_with("tidegate") && !may.contains(&name) {
                 complaints.push(format!("{member} depends on {name}"));
+            }
+        }
+    }
+    fail(&complaints);
+}
+
+/// Of the runtime, the simulator needs what reads an operator's file, and only where it may read
+/// files: in its command line.
+#[test]
+fn the_simulators_library_knows_no_runtime() {
+    let mut found = Vec::new();
+    sources(&root().join("sim/src"), &mut found);
+    found.retain(|path| !path.starts_with(root().join("sim/src/cli")));
+    let mut complaints = Vec::new();
+    for path in found {
+        for (number, line) in read(&path).lines().enumerate() {
+            if code(line).contains("tidegate::") {
+                complaints.push(format!("{}:{}: the runtime", path.display(), number + 1));
             }
         }
     }

@@ -261,7 +261,9 @@ fn keep_alive_requests_allocate_nothing() {
         log.display()
     );
     let name = "test".to_owned();
-    let server = thread::spawn(move || tidegate::serve::run(Source::Text { name, text }));
+    let server = thread::spawn(move || {
+        tidegate::serve::run(Source::Text { name, text }, &tidegate::serve::Recorder::default())
+    });
     let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(addr)).collect();
     let requests = requests();
     use_every_buffer(&mut clients);

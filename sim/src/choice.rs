@@ -1,10 +1,16 @@
 //! Keyed choices: every draw is a function of (seed, site, entity, counter).
 //!
 //! The counter belongs to its (site, entity) pair, so removing one client from a scenario does
-//! not change what happens to the others. Two sources stand behind one interface: the seed alone,
-//! or recorded values that take precedence over it.
+//! not change what happens to the others. Three sources stand behind one interface: the seed
+//! alone, the seed with [`Changes`] to single draws (a case that was written down or shrunk), and
+//! bytes (proptest, a fuzzer). In all of them 0 means "nothing special": the first option, the
+//! smallest size, no fault.
 
-use std::collections::BTreeMap;
+mod changes;
+#[cfg(test)]
+mod tests;
+
+pub use changes::{Change, Changes, What};
 
 /// Names one place in the code that draws; made by [`crate::site!`].
 #[derive(Copy, Clone, Debug)]
@@ -18,15 +24,20 @@ pub struct Site {
 impl Site {
     /// The site called `name`.
     pub const fn new(name: &'static str) -> Site {
-        let bytes = name.as_bytes();
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut i = 0;
-        while i < bytes.len() {
-            hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
-            i += 1;
-        }
-        Site { key: mix(hash), name }
+        Site { key: key_of(name), name }
     }
+}
+
+/// The key of the site called `name`.
+pub const fn key_of(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
+    mix(hash)
 }
 
 /// A [`Site`] whose hash is computed at compile time.
@@ -59,15 +70,33 @@ impl Rate {
     }
 }
 
-/// One draw, as recorded: site and entity (mixed), counter, value.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// One draw, as recorded.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Draw {
-    /// Site and entity, mixed.
-    pub key: u64,
+    /// Name of the site.
+    pub site: &'static str,
+    /// The entity.
+    pub entity: u64,
     /// How many draws this site and entity had made before.
     pub count: u32,
+    /// It was drawn from the numbers below this.
+    pub n: u64,
     /// What was drawn.
     pub value: u64,
+    /// Of a draw by rate: whether it said yes.
+    pub hit: Option<bool>,
+}
+
+/// Where the draws of a run come from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Source {
+    /// The seed alone.
+    #[default]
+    Seed,
+    /// The seed, save for these changes.
+    Changed(Changes),
+    /// These bytes; when they are used up, every draw is 0.
+    Bytes(Vec<u8>),
 }
 
 const EMPTY: u64 = 0;
@@ -78,36 +107,66 @@ pub struct Choices {
     /// Open addressing: (key, counter), a power of two long, at most half full.
     table: Vec<(u64, u32)>,
     used: usize,
-    recorded: Option<BTreeMap<(u64, u32), u64>>,
+    /// Whether draws follow from the seed alone, and nobody keeps them.
+    is_plain: bool,
+    source: Source,
+    /// Bytes used up.
+    taken: usize,
     recording: Option<Vec<Draw>>,
+    omittable: Vec<(&'static str, u64)>,
 }
 
 impl Choices {
     /// Choices that follow from `seed` alone.
     pub fn from_seed(seed: u64) -> Choices {
+        Choices::new(seed, Source::Seed)
+    }
+
+    /// Choices out of `source`.
+    pub fn new(seed: u64, source: Source) -> Choices {
         Choices {
             seed: mix(seed ^ 0x7469_6465_6761_7465),
             table: vec![(EMPTY, 0); 1024],
             used: 0,
-            recorded: None,
+            is_plain: source == Source::Seed,
+            source,
+            taken: 0,
             recording: None,
+            omittable: Vec::new(),
         }
-    }
-
-    /// Choices that follow `draws` where they cover a draw, and `seed` elsewhere.
-    pub fn from_record(seed: u64, draws: &[Draw]) -> Choices {
-        let recorded = draws.iter().map(|d| ((d.key, d.count), d.value)).collect();
-        Choices { recorded: Some(recorded), ..Choices::from_seed(seed) }
     }
 
     /// Begins to record every draw.
     pub fn record(&mut self) {
         self.recording = Some(Vec::new());
+        self.is_plain = false;
     }
 
     /// What was recorded since [`Choices::record`].
     pub fn take_record(&mut self) -> Vec<Draw> {
         self.recording.take().unwrap_or_default()
+    }
+
+    /// Whether a case leaves out number `entity` of what `site` names. A seed leaves out nothing:
+    /// only shrinking does. Draws nothing.
+    #[inline]
+    pub fn omits(&mut self, site: Site, entity: u64) -> bool {
+        if self.is_plain {
+            return false;
+        }
+        let is_omitted = match &self.source {
+            Source::Changed(changes) => changes.omits(site.key, entity),
+            Source::Seed | Source::Bytes(_) => false,
+        };
+        if self.recording.is_some() && !is_omitted {
+            self.omittable.push((site.name, entity));
+        }
+        is_omitted
+    }
+
+    /// What [`Choices::omits`] was asked of since [`Choices::record`], and did not leave out.
+    pub fn take_omittable(&mut self) -> Vec<(&'static str, u64)> {
+        std::mem::take(&mut self.omittable)
     }
 
     /// A number below `n` (which must not be 0), for `entity` at `site`.
@@ -118,18 +177,27 @@ impl Choices {
         let count = self.bump(key);
         let word = mix(self.seed ^ key.wrapping_add(u64::from(count).wrapping_mul(0xd1b5_4a32)));
         let drawn = ((u128::from(word) * u128::from(n)) >> 64) as u64;
-        if self.recorded.is_none() && self.recording.is_none() {
-            return drawn;
-        }
-        self.choose_slowly(key, count, drawn, n)
+        if self.is_plain { drawn } else { self.choose_slowly(site, (entity, count), drawn, n) }
     }
 
     #[cold]
-    fn choose_slowly(&mut self, key: u64, count: u32, drawn: u64, n: u64) -> u64 {
-        let recorded = self.recorded.as_ref().and_then(|all| all.get(&(key, count)));
-        let value = recorded.map_or(drawn, |value| value % n);
+    fn choose_slowly(&mut self, site: Site, at: (u64, u32), drawn: u64, n: u64) -> u64 {
+        let (entity, count) = at;
+        let value = match &self.source {
+            Source::Seed => drawn,
+            Source::Changed(changes) => {
+                changes.find(site.key, entity, count).map_or(drawn, |value| value.min(n - 1))
+            }
+            Source::Bytes(bytes) => {
+                let width = (u64::BITS - (n - 1).leading_zeros()).div_ceil(8) as usize;
+                let left = &bytes[self.taken..];
+                let part = &left[..width.min(left.len())];
+                self.taken += part.len();
+                part.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)) % n
+            }
+        };
         if let Some(all) = &mut self.recording {
-            all.push(Draw { key, count, value });
+            all.push(Draw { site: site.name, entity, count, n, value, hit: None });
         }
         value
     }
@@ -172,12 +240,28 @@ impl Choices {
     /// Whether something of this rate happens now. A rate of [`Rate::NEVER`] draws nothing.
     #[inline]
     pub fn chance(&mut self, site: Site, entity: u64, rate: Rate) -> bool {
-        rate.0 > 0 && self.choose(site, entity, 65_536) < u64::from(rate.0)
+        if rate.0 == 0 {
+            return false;
+        }
+        // The highest draws say yes, so that 0 says no.
+        let hit = self.choose(site, entity, 65_536) + u64::from(rate.0) >= 65_536;
+        if !self.is_plain
+            && let Some(draw) = self.recording.as_mut().and_then(|all| all.last_mut())
+        {
+            draw.hit = Some(hit);
+        }
+        hit
     }
 
     /// A fair coin.
     pub fn coin(&mut self, site: Site, entity: u64) -> bool {
         self.choose(site, entity, 2) == 1
+    }
+
+    /// A number below `n`, for a `match` whose first arms are what is rare: a draw of 0 gives the
+    /// last, which is what is usual.
+    pub fn oddity(&mut self, site: Site, entity: u64, n: u64) -> u64 {
+        n - 1 - self.choose(site, entity, n)
     }
 
     /// A number from `low` to `high`, both included.
@@ -194,66 +278,8 @@ impl Choices {
         value.min(high)
     }
 
-    /// One of `options`.
+    /// One of `options`; the first is what is usual.
     pub fn pick<T: Copy>(&mut self, site: Site, entity: u64, options: &[T]) -> T {
         options[self.choose(site, entity, options.len() as u64) as usize]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_draw_depends_on_seed_site_entity_and_counter_alone() {
-        let mut all = Choices::from_seed(7);
-        let mut one = Choices::from_seed(7);
-        let with: Vec<u64> = (0..100)
-            .map(|_| {
-                all.choose(site!("a"), 2, 1000);
-                all.choose(site!("b"), 1, 1000);
-                all.choose(site!("a"), 1, 1000)
-            })
-            .collect();
-        let without: Vec<u64> = (0..100).map(|_| one.choose(site!("a"), 1, 1000)).collect();
-        assert_eq!(with, without);
-        let mut other = Choices::from_seed(8);
-        let differs: Vec<u64> = (0..100).map(|_| other.choose(site!("a"), 1, 1000)).collect();
-        assert_ne!(with, differs);
-    }
-
-    #[test]
-    fn a_recording_replays_and_can_be_changed() {
-        let mut first = Choices::from_seed(3);
-        first.record();
-        let drawn: Vec<u64> = (0..50).map(|e| first.choose(site!("x"), e % 5, 100)).collect();
-        let mut record = first.take_record();
-        let mut again = Choices::from_record(999, &record);
-        let replayed: Vec<u64> = (0..50).map(|e| again.choose(site!("x"), e % 5, 100)).collect();
-        assert_eq!(drawn, replayed);
-        record[7].value = (record[7].value + 1) % 100;
-        let mut changed = Choices::from_record(3, &record);
-        let moved: Vec<u64> = (0..50).map(|e| changed.choose(site!("x"), e % 5, 100)).collect();
-        let differing = drawn.iter().zip(&moved).filter(|(a, b)| a != b).count();
-        assert_eq!(differing, 1);
-    }
-
-    #[test]
-    fn ranges_hold_and_many_keys_are_kept_apart() {
-        let mut choices = Choices::from_seed(1);
-        let mut low = u64::MAX;
-        let mut high = 0;
-        for entity in 0..5000 {
-            let value = choices.log_between(site!("log"), entity, 2, 5000);
-            low = low.min(value);
-            high = high.max(value);
-            assert!((3..=9).contains(&choices.between(site!("range"), entity, 3, 9)));
-        }
-        assert!((2..4).contains(&low) && (4000..=5000).contains(&high), "{low} {high}");
-        assert_eq!(choices.used, 10_000);
-        let hits =
-            (0..10_000).filter(|&e| choices.chance(site!("rate"), e, Rate::percent(25))).count();
-        assert!((2300..2700).contains(&hits), "{hits}");
-        assert!(!choices.chance(site!("never"), 0, Rate::NEVER));
     }
 }

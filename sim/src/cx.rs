@@ -2,7 +2,7 @@
 
 use crate::choice::{Choices, Rate, Site};
 use crate::heap::Heap;
-use crate::marks::Marks;
+use crate::marks::{Group, Mark, Marks};
 use crate::trace::Trace;
 
 /// A microsecond in nanoseconds.
@@ -93,8 +93,17 @@ impl Cx {
         self.choices.choose(site, entity, n)
     }
 
-    /// Counts that the state named by `site` was reached.
-    pub fn mark(&mut self, site: Site) {
-        self.marks.hit(site);
+    /// Counts that a rare state was reached.
+    #[inline]
+    pub fn mark(&mut self, mark: Mark) {
+        self.marks.hit(mark);
+    }
+
+    /// Counts the answer number `error` of those that `group` lists, if there was one.
+    #[inline]
+    pub fn mark_failure(&mut self, group: Group, error: Option<usize>) {
+        if let Some(error) = error {
+            self.marks.hit(group.at(error));
+        }
     }
 }

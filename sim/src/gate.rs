@@ -1,16 +1,19 @@
 //! The system calls of the driver under test, answered by the simulated kernel and watched by the
 //! oracle.
 
-use crate::cx::{Cx, MS, US};
-use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
+use crate::cx::Cx;
+use crate::kernel::{Acceptor, Ep, Net, Owner};
 use crate::layer::{Layers, Link};
+use crate::mark;
+use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
     Breach, Oracle, Side, balance, dials, limits, proxy, reconfiguration, reuse, tls,
 };
-use crate::site;
+use crate::story::{Call, Fact, Who};
 use crate::tls::random;
-use crate::trace;
+use crate::wires::WireRange;
+use crate::{fact, tell};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::drive::Kernel;
 use tidegate_core::effect::Close;
@@ -41,7 +44,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    fn put(&mut self, id: SocketId, slot: Slot) {
+    pub(crate) fn put(&mut self, id: SocketId, slot: Slot) {
         let index = id.index();
         if index >= self.slots.len() {
             self.slots.resize(index + 32, Slot::Free);
@@ -50,21 +53,21 @@ impl Sockets {
         self.slots[index] = slot;
     }
 
-    fn ep(&self, id: SocketId) -> Ep {
+    pub(crate) fn ep(&self, id: SocketId) -> Ep {
         match self.slots.get(id.index()) {
             Some(&Slot::Endpoint(bits, ep)) if bits == id.to_bits() => ep,
             other => panic!("the driver used the connection {id:?}, which is {other:?}"),
         }
     }
 
-    fn listener(&self, id: SocketId) -> u32 {
+    pub(crate) fn listener(&self, id: SocketId) -> u32 {
         match self.slots.get(id.index()) {
             Some(&Slot::Listener(bits, listener)) if bits == id.to_bits() => listener,
             other => panic!("the driver used the listener {id:?}, which is {other:?}"),
         }
     }
 
-    fn take(&mut self, id: SocketId) -> Slot {
+    pub(crate) fn take(&mut self, id: SocketId) -> Slot {
         self.last_closed = Some(id);
         match self.slots.get_mut(id.index()) {
             Some(slot) => std::mem::replace(slot, Slot::Free),
@@ -78,46 +81,6 @@ impl Sockets {
             Slot::Endpoint(bits, ep) => Some((SocketId::from_bits(bits), ep)),
             _ => None,
         })
-    }
-}
-
-/// Sizes from which the wires of one kind of connection are drawn.
-#[derive(Copy, Clone, Debug)]
-pub struct WireRange {
-    /// Smallest and largest buffer, in bytes.
-    pub buffer: (u64, u64),
-    /// Smallest and largest latency, in nanoseconds.
-    pub latency: (u64, u64),
-    /// Most segments each way that are cut to a few bytes.
-    pub tiny_max: u64,
-}
-
-impl WireRange {
-    /// Nothing special.
-    pub const HEALTHY: WireRange =
-        WireRange { buffer: (16 * 1024, 128 * 1024), latency: (2 * US, MS), tiny_max: 4 };
-
-    /// One wire out of the range.
-    pub fn draw(&self, cx: &mut Cx, entity: u64) -> Wire {
-        let buffer = |at: &mut Cx| {
-            let (low, high) = self.buffer;
-            at.choices.log_between(site!("wire/buffer"), entity, low, high) as usize
-        };
-        let active_send = buffer(cx);
-        let active_recv = buffer(cx);
-        let passive_send = buffer(cx);
-        let passive_recv = buffer(cx);
-        let (low, high) = self.latency;
-        let latency = cx.choices.log_between(site!("wire/latency"), entity, low, high);
-        let tiny = cx.choices.choose(site!("wire/tiny"), entity, self.tiny_max + 1);
-        Wire {
-            active_send,
-            active_recv,
-            passive_send,
-            passive_recv,
-            latency,
-            tiny_segments: tiny as u16,
-        }
     }
 }
 
@@ -185,7 +148,7 @@ impl Gate<'_> {
         self.oracle.truth.has_lost_backs |= self.oracle.backs[back as usize].tunnel.is_none();
         if self.is_unused(back) {
             let server = self.oracle.backs[back as usize].server;
-            trace!(self.cx, "proxy: connection to server {server} failed: {error:?}");
+            tell!(self.cx, Who::Proxy, "connection {back} to server {server} failed: {error:?}");
             self.back_failed(back);
             let verdict = dials::refused(self.oracle, server);
             self.oracle.judge(verdict);
@@ -205,6 +168,7 @@ impl Kernel for Gate<'_> {
         self.oracle.accept_answered(result.err());
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
+        self.cx.mark_failure(Group::Accept, result.err().map(|error| error as usize));
         let ep = result?;
         random::feed(ep.into());
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
@@ -213,7 +177,7 @@ impl Kernel for Gate<'_> {
         };
         self.oracle.accepted(front);
         let client = self.oracle.fronts[front as usize].client;
-        trace!(self.cx, "proxy: accept {id:?} = client {client}'s connection {front}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Accept(front, client)));
         Ok(Some(self.oracle.fronts[front as usize].address))
     }
 
@@ -222,7 +186,7 @@ impl Kernel for Gate<'_> {
         let at = self.sockets.listener(listener);
         let shed = self.net.shed(self.cx, at);
         self.fold(2, listener, shed.map_or(0, u64::from));
-        self.cx.mark(site!("accept: shed with the spare descriptor"));
+        self.cx.mark(mark!("accept: shed with the spare descriptor"));
     }
 
     fn listen(&mut self, id: SocketId, name: &str, at: &Address) {
@@ -232,7 +196,7 @@ impl Kernel for Gate<'_> {
         let listener = self.net.listen(Acceptor::Proxy(id), address, backlog);
         self.sockets.put(id, Slot::Listener(id.to_bits(), listener));
         self.fold(3, id, listener.into());
-        trace!(self.cx, "proxy: listen {id:?} on {at} ({name})");
+        tell!(self.cx, Who::Proxy, "listen {id:?} on {at} ({name})");
     }
 
     fn connect(&mut self, id: SocketId, to: &Address) -> Result<(), SocketError> {
@@ -247,17 +211,19 @@ impl Kernel for Gate<'_> {
             .and_then(|()| dials::begins(self.oracle, server, to));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
-            self.cx.mark(site!("kernel: EMFILE on connect"));
+            self.cx.mark(mark!("kernel: EMFILE on connect"));
             Some(SocketError::Resources)
         } else if self.net.faults.unreachable.contains(&number) {
-            self.cx.mark(site!("kernel: EADDRNOTAVAIL on connect"));
+            self.cx.mark(mark!("kernel: EADDRNOTAVAIL on connect"));
             Some(SocketError::Unreachable)
         } else {
             None
         };
         self.fold(4, id, failure.map_or(0, |error| 1 + error as u64));
         if let Some(error) = failure {
+            self.cx.mark(Group::Connect.at(error as usize));
             self.connect_failed(server, self.oracle.dials.last());
+            tell!(self.cx, Who::Proxy, "cannot connect to server {server}: {error:?}");
             // The id stays with the core until it closes it.
             self.sockets.put(id, Slot::Free);
             return Err(error);
@@ -272,7 +238,7 @@ impl Kernel for Gate<'_> {
             self.layers.insert(self.net, ep, link);
         }
         self.sockets.put(id, Slot::Endpoint(id.to_bits(), ep));
-        trace!(self.cx, "proxy: connect {id:?} to server {server} = connection {back}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Connect(back, server)));
         Ok(())
     }
 
@@ -283,7 +249,8 @@ impl Kernel for Gate<'_> {
         let result = self.net.recv(self.cx, ep, into);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(5, id, code);
-        trace!(self.cx, "proxy: recv {id:?} = {result:?}");
+        self.cx.mark_failure(Group::Recv, result.err().map(|error| error as usize));
+        fact!(self.cx, Fact::Called(id, ep, Call::Recv(result)));
         let is_vain = matches!(result, Ok(0) | Err(SocketError::WouldBlock));
         let verdict = self.oracle.turn.read(ep, is_vain);
         self.oracle.judge(verdict);
@@ -331,8 +298,9 @@ impl Kernel for Gate<'_> {
         let result = self.net.send(self.cx, ep, from);
         let code = result.map_or_else(|error| 1 << 40 | error as u64, |n| n as u64);
         self.fold(6, id, code);
+        self.cx.mark_failure(Group::Send, result.err().map(|error| error as usize));
         let offered = from.iter().map(|part| part.len()).sum();
-        trace!(self.cx, "proxy: send {id:?} {offered} bytes = {result:?}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Send(offered, result)));
         let blocked = matches!(result, Err(SocketError::WouldBlock));
         if result.is_ok() || (blocked && !self.net.ep(ep).is_connecting()) {
             let verdict = self.oracle.turn.wrote(ep, result.ok(), offered);
@@ -379,14 +347,14 @@ impl Kernel for Gate<'_> {
     fn keep_alive(&mut self, id: SocketId) {
         self.call();
         self.fold(9, id, 0);
-        trace!(self.cx, "proxy: keep {id:?} alive");
+        fact!(self.cx, Fact::Called(id, self.sockets.ep(id), Call::KeepAlive));
     }
 
     fn shutdown_write(&mut self, id: SocketId) {
         self.call();
         let ep = self.sockets.ep(id);
         self.fold(7, id, 0);
-        trace!(self.cx, "proxy: shutdown {id:?}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Shutdown));
         if let Side::Front(front) = self.oracle.side(ep) {
             let verdict = tls::front_ended(self.oracle, self.net, front, Close::Normal);
             self.oracle.judge(verdict);
@@ -400,16 +368,17 @@ impl Kernel for Gate<'_> {
     fn close(&mut self, id: SocketId, how: Close) {
         self.call();
         self.fold(8, id, how as u64);
-        trace!(self.cx, "proxy: close {id:?} {how:?}");
         match self.sockets.take(id) {
             Slot::Free => {}
             Slot::Listener(_, listener) => {
+                tell!(self.cx, Who::Proxy, "closes its listener {id:?}");
                 let waiting = self.net.listener(listener).waiting();
                 let verdict = reconfiguration::listener_closed(self.oracle, waiting);
                 self.oracle.judge(verdict);
                 self.net.close_listener(self.cx, listener);
             }
             Slot::Endpoint(_, ep) => {
+                fact!(self.cx, Fact::Called(id, ep, Call::Close(how)));
                 self.oracle.turn.closed(ep);
                 self.closing(ep, how);
                 match how {
@@ -461,7 +430,7 @@ impl Gate<'_> {
     fn probe(&mut self, id: SocketId, ep: Ep) -> Result<usize, SocketError> {
         let result = self.net.probe(ep);
         self.fold(10, id, result.map_or_else(|error| 1 + error as u64, |_| 0));
-        trace!(self.cx, "proxy: does {id:?} stand? {result:?}");
+        fact!(self.cx, Fact::Called(id, ep, Call::Probe(result)));
         match result {
             Ok(()) => Ok(0),
             Err(SocketError::WouldBlock) => Err(SocketError::WouldBlock),

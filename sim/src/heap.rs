@@ -40,12 +40,22 @@ pub struct Heap<E> {
     entries: BinaryHeap<Entry<E>>,
     seed: u64,
     sequence: u32,
+    /// What pushed each entry, by sequence, if that is kept.
+    causes: Option<Vec<u32>>,
+    /// What pushes now.
+    pushing: u32,
 }
 
 impl<E> Heap<E> {
     /// An empty heap whose ties follow from `seed`.
     pub fn new(seed: u64) -> Heap<E> {
-        Heap { entries: BinaryHeap::with_capacity(256), seed: mix(!seed), sequence: 0 }
+        Heap {
+            entries: BinaryHeap::with_capacity(256),
+            seed: mix(!seed),
+            sequence: 0,
+            causes: None,
+            pushing: 0,
+        }
     }
 
     /// Adds an event at `at` nanoseconds; `entity` keys its tie.
@@ -53,12 +63,36 @@ impl<E> Heap<E> {
         let tie = (mix(self.seed ^ at ^ entity.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 32) as u32;
         let sequence = self.sequence;
         self.sequence += 1;
+        if let Some(causes) = &mut self.causes {
+            causes.push(self.pushing);
+        }
         self.entries.push(Entry { at, tie, sequence, event });
     }
 
     /// The earliest event and its time.
     pub fn pop(&mut self) -> Option<(u64, E)> {
-        self.entries.pop().map(|entry| (entry.at, entry.event))
+        self.pop_with_cause().map(|(at, event, _)| (at, event))
+    }
+
+    /// The earliest event, its time, and what pushed it if that is kept.
+    #[inline]
+    pub fn pop_with_cause(&mut self) -> Option<(u64, E, Option<u32>)> {
+        let entry = self.entries.pop()?;
+        let causes = self.causes.as_ref();
+        let cause = causes.and_then(|causes| causes.get(entry.sequence as usize)).copied();
+        Some((entry.at, entry.event, cause))
+    }
+
+    /// Keeps what pushes each event; nothing may have been pushed yet.
+    pub fn keep_causes(&mut self) {
+        debug_assert_eq!(self.sequence, 0);
+        self.causes = Some(Vec::new());
+    }
+
+    /// Whatever is pushed from now on is pushed by `cause`.
+    #[inline]
+    pub fn pushing(&mut self, cause: u32) {
+        self.pushing = cause;
     }
 
     /// How many events wait.

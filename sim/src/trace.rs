@@ -1,4 +1,6 @@
-//! The trace hash, rolled over logical fields, and the readable trace.
+//! The trace hash, rolled over logical fields, the readable trace, and the story.
+
+use crate::story::{Fact, Story, Who};
 
 /// Events between two checkpoints of the hash.
 pub const CHECKPOINT_EVENTS: u64 = 1024;
@@ -16,6 +18,7 @@ pub struct Trace {
     checkpoints: Vec<u64>,
     each: Option<Vec<u64>>,
     sink: Option<Sink>,
+    story: Option<Box<Story>>,
 }
 
 impl Trace {
@@ -61,17 +64,48 @@ impl Trace {
         }
     }
 
-    /// Whether somebody reads the trace.
-    #[inline]
-    pub fn is_on(&self) -> bool {
-        self.sink.is_some()
+    /// Keeps the story from now on; with `bytes`, facts of the wire carry theirs.
+    pub fn keep_story(&mut self, bytes: bool) {
+        self.story = Some(Box::new(Story { keeps_bytes: bytes, ..Story::default() }));
     }
 
-    /// Adds a line to the readable trace.
-    pub fn line(&mut self, text: &str) {
+    /// The story, if one is kept.
+    #[inline]
+    pub fn story(&mut self) -> Option<&mut Story> {
+        self.story.as_deref_mut()
+    }
+
+    /// The story, which is over.
+    pub fn take_story(&mut self) -> Option<Box<Story>> {
+        self.story.take()
+    }
+
+    /// Whether somebody reads the trace, or keeps the story.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.sink.is_some() || self.story.is_some()
+    }
+
+    /// Whether the bytes on the wire are wanted.
+    pub fn wants_bytes(&self) -> bool {
+        self.story.as_ref().is_some_and(|story| story.keeps_bytes)
+    }
+
+    /// Adds a fact to the story, and a line to the readable trace. Called by [`crate::fact!`].
+    #[cold]
+    pub fn tell(&mut self, now: u64, fact: Fact) {
         if let Some(sink) = &mut self.sink {
-            sink(text);
+            sink(&format!("{:>12}us {fact}", now / 1000));
         }
+        if let Some(story) = &mut self.story {
+            story.tell(fact);
+        }
+    }
+
+    /// Somebody did something, in words. Called by [`crate::tell!`].
+    #[cold]
+    pub fn say(&mut self, now: u64, who: Who, text: std::fmt::Arguments<'_>) {
+        self.tell(now, Fact::Said(who, text.to_string()));
     }
 
     /// The hash so far, ciphertext included.
@@ -100,15 +134,32 @@ impl Trace {
     }
 }
 
-/// Writes a line of the readable trace, and costs nothing when nobody reads it.
+/// Tells a [`Fact`], and costs a branch when nobody wants it.
 #[macro_export]
-macro_rules! trace {
-    ($cx:expr, $($text:tt)*) => {
+macro_rules! fact {
+    ($cx:expr, $fact:expr) => {
         if $cx.trace.is_on() {
-            let line = format!("{:>12}us {}", $cx.now / 1000, format_args!($($text)*));
-            $cx.trace.line(&line);
+            let fact = $fact;
+            $cx.trace.tell($cx.now, fact);
         }
     };
+}
+
+/// Tells what somebody ([`Who`]) did, in words.
+#[macro_export]
+macro_rules! tell {
+    ($cx:expr, $who:expr, $($text:tt)*) => {
+        if $cx.trace.is_on() {
+            let who = $who;
+            $cx.trace.say($cx.now, who, format_args!($($text)*));
+        }
+    };
+}
+
+/// Tells what happened to nobody in particular, in words.
+#[macro_export]
+macro_rules! trace {
+    ($cx:expr, $($text:tt)*) => { $crate::tell!($cx, $crate::story::Who::World, $($text)*) };
 }
 
 #[cfg(test)]

@@ -67,6 +67,24 @@ pub const HOPS: &str = "X-Hop: must not pass\r\nKeep-Alive: timeout=5\r\nTE: tra
     Proxy-Connection: keep-alive\r\n";
 /// What Connection lists besides `close` and `keep-alive` when [`HOPS`] are present.
 pub const HOP_TOKENS: &str = "x-hop, te";
+/// The client that a request claims to forward for, where it claims anything.
+pub const CLAIMED_CLIENT: &str = "203.0.113.9";
+
+/// The request id that request `id` claims to have.
+pub fn claimed_id(id: u32) -> String {
+    format!("{:032x}", mix(u64::from(id) | 1 << 40))
+}
+
+/// What a request says that claims to come through a proxy: believed of some (REQ-6).
+pub fn claims(id: u32) -> String {
+    format!(
+        "X-Forwarded-For: {CLAIMED_CLIENT}\r\nX-Forwarded-Proto: gopher\r\n\
+         X-Forwarded-Host: claimed.example\r\nX-Forwarded-Port: 70\r\n\
+         Forwarded: for={CLAIMED_CLIENT}\r\nX-Request-Id: {}\r\n",
+        claimed_id(id)
+    )
+}
+
 /// The value of Sec-WebSocket-Key.
 pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// Names that the far end must never see.

@@ -31,9 +31,80 @@ fn a_clean_run_exits_with_0_and_tells_what_it_did() {
     for word in ["seeds", "events", "completed", "run twice", "mark", "status: 2xx"] {
         assert!(out.contains(word), "{word}: {out}");
     }
-    let totals = std::fs::read_to_string(&json).expect("the totals");
-    std::fs::remove_file(&json).expect("the file is there");
-    assert!(totals.contains("\"seeds\":24") && totals.contains("\"failures\":[]"), "{totals}");
+    let report = read(&json);
+    assert_eq!(report["totals"]["seeds"], 24);
+    assert_eq!(report["totals"]["failures"].as_array().map(Vec::len), Some(0));
+    assert_eq!(report["marks"]["status: 2xx"]["seeds"].as_u64(), Some(24));
+}
+
+/// Reads a report, and removes its file.
+fn read(path: &PathBuf) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).expect("the report");
+    std::fs::remove_file(path).expect("the file is there");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn merged_shards_are_the_unsharded_run() {
+    let whole = scratch("whole.json");
+    sim(&["run", "--seeds", "5..45", "--json", whole.to_str().expect("a path")]);
+    let shards: Vec<PathBuf> = (1..=3).map(|n| scratch(&format!("shard-{n}.json"))).collect();
+    for (n, path) in (1..).zip(&shards) {
+        let (shard, path) = (format!("{n}/3"), path.to_str().expect("a path"));
+        let output = sim(&["run", "--seeds", "5..45", "--shard", &shard, "--json", path]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    }
+    let (sum, junit) = (scratch("sum.json"), scratch("sum.xml"));
+    let paths: Vec<&str> = shards.iter().map(|path| path.to_str().expect("a path")).collect();
+    let more =
+        ["--json", sum.to_str().expect("a path"), "--junit", junit.to_str().expect("a path")];
+    let output = sim(&[&["merge"][..], &paths, &more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let (mut whole, mut sum) = (read(&whole), read(&sum));
+    for report in [&mut whole, &mut sum] {
+        report["totals"]["blocks"].take();
+        for key in ["command", "seconds"] {
+            report[key].take();
+        }
+    }
+    assert_eq!(whole, sum);
+    let xml = std::fs::read_to_string(&junit).expect("the XML");
+    std::fs::remove_file(&junit).expect("the file is there");
+    assert_eq!(xml.matches("<testcase classname=\"seeds\"").count(), 3, "{xml}");
+    // One of them is missing, then one is there twice.
+    let output = sim(&["merge", paths[0], paths[2]]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stderr), "error: shard 2/3 is missing\n");
+    let output = sim(&["merge", paths[0], paths[1], paths[2], paths[1]]);
+    assert!(text(&output.stderr).contains("shard 2/3 is there twice"));
+    for path in shards {
+        std::fs::remove_file(path).expect("the file is there");
+    }
+}
+
+#[test]
+fn missed_quotas_fail_a_run_that_is_judged() {
+    let shown = sim(&["run", "--seeds", "0..400", "--marks", "judge"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stdout));
+    assert!(text(&shown.stdout).contains("\n      missed                0\n"));
+    let few = sim(&["run", "--seeds", "0..20"]);
+    assert!(text(&few.stdout).contains("(not judged in this run)"));
+}
+
+#[test]
+fn golden_hashes_are_compared_and_renewed() {
+    let path = scratch("golden.txt");
+    let file = path.to_str().expect("a path");
+    assert_eq!(sim(&["golden", file, "--renew"]).status.code(), Some(0));
+    let kept = std::fs::read_to_string(&path).expect("the hashes");
+    assert!(kept.contains("\nrustls 0.") && kept.contains("\n199 "), "{kept}");
+    let other = kept.replace("\n7 ", "\n7 0");
+    std::fs::write(&path, other).expect("written");
+    let output = sim(&["golden", file]);
+    std::fs::remove_file(&path).expect("the file is there");
+    assert_eq!(output.status.code(), Some(1));
+    let out = text(&output.stdout);
+    assert!(out.contains("1 lines differ") && out.contains("--renew"), "{out}");
 }
 
 #[test]
@@ -62,6 +133,12 @@ fn what_makes_no_sense_exits_with_2() {
         &["run", "--seeds", "9..3"][..],
         &["run", "--seeds", "1..3", "--budget", "5s"],
         &["run", "--jobs", "0"],
+        &["run", "--seeds", "0..9", "--shard", "4/3"],
+        &["run", "--budget", "5s", "--shard", "1/3"],
+        &["run", "--from", "5"],
+        &["merge"],
+        &["merge", "no-such-file.json"],
+        &["golden", "no-such-file.txt"],
         &["replay"],
         &["replay", "no-such-file.sim"],
         &["shout"],

@@ -4,6 +4,7 @@ use super::ServerId;
 use super::balance::{ServerLoad, choose};
 use crate::config::Server;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::session::{Exchange, SessionId};
 
 /// A chosen server.
@@ -52,6 +53,16 @@ impl Tier {
             (false, true) => Tier::Open,
         })
     }
+
+    fn decision(self) -> Decision {
+        match self {
+            Tier::Primary => Decision::PickPrimary,
+            Tier::Backup => Decision::PickBackup,
+            Tier::Again => Decision::PickAgain,
+            Tier::OpenElsewhere => Decision::PickOpenElsewhere,
+            Tier::Open => Decision::PickOpen,
+        }
+    }
 }
 
 impl Proxy {
@@ -71,13 +82,20 @@ impl Proxy {
             && !x.tried.has(view.servers[index])
         {
             let pick = Pick { server: view.servers[index], index: index as u16 };
-            return if has_room(index) { Choice::Server(pick) } else { Choice::Full };
+            let has_room = has_room(index);
+            let decision = if has_room { Decision::StickyKept } else { Decision::StickyFull };
+            self.reach.decided(decision);
+            return if has_room { Choice::Server(pick) } else { Choice::Full };
         }
+        self.reach.decided_if(x.stuck_to.is_some(), Decision::StickyLost);
         let members = || view.servers.iter().zip(&config.servers);
         let tier = |(server, config): (&ServerId, &Server)| {
             Tier::of(config, usable(*server), x.tried.has(*server))
         };
-        let Some(best) = members().filter_map(tier).min() else { return Choice::Nobody };
+        let Some(best) = members().filter_map(tier).min() else {
+            self.reach.decided(Decision::PickNobody);
+            return Choice::Nobody;
+        };
         self.loads.clear();
         self.loads.extend(members().enumerate().map(|(index, (server, config))| ServerLoad {
             weight: config.weight,
@@ -88,7 +106,11 @@ impl Proxy {
         }));
         let client = session.peer.map(|peer| peer.ip());
         let index = choose(config.balance, client, &mut self.loads, &mut session.child);
-        let Some(index) = index else { return Choice::Full };
+        let Some(index) = index else {
+            self.reach.decided(Decision::PickFull);
+            return Choice::Full;
+        };
+        self.reach.decided(best.decision());
         for (server, load) in view.servers.iter().zip(&self.loads) {
             self.servers[*server].current = load.current;
         }

@@ -2,7 +2,9 @@
 
 use super::{BackId, ServerId};
 use crate::effect::Close;
+use crate::event::Timer;
 use crate::proxy::{Proxy, Wakes};
+use crate::reach::Decision;
 use crate::session::SessionId;
 use crate::sockets::Ops;
 use crate::time::Time;
@@ -24,6 +26,8 @@ impl Proxy {
         };
         let id = self.servers[server].take_idle(tag_of, session, others)?;
         let back = &mut self.backs[id];
+        let is_own = back.session == session;
+        self.reach.decided(if is_own { Decision::PoolOwn } else { Decision::PoolOthers });
         back.idle = false;
         back.reused = true;
         back.session = session;
@@ -42,6 +46,7 @@ impl Proxy {
         self.servers[server].idle.push(id);
         while self.servers[server].idle.len() > idle_max {
             let oldest = self.servers[server].idle[0];
+            self.reach.decided(Decision::PoolOverflow);
             self.close_back(oldest, Close::Normal);
         }
     }
@@ -77,12 +82,14 @@ impl Proxy {
 
     /// An idle connection was readable: whatever came, it came unasked (BACK-7).
     pub(crate) fn idle_disturbed(&mut self, id: BackId) {
+        self.reach.decided(Decision::PoolDisturbed);
         self.close_back(id, Close::Normal);
     }
 
     /// `backend_keep_alive` is over.
     pub(crate) fn idle_expired(&mut self, id: BackId) {
         debug_assert!(self.backs[id].idle);
+        self.reach.fired(Timer::BackendKeepAlive);
         self.close_back(id, Close::Normal);
     }
 

@@ -79,8 +79,21 @@ impl Pool {
         self.promised
     }
 
-    fn available(&self) -> usize {
+    /// Buffers neither lent nor promised.
+    pub(crate) fn available(&self) -> usize {
         self.buffers_max - self.lent - self.promised
+    }
+
+    /// Whether a session that comes now may be promised its buffers.
+    pub(crate) fn can_promise(&self) -> bool {
+        !self.contended && self.available() >= PROMISE
+    }
+
+    /// Leaves `available` buffers in the pool, whatever is out: how a replay puts it into the state
+    /// that other sessions had brought it into.
+    pub(crate) fn arrange(&mut self, available: usize, contended: bool) {
+        self.buffers_max = self.lent + self.promised + available;
+        self.contended = contended;
     }
 
     /// Promises a session its two buffers; false if they are not there.

@@ -100,6 +100,11 @@ impl Pipe {
         }
     }
 
+    /// The unparsed input of every buffer, in order.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &[u8]> {
+        self.buffers.iter().map(|b| &b.bytes[b.in_start..b.in_end]).filter(|it| !it.is_empty())
+    }
+
     /// Forgets the first `n` bytes of [`Pipe::head_input`].
     pub(crate) fn consume_head(&mut self, n: usize) {
         let buffer = &mut self.buffers[0];

@@ -12,7 +12,7 @@ pub mod validate;
 pub use compiled::Compiled;
 pub use timeouts::{TimeoutOverrides, Timeouts};
 pub use tls::{TlsClient, TlsServer};
-pub use validate::{ConfigError, Place, Problem, validate};
+pub use validate::{ANSWER_STATUSES, ConfigError, Place, Problem, validate};
 
 use crate::input::Address;
 use crate::proxy_protocol::Version;

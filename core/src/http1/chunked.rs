@@ -87,6 +87,36 @@ impl ChunkDecoder {
         Ok(Decoded { payload, consumed: at, done: self.state == State::Done })
     }
 
+    /// Shows each run of `bytes` that is framing, with where it begins, and passes payload over.
+    /// Stops where [`decode`](ChunkDecoder::decode) would: at the body's end, or at the first bad
+    /// byte, which it shows.
+    pub(crate) fn walk(&mut self, bytes: &[u8], mut show: impl FnMut(usize, &[u8])) {
+        let (mut at, mut from) = (0, 0);
+        while at < bytes.len() && self.state != State::Done {
+            if self.state != State::Data {
+                at += 1;
+                if self.framing(bytes[at - 1]).is_err() {
+                    break;
+                }
+                continue;
+            }
+            if from < at {
+                show(from, &bytes[from..at]);
+            }
+            let rest = bytes.len() - at;
+            let run = usize::try_from(self.remaining).map_or(rest, |remaining| remaining.min(rest));
+            at += run;
+            from = at;
+            self.remaining -= run as u64;
+            if self.remaining == 0 {
+                self.state = State::DataCr;
+            }
+        }
+        if from < at {
+            show(from, &bytes[from..at]);
+        }
+    }
+
     /// Takes one byte that is not payload.
     fn framing(&mut self, byte: u8) -> Result<(), Refusal> {
         self.state = match self.state {

@@ -1,5 +1,7 @@
 //! Why a message is refused.
 
+use crate::names::names;
+
 /// Why a message cannot be served or forwarded (REQ-2, REQ-3, RES-1).
 ///
 /// [`Refusal::status`] is what a client gets for its request. A response that is refused is the
@@ -86,43 +88,43 @@ impl Refusal {
             _ => 400,
         }
     }
+}
 
+names! {
     /// The cause in words, as logs spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Refusal::NotHttp => "not HTTP",
-            Refusal::StartLine => "malformed start line",
-            Refusal::TargetByte => "invalid byte in target",
-            Refusal::TargetForm => "invalid form of target",
-            Refusal::TargetTooLong => "target too long",
-            Refusal::Version => "unsupported version",
-            Refusal::HeadTooLarge => "head too large",
-            Refusal::TooManyFields => "too many fields",
-            Refusal::BareCr => "bare CR",
-            Refusal::BareLf => "bare LF",
-            Refusal::Control => "control byte",
-            Refusal::ObsFold => "folded line",
-            Refusal::SpaceBeforeColon => "space before colon",
-            Refusal::FieldName => "invalid field name",
-            Refusal::HostMissing => "missing Host",
-            Refusal::HostRepeated => "repeated Host",
-            Refusal::HostInvalid => "invalid Host",
-            Refusal::LengthRepeated => "repeated Content-Length",
-            Refusal::LengthMalformed => "malformed Content-Length",
-            Refusal::LengthAndCoding => "both Content-Length and Transfer-Encoding",
-            Refusal::CodingMalformed => "malformed Transfer-Encoding",
-            Refusal::CodingUnknown => "unknown transfer coding",
-            Refusal::CodingNotFinal => "chunked is not the last coding",
-            Refusal::CodingInOldVersion => "Transfer-Encoding in HTTP/1.0",
-            Refusal::ConnectionOption => "forbidden Connection option",
-            Refusal::Connect => "CONNECT",
-            Refusal::ChunkSize => "malformed chunk size",
-            Refusal::ChunkExtension => "malformed chunk extension",
-            Refusal::ChunkLineTooLong => "chunk line too long",
-            Refusal::ChunkEnd => "malformed end of chunk",
-            Refusal::TrailersTooLarge => "trailers too large",
-            Refusal::BodyTooLarge => "body too large",
-            Refusal::UnaskedUpgrade => "101 that was not asked for",
-        }
+    Refusal {
+        NotHttp => "not HTTP",
+        StartLine => "malformed start line",
+        TargetByte => "invalid byte in target",
+        TargetForm => "invalid form of target",
+        TargetTooLong => "target too long",
+        Version => "unsupported version",
+        HeadTooLarge => "head too large",
+        TooManyFields => "too many fields",
+        BareCr => "bare CR",
+        BareLf => "bare LF",
+        Control => "control byte",
+        ObsFold => "folded line",
+        SpaceBeforeColon => "space before colon",
+        FieldName => "invalid field name",
+        HostMissing => "missing Host",
+        HostRepeated => "repeated Host",
+        HostInvalid => "invalid Host",
+        LengthRepeated => "repeated Content-Length",
+        LengthMalformed => "malformed Content-Length",
+        LengthAndCoding => "both Content-Length and Transfer-Encoding",
+        CodingMalformed => "malformed Transfer-Encoding",
+        CodingUnknown => "unknown transfer coding",
+        CodingNotFinal => "chunked is not the last coding",
+        CodingInOldVersion => "Transfer-Encoding in HTTP/1.0",
+        ConnectionOption => "forbidden Connection option",
+        Connect => "CONNECT",
+        ChunkSize => "malformed chunk size",
+        ChunkExtension => "malformed chunk extension",
+        ChunkLineTooLong => "chunk line too long",
+        ChunkEnd => "malformed end of chunk",
+        TrailersTooLarge => "trailers too large",
+        BodyTooLarge => "body too large",
+        UnaskedUpgrade => "101 that was not asked for",
     }
 }

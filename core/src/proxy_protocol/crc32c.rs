@@ -22,7 +22,7 @@ const fn table() -> [u32; 256] {
 }
 
 /// The checksum of all `parts`, one behind the other. Byte by byte: headers are short.
-pub(super) fn crc32c<const N: usize>(parts: [&[u8]; N]) -> u32 {
+pub(crate) fn crc32c<const N: usize>(parts: [&[u8]; N]) -> u32 {
     let step = |sum: u32, byte: &u8| sum >> 8 ^ TABLE[(sum as u8 ^ byte) as usize];
     !parts.into_iter().flatten().fold(u32::MAX, step)
 }

@@ -53,7 +53,7 @@
 //! [`write`](write()) makes the header that is sent to a server: the announced addresses and TLVs
 //! when relaying, else those of the client's connection. What it writes, [`parse`] gives back.
 
-mod crc32c;
+pub(crate) mod crc32c;
 mod v1;
 mod v2;
 mod write;

@@ -8,6 +8,7 @@ use crate::effect::Close;
 use crate::event::{Ending, Phase, Who};
 use crate::http1::{Answer, write_answer};
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 
 /// Seconds after which a client with too many connections may come again (ACC-9).
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -61,6 +62,7 @@ impl Proxy {
     }
 
     fn answer_as(&mut self, id: SessionId, status: u16, ending: Ending, kind: Kind) {
+        self.tell_unread(id);
         self.detach_back(id, Close::Normal);
         let session = self.sessions.get_mut(id).expect("a live session");
         let state = session.state;
@@ -86,6 +88,16 @@ impl Proxy {
             },
             _ => version.answer(x.record.cluster, listener, status),
         });
+        match kind {
+            Kind::Redirect => self.reach.decided(Decision::AnswerRedirect),
+            Kind::Fixed => self.reach.decided(Decision::AnswerFixed),
+            Kind::Default => {
+                self.reach.answered(status);
+                self.reach.decided_if(replacement.is_some(), Decision::AnswerReplaced);
+            }
+        }
+        self.reach.decided_if(x.facts.accepts_json, Decision::AnswerJson);
+        self.reach.decided_if(x.facts.head_only, Decision::AnswerHeadOnly);
         self.answer_scratch.clear();
         let answer = Answer {
             status,
@@ -103,6 +115,7 @@ impl Proxy {
         if !x.response.put_message(&mut self.pool, &self.answer_scratch) {
             // Behind an interim response that the client does not read there is no room: the
             // answer is lost, and its absence shows.
+            self.reach.decided(Decision::AnswerLost);
             x.record.status = 0;
             x.cut = true;
             self.finish_if_flushed(id);

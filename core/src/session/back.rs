@@ -6,6 +6,7 @@ use super::{ResponsePhase, SessionId};
 use crate::event::{Phase, Who};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 
 impl Proxy {
     /// The server's socket gave `n` bytes; none means that it has finished writing.
@@ -19,6 +20,7 @@ impl Proxy {
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         if x.given == 0 {
             // Nothing was asked yet: this is no answer to this request (BACK-7).
+            self.reach.decided(Decision::ServerSpokeUnasked);
             return self.back_lost(id, Fault::Closed);
         }
         x.response_begun = true;
@@ -89,6 +91,7 @@ impl Proxy {
             return self.back_lost(id, Fault::Socket(error));
         }
         // What the server sent before it stopped reading may be an answer: read on to the end.
+        self.reach.decided(Decision::ServerReadOnAfterWriteFailed);
         x.back_write_failed = true;
         let back = &self.backs[x.back.expect("it was just written to")];
         let socket = back.socket;

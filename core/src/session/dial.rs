@@ -6,10 +6,12 @@ use crate::backend::{Back, Choice, Pick};
 use crate::config::{CONNECT_ATTEMPTS_MAX, RETRY_PAUSE, Reuse};
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Phase, Timer, Who};
+use crate::flight::{Flaw, Verdict};
 use crate::http1::HeadScanner;
 use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::proxy_protocol;
+use crate::reach::Decision;
 use crate::sockets::Owner;
 use crate::tls::Tls;
 use crate::transport::Transport;
@@ -32,16 +34,26 @@ impl Fault {
     fn blames_server(self) -> bool {
         !matches!(self, Fault::Socket(SocketError::Resources))
     }
+
+    fn decision(self) -> Decision {
+        match self {
+            Fault::Socket(_) => Decision::FaultSocket,
+            Fault::TimedOut => Decision::FaultTimedOut,
+            Fault::Closed => Decision::FaultClosed,
+            Fault::Tls => Decision::FaultTls,
+        }
+    }
 }
 
 impl Proxy {
     /// Finds a server for the session's request and gives it to a connection there.
     pub(crate) fn dispatch(&mut self, id: SessionId) {
         if self.is_behind(id) {
+            self.reach.decided(Decision::QueueFirst);
             // Nobody overtakes those who wait: they choose first.
             self.serve_queues();
         }
-        match self.pick_server(id) {
+        match self.choose_server(id) {
             Choice::Server(pick) => self.dispatch_to(id, pick),
             Choice::Full => self.enqueue(id),
             Choice::Nobody => self.fail(id, 503, ending(Who::Proxy, Phase::Connect)),
@@ -63,10 +75,11 @@ impl Proxy {
         let others = reuse == Reuse::Safe && x.facts.idempotent && config.send_proxy.is_none();
         if reuse != Reuse::Never
             && !x.fresh_only
-            && let Some(back) = self.take_idle(pick.server, id, others)
+            && let Some(back) = self.choose_idle(pick.server, id, others)
         {
             return self.reuse(id, pick, back);
         }
+        self.reach.decided(if speaks { Decision::PoolMiss } else { Decision::PoolOtherSpeech });
         let x = self.sessions[id].x();
         if x.last_failed == Some(pick.server) {
             x.last_failed = None;
@@ -93,11 +106,15 @@ impl Proxy {
     }
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
+        if self.speaks_tls(id, pick) {
+            self.note_flaw(id, Flaw::Tls);
+        }
         let Some(transport) = self.transport_to(id, pick) else {
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         };
         let speech = self.speech_of(id, pick);
         self.counters.connects += 1;
+        self.gave(id, u64::from(pick.index));
         self.make_room(id, pick);
         self.assign(id, pick);
         self.servers[pick.server].users += 1;
@@ -134,6 +151,7 @@ impl Proxy {
         if server.open >= limit
             && let Some(&oldest) = server.idle.first()
         {
+            self.reach.decided(Decision::PoolRoomMade);
             self.close_back(oldest, Close::Normal);
         }
     }
@@ -176,6 +194,14 @@ impl Proxy {
             None => None,
         };
         Some(Transport::new(preface, tls))
+    }
+
+    fn speaks_tls(&self, id: SessionId, pick: Pick) -> bool {
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        let config = &version.config.clusters[cluster];
+        config.tls.is_some() && config.servers[usize::from(pick.index)].tls_name.is_some()
     }
 
     /// Counts the request at the server, and forgets what an earlier attempt left.
@@ -221,6 +247,7 @@ impl Proxy {
     /// The connection was lost before a byte of a response: sends the request again where BACK-3
     /// allows it, else answers.
     pub(crate) fn attempt_failed(&mut self, id: SessionId, fault: Fault) {
+        self.reach.decided(fault.decision());
         let connecting = self.sessions[id].state == State::Connect;
         let x = self.sessions[id].x();
         let reused = self.backs[x.back.expect("an attempt has a connection")].reused;
@@ -254,10 +281,14 @@ impl Proxy {
         } else {
             false
         };
+        self.tell_unread(id);
         self.detach_back(id, Close::Normal);
         let x = self.sessions[id].x();
         x.response.drop_input();
         let spent = x.record.attempts >= CONNECT_ATTEMPTS_MAX;
+        self.reach.decided_if(again && spent, Decision::RetrySpent);
+        self.reach.decided_if(again && !spent && nothing_given, Decision::RetryUnsent);
+        self.reach.decided_if(!again, Decision::RetryForbidden);
         if again && !spent {
             self.dispatch(id);
         } else if nothing_given {
@@ -280,7 +311,9 @@ impl Proxy {
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         let (Some(server), Some(attempt)) = (x.server, x.attempt) else { return };
         // A probe's verdict is owed in any case: nobody else may use the server before it.
+        self.reach.decided_if(attempt.is_probe(), Decision::ProbeFailed);
         if x.tried.has(server) && !attempt.is_probe() {
+            self.reach.decided(Decision::BlamedBefore);
             return;
         }
         x.attempt = None;
@@ -320,9 +353,20 @@ impl Proxy {
         self.sessions[id].timers.clear_back();
         // Others may have marked the server down meanwhile, or taken its last connection: then the
         // choice is made anew.
-        match self.sessions[id].x().held_back.take() {
-            Some(pick) if self.is_still_free(id, pick) => self.connect(id, pick),
-            _ => self.dispatch(id),
+        let held_back = self.sessions[id].x().held_back.take();
+        let is_free = |proxy: &mut Proxy| {
+            u64::from(held_back.is_some_and(|pick| proxy.is_still_free(id, pick)))
+        };
+        let is_free = self.decide(id, Verdict::StillFree, is_free) != 0;
+        match held_back {
+            Some(pick) if is_free => {
+                self.reach.decided(Decision::PauseKept);
+                self.connect(id, pick);
+            }
+            _ => {
+                self.reach.decided(Decision::PauseAnew);
+                self.dispatch(id);
+            }
         }
     }
 }

@@ -7,10 +7,13 @@ use super::{BufferWait, Exchange, SessionId};
 use crate::buffer::Encoding;
 use crate::effect::Close;
 use crate::event::{Phase, Timer, Who};
+use crate::flight::{Flight, Tag, Verdict};
 use crate::http1::{BodyReader, Framing, Refusal, Scan};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::rng::Draw;
+use crate::time::Time;
 use std::time::Duration;
 
 /// Bytes that a lingering session reads and discards at most (RES-8).
@@ -31,7 +34,9 @@ impl Proxy {
             BufferWait::Waiting => return false,
             BufferWait::Promised => session.buffers = BufferWait::None,
             BufferWait::None => {
-                if self.pool.contended || !self.pool.promise() {
+                let has_room = |proxy: &mut Proxy| u64::from(proxy.pool.can_promise());
+                if self.decide(id, Verdict::Buffers, has_room) == 0 || !self.pool.promise() {
+                    let session = &mut self.sessions[id];
                     session.buffers = BufferWait::Waiting;
                     self.pool.contended = true;
                     self.waiters.push_back(id);
@@ -44,7 +49,7 @@ impl Proxy {
         x.reset(self.now);
         x.promises = crate::buffer::PROMISE - 1;
         x.request.open(&mut self.pool);
-        session.exchange = Some(x);
+        self.sessions[id].exchange = Some(x);
         true
     }
 
@@ -77,6 +82,7 @@ impl Proxy {
             State::Linger => {
                 session.linger_left = session.linger_left.saturating_sub(n as u32);
                 if session.linger_left == 0 {
+                    self.reach.decided(Decision::LingerSpent);
                     self.close_session(id, Close::Normal);
                 }
             }
@@ -138,8 +144,14 @@ impl Proxy {
                         return;
                     }
                 }
-                Scan::Complete { start, end } => return self.begin_request(id, start, end),
-                Scan::Refused(refusal) => return self.refuse_unread(id, refusal),
+                Scan::Complete { start, end } => {
+                    self.tell_input(id, false, Tag::Head, Some(end));
+                    return self.begin_request(id, start, end);
+                }
+                Scan::Refused(refusal) => {
+                    self.tell_input(id, false, Tag::Head, None);
+                    return self.refuse_unread(id, refusal);
+                }
             }
         }
     }
@@ -167,7 +179,10 @@ impl Proxy {
             Err(refusal) => return self.refuse_unread(id, refusal),
         };
         x.facts = plan.facts;
-        x.stuck_to = plan.stuck_to;
+        x.stuck_to = match &mut self.flight {
+            None => plan.stuck_to,
+            Some(flight) => settle_sticky(flight, self.now, id, plan.stuck_to),
+        };
         x.request.consume_head(end);
         x.request_body = BodyReader::new(plan.framing);
         if plan.framing == Framing::Chunked {
@@ -176,6 +191,7 @@ impl Proxy {
         if let Framing::Length(length) = plan.framing
             && self.over_limit(id, length)
         {
+            self.reach.decided(Decision::BodyDeclaredTooLong);
             return self.answer(id, 413, ending(Who::Client, Phase::RequestHead));
         }
         if self.sessions[id].over_limit {
@@ -215,6 +231,7 @@ impl Proxy {
 
     /// Turns body bytes that are here into output for the server.
     pub(crate) fn take_request_body(&mut self, id: SessionId) {
+        self.tell_framing(id, false);
         let x = self.sessions[id].x();
         match x.request.take_body(&mut x.request_body, x.request_encoding) {
             Ok(taken) => {
@@ -222,10 +239,11 @@ impl Proxy {
                 x.continued |= taken.payload > 0;
                 let payload = x.request_payload;
                 if self.over_limit(id, payload) {
-                    self.fail_request(id, 413);
+                    self.reach.decided(Decision::BodyBecameTooLong);
+                    self.fail_request(id, Refusal::BodyTooLarge);
                 }
             }
-            Err(refusal) => self.fail_request(id, refusal.status()),
+            Err(refusal) => self.fail_request(id, refusal),
         }
     }
 
@@ -246,6 +264,7 @@ impl Proxy {
 
     /// The head is not to be served.
     fn refuse(&mut self, id: SessionId, refusal: Refusal) {
+        self.reach.refused_request(refusal);
         let x = self.sessions[id].x();
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;
@@ -253,14 +272,17 @@ impl Proxy {
     }
 
     /// The body turned out bad: an answer if none has begun, else the end.
-    fn fail_request(&mut self, id: SessionId, status: u16) {
+    fn fail_request(&mut self, id: SessionId, refusal: Refusal) {
+        self.reach.refused_request(refusal);
         let x = self.sessions[id].x();
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;
         let ending = ending(Who::Client, Phase::RequestBody);
         if x.may_answer() {
-            self.answer(id, status, ending);
+            self.reach.decided(Decision::BodyBadAnswered);
+            self.answer(id, refusal.status(), ending);
         } else {
+            self.reach.decided(Decision::BodyBadCut);
             self.abort(id, ending);
         }
     }
@@ -319,6 +341,7 @@ impl Proxy {
         let phase = x.present_phase();
         let config = &self.versions[version].config.listeners[usize::from(listener)];
         if x.request_read() && config.abort_on_close {
+            self.reach.decided(Decision::AbortOnClose);
             self.abort(id, ending(Who::Client, phase));
         }
     }
@@ -335,4 +358,11 @@ impl Proxy {
         // A body that ends with its connection must not look complete (RES-2).
         self.close_session(id, if visible_end { Close::Reset } else { Close::Normal });
     }
+}
+
+/// The server that the sticky cookie names; of a recording, whose cookies are masked, what it was.
+fn settle_sticky(flight: &mut Flight, now: Time, id: SessionId, live: Option<u16>) -> Option<u16> {
+    let live = live.map_or(0, |index| u64::from(index) + 1);
+    let settled = flight.settle_on(now, id, Verdict::Sticky, live);
+    settled.checked_sub(1).and_then(|index| u16::try_from(index).ok())
 }

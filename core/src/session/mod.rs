@@ -27,6 +27,7 @@ pub(crate) use timers::Timers;
 use crate::deadline::DeadlineId;
 use crate::id::{Id, SocketId};
 use crate::listen::ListenId;
+use crate::reach::Trail;
 use crate::rng::Child;
 use crate::time::Time;
 use state::{Move, State};
@@ -51,6 +52,8 @@ pub struct Session {
     pub(crate) tlvs: Option<Box<[u8]>>,
     pub(crate) carries: Carries,
     pub(crate) state: State,
+    /// The moves it made, kept in simulations.
+    pub(crate) trail: Trail,
     /// The settings of the steps before service, until they are done.
     pub(crate) opening: Option<Opening>,
     /// Present from `Head` and `Ready` on (and while a session in a state before tries to read).
@@ -106,7 +109,10 @@ impl Session {
     /// in production the session is closed and counted, and the others live on (RUN-5).
     pub(crate) fn go(&mut self, by: Move) {
         match self.state.after(by) {
-            Some(next) => self.state = next,
+            Some(next) => {
+                self.trail.note(self.state, by);
+                self.state = next;
+            }
             None if cfg!(debug_assertions) => {
                 panic!("session in {:?} cannot move by {by:?}", self.state)
             }

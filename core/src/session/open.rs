@@ -7,10 +7,12 @@ use super::{Carries, Moved, SessionId};
 use crate::config::{Listener, Protocol};
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Phase, Timer, Who};
+use crate::flight::{Flaw, Tag, Verdict};
 use crate::http1::BodyReader;
 use crate::id::SocketId;
 use crate::proxy::Proxy;
 use crate::proxy_protocol::{self, Announced, Parsed};
+use crate::reach::Decision;
 use crate::session::dial::Fault;
 use crate::session::front::LINGER_BYTES_MAX;
 use crate::sockets::Owner;
@@ -74,6 +76,7 @@ impl Proxy {
                 self.close_session(id, Close::Normal);
             }
             Parsed::Complete { len, header } => {
+                self.tell_input(id, false, Tag::Prelude, Some(len));
                 let x = self.sessions[id].x();
                 x.request.consume_head(len);
                 x.record.received -= len as u64;
@@ -98,7 +101,10 @@ impl Proxy {
     fn announced(&mut self, id: SessionId) {
         if !self.count_address(id) {
             match self.sessions[id].carries {
-                Carries::Tcp => return self.close_session(id, Close::Normal),
+                Carries::Tcp => {
+                    self.reach.decided(Decision::AddressTcpClosed);
+                    return self.close_session(id, Close::Normal);
+                }
                 Carries::Http => self.sessions[id].over_limit = true,
             }
         }
@@ -125,6 +131,7 @@ impl Proxy {
         let due = self.now.deadline(self.opening_timeouts(id).tls_handshake);
         let front = self.sessions[id].front;
         let Some(tls) = tls else { return self.close_session(id, Close::Normal) };
+        self.note_flaw(id, Flaw::Tls);
         let socket = self.sockets.get_mut(front).expect("a live session's socket");
         socket.transport = Transport::new(Vec::new(), Some(tls));
         let session = &mut self.sessions[id];
@@ -137,6 +144,7 @@ impl Proxy {
             return self.release_exchange(id);
         }
         let n = surplus.len();
+        self.reach.decided(Decision::HandshakeSurplus);
         self.cipher[..n].copy_from_slice(surplus);
         self.release_exchange(id);
         self.received(front, n);
@@ -172,6 +180,7 @@ impl Proxy {
         let surplus = x.request.input_len();
         if surplus > 0 {
             // The first request came with the PROXY header.
+            self.reach.decided(Decision::RequestSurplus);
             x.reset(now);
             x.record.received = surplus as u64;
             self.begin_exchange(id, Move::FirstByte);
@@ -181,6 +190,7 @@ impl Proxy {
 
     /// Bytes of a ClientHello are here: looks for the name in it (TLS-5).
     pub(crate) fn scan_hello(&mut self, id: SessionId) {
+        self.tell_input(id, false, Tag::Prelude, None);
         let input = self.sessions[id].exchange.as_deref().expect("it was read into");
         let input = input.request.head_input();
         match hello::read(input, &mut self.head_scratch) {
@@ -218,6 +228,7 @@ impl Proxy {
         x.record.received = n as u64;
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;
+        self.reach.decided(Decision::PlaintextAnswered);
         self.answer(id, 400, ending(Who::Client, Phase::RequestHead));
         self.settle(id, Moved::Nobody);
     }
@@ -234,6 +245,7 @@ impl Proxy {
             }
             Owner::Front(session) => {
                 self.counters.count_tls_failure(failure);
+                self.reach.decided(Decision::TlsBrokeLater);
                 self.front_failed(session, crate::input::SocketError::Other);
                 self.settle(session, Moved::Nobody);
             }
@@ -298,13 +310,16 @@ impl Proxy {
     fn count_address(&mut self, id: SessionId) -> bool {
         let Some(limit) = self.opening_listener(id).max_connections_per_ip else { return true };
         let Some(peer) = self.sessions[id].peer else { return true };
-        let count = self.per_address.entry(peer.ip().to_canonical()).or_insert(0);
-        if *count >= limit {
+        let address = peer.ip().to_canonical();
+        let may_enter = |proxy: &mut Proxy| {
+            u64::from(proxy.per_address.get(&address).is_none_or(|count| *count < limit))
+        };
+        if self.decide(id, Verdict::Address, may_enter) == 0 {
             self.counters.over_address_limit += 1;
             return false;
         }
-        *count += 1;
-        self.sessions[id].counted = Some(peer.ip().to_canonical());
+        *self.per_address.entry(address).or_insert(0) += 1;
+        self.sessions[id].counted = Some(address);
         true
     }
 

@@ -5,7 +5,9 @@ use super::state::{Move, State};
 use super::{Moved, SessionId};
 use crate::backend::Choice;
 use crate::event::{Phase, Timer, Who};
+use crate::flight::{Tag, Verdict};
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::time::Time;
 
 impl Proxy {
@@ -17,16 +19,12 @@ impl Proxy {
         let (config, view) = (&version.config.clusters[cluster], &version.clusters[cluster]);
         let due = self.now.deadline(view.timeouts.backend_queue);
         let waiting = self.queues.get(&config.name).map_or(0, |queue| queue.len());
-        if waiting >= view.queue_max {
+        let (name, is_full) = (config.name.clone(), waiting >= view.queue_max);
+        if self.decide(id, Verdict::LineFull, |_| u64::from(is_full)) != 0 {
             self.counters.backend_queue_full += 1;
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         }
-        match self.queues.get_mut(&config.name) {
-            Some(queue) => queue.push_back(id),
-            None => {
-                self.queues.insert(config.name.clone(), [id].into());
-            }
-        }
+        self.queues.entry(name).or_default().push_back(id);
         self.counters.backend_queued += 1;
         self.await_relief();
         let session = &mut self.sessions[id];
@@ -77,18 +75,28 @@ impl Proxy {
             if self.sessions.get(id).is_none_or(|session| session.state != State::Queue) {
                 continue;
             }
-            match self.pick_server(id) {
-                Choice::Full => continue,
-                Choice::Server(pick) => {
-                    self.leave_queue(id);
-                    self.dispatch_to(id, pick);
-                }
-                Choice::Nobody => {
-                    self.leave_queue(id);
-                    self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
-                }
+            let choice = self.pick_server(id);
+            if choice != Choice::Full {
+                self.note_plain(id, Tag::Woken);
+                self.note_choice(id, choice);
+                self.leave_line(id, choice);
             }
-            self.settle(id, Moved::Nobody);
         }
+    }
+
+    /// The session's turn has come.
+    pub(crate) fn leave_line(&mut self, id: SessionId, choice: Choice) {
+        self.leave_queue(id);
+        match choice {
+            Choice::Server(pick) => {
+                self.reach.decided(Decision::QueueServed);
+                self.dispatch_to(id, pick);
+            }
+            Choice::Nobody | Choice::Full => {
+                self.reach.decided(Decision::QueueLost);
+                self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
+            }
+        }
+        self.settle(id, Moved::Nobody);
     }
 }

@@ -6,10 +6,12 @@ use crate::buffer::Encoding;
 use crate::config::Reuse;
 use crate::effect::Close;
 use crate::event::{Ending, Phase, Who};
+use crate::flight::{Tag, Verdict};
 use crate::http1::{
     self, Asked, BodyOut, BodyReader, Framing, HeadScanner, Response, Returning, Scan, field_space,
 };
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 
 /// Interim responses of one exchange at most (REQ-3).
 pub(crate) const INTERIMS_MAX: u8 = 16;
@@ -35,11 +37,16 @@ impl Proxy {
                     }
                 }
                 Scan::Complete { end, .. } => {
+                    self.tell_input(id, true, Tag::Head, Some(end));
                     if !self.take_head(id, end) {
                         return;
                     }
                 }
-                Scan::Refused(_) => return self.bad_response(id),
+                Scan::Refused(refusal) => {
+                    self.reach.refused_response(refusal);
+                    self.tell_input(id, true, Tag::Head, None);
+                    return self.bad_response(id);
+                }
             }
         }
     }
@@ -47,9 +54,13 @@ impl Proxy {
     /// A complete head lies in the first `end` bytes of the response's input. Returns whether
     /// another one is to be looked for at once.
     fn take_head(&mut self, id: SessionId, end: usize) -> bool {
-        let Ok(head) = self.write_head(id, end) else {
-            self.bad_response(id);
-            return false;
+        let head = match self.write_head(id, end) {
+            Ok(head) => head,
+            Err(refusal) => {
+                self.reach.refused_response(refusal);
+                self.bad_response(id);
+                return false;
+            }
         };
         let x = self.sessions[id].exchange.as_deref_mut().expect("a request is being served");
         x.response.consume_head(end);
@@ -59,6 +70,7 @@ impl Proxy {
         }
         x.interims += 1;
         if x.interims > INTERIMS_MAX {
+            self.reach.decided(Decision::InterimsTooMany);
             self.bad_response(id);
             return false;
         }
@@ -66,6 +78,7 @@ impl Proxy {
         x.scanner = HeadScanner::response();
         if x.facts.minor == 0 {
             // A 1.0 client gets no interim response (REQ-7).
+            self.reach.decided(Decision::InterimSkipped);
             x.response.gather_head(&mut self.pool);
             return true;
         }
@@ -143,6 +156,8 @@ impl Proxy {
             true => BodyReader::UntilClose,
             false => BodyReader::new(head.framing),
         };
+        self.tell_framing(id, true);
+        let x = self.sessions[id].x();
         let taken = x.response.take_body(&mut x.response_body, x.response_encoding);
         // Headroom is left for the head: a body that fails at once shows after it.
         let fits = x.response.prepend(&self.head_scratch);
@@ -156,22 +171,30 @@ impl Proxy {
             Ok(taken) if taken.done => self.response_complete(id),
             Ok(_) if head.upgraded => self.begin_upgrade(id),
             Ok(_) => {}
-            Err(_) => self.cut_response(id, ending(Who::Backend, Phase::ResponseBody)),
+            Err(refusal) => {
+                self.reach.refused_response(refusal);
+                self.cut_response(id, ending(Who::Backend, Phase::ResponseBody));
+            }
         }
     }
 
     /// Turns body bytes that are here into output for the client.
     pub(crate) fn take_response_body(&mut self, id: SessionId) {
+        self.tell_framing(id, true);
         let x = self.sessions[id].x();
         match x.response.take_body(&mut x.response_body, x.response_encoding) {
             Ok(taken) if taken.done => self.response_complete(id),
             Ok(_) => {}
-            Err(_) => self.cut_response(id, ending(Who::Backend, Phase::ResponseBody)),
+            Err(refusal) => {
+                self.reach.refused_response(refusal);
+                self.cut_response(id, ending(Who::Backend, Phase::ResponseBody));
+            }
         }
     }
 
     /// The server ended a body that ends with its connection.
     pub(crate) fn end_response_body(&mut self, id: SessionId) {
+        self.reach.decided(Decision::ResponseUntilClose);
         let x = self.sessions[id].x();
         x.back_persistent = false;
         x.response_body = BodyReader::Done;
@@ -195,6 +218,8 @@ impl Proxy {
             && !owes
             && !x.back_write_failed;
         x.response.drop_input();
+        self.reach.decided_if(!x.request_sent(), Decision::ResponseEarly);
+        self.reach.decided_if(x.until_close, Decision::ResponseClosesClient);
         if !x.request_sent() {
             x.request.drop_output(&mut self.pool);
         }
@@ -226,11 +251,13 @@ impl Proxy {
             && speaks
             && server.in_service
             && !server.health.is_down();
-        if kept && !self.stopping {
+        let kept = kept && !self.stopping;
+        if self.decide(id, Verdict::Kept, |_| u64::from(kept)) != 0 {
             self.release_choice(id);
             self.sessions[id].x().back = None;
             self.lay_idle(back, keep, idle_max);
         } else {
+            self.reach.decided(Decision::PoolNotKept);
             self.detach_back(id, Close::Normal);
         }
     }

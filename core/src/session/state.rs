@@ -1,5 +1,7 @@
 //! The states of a session and the only legal moves between them.
 
+use crate::names::names;
+
 /// Where a session stands. See `LIFECYCLE.md` beside this file.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum State {
@@ -77,27 +79,8 @@ pub enum Move {
 }
 
 impl State {
-    /// All states, in order.
-    pub const ALL: [State; 15] = [
-        State::Open,
-        State::ExpectProxy,
-        State::Handshake,
-        State::Hello,
-        State::Ready,
-        State::Idle,
-        State::Head,
-        State::Queue,
-        State::Connect,
-        State::Pause,
-        State::Relay,
-        State::Tunnel,
-        State::Answer,
-        State::Linger,
-        State::Closed,
-    ];
-
     /// The state after `by`, or `None` where that move is illegal.
-    pub fn after(self, by: Move) -> Option<State> {
+    pub const fn after(self, by: Move) -> Option<State> {
         use Move::*;
         use State::*;
         Some(match (self, by) {
@@ -122,51 +105,51 @@ impl State {
             _ => return None,
         })
     }
+}
 
+names! {
     /// The name that logs use.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Open => "open",
-            State::ExpectProxy => "expect_proxy",
-            State::Handshake => "handshake",
-            State::Hello => "hello",
-            State::Ready => "ready",
-            State::Idle => "idle",
-            State::Head => "head",
-            State::Queue => "queue",
-            State::Connect => "connect",
-            State::Pause => "pause",
-            State::Relay => "relay",
-            State::Tunnel => "tunnel",
-            State::Answer => "answer",
-            State::Linger => "linger",
-            State::Closed => "closed",
-        }
+    State {
+        Open => "open",
+        ExpectProxy => "expect_proxy",
+        Handshake => "handshake",
+        Hello => "hello",
+        Ready => "ready",
+        Idle => "idle",
+        Head => "head",
+        Queue => "queue",
+        Connect => "connect",
+        Pause => "pause",
+        Relay => "relay",
+        Tunnel => "tunnel",
+        Answer => "answer",
+        Linger => "linger",
+        Closed => "closed",
     }
 }
 
-impl Move {
-    /// All moves, in order.
-    pub const ALL: [Move; 18] = [
-        Move::Announce,
-        Move::Secure,
-        Move::Sniff,
-        Move::Serve,
-        Move::Carry,
-        Move::FirstByte,
-        Move::Dial,
-        Move::Reuse,
-        Move::Enqueue,
-        Move::HoldBack,
-        Move::Connected,
-        Move::Join,
-        Move::Upgrade,
-        Move::AnswerItself,
-        Move::Keep,
-        Move::Pipelined,
-        Move::Discard,
-        Move::Close,
-    ];
+names! {
+    /// The name that marks of simulations use.
+    Move {
+        Announce => "announce",
+        Secure => "secure",
+        Sniff => "sniff",
+        Serve => "serve",
+        Carry => "carry",
+        FirstByte => "first byte",
+        Dial => "dial",
+        Reuse => "reuse",
+        Enqueue => "enqueue",
+        HoldBack => "hold back",
+        Connected => "connected",
+        Join => "join",
+        Upgrade => "upgrade",
+        AnswerItself => "answer itself",
+        Keep => "keep",
+        Pipelined => "pipelined",
+        Discard => "discard",
+        Close => "close",
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use super::state::{Move, State};
 use super::{BufferWait, Moved, ResponsePhase, SessionId};
 use crate::effect::{Close, Effect};
 use crate::event::{Ending, Event, Timer};
+use crate::flight::Tag;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 use crate::session::front::LINGER_BYTES_MAX;
 use crate::sockets::Ops;
 
@@ -32,15 +34,21 @@ impl Proxy {
         let ending = x.record.ending;
         self.emit_record(id, ending);
         if cut {
-            let how = if until_close { Close::Reset } else { Close::Normal };
+            let (how, decision) = match until_close {
+                true => (Close::Reset, Decision::EndCutByReset),
+                false => (Close::Normal, Decision::EndCutByClose),
+            };
+            self.reach.decided(decision);
             return self.close_session(id, how);
         }
         let unread = surplus > 0 || self.sockets.get(front).is_some_and(|s| s.is_ready(Ops::READ));
         if keep && read {
             self.keep_session(id, surplus);
         } else if !read || unread {
+            self.reach.decided(Decision::EndLingers);
             self.linger(id);
         } else {
+            self.reach.decided(Decision::EndCloses);
             self.close_session(id, Close::Normal);
         }
     }
@@ -48,6 +56,10 @@ impl Proxy {
     /// The client's connection waits for the next request, or goes on with it.
     fn keep_session(&mut self, id: SessionId, surplus: usize) {
         self.release_version(id);
+        self.reach.decided(match surplus {
+            0 => Decision::EndKept,
+            _ => Decision::EndPipelined,
+        });
         let now = self.now;
         let session = &mut self.sessions[id];
         session.timers.clear_front();
@@ -69,6 +81,7 @@ impl Proxy {
 
     /// Goes on with the next pipelined request, in a step of its own (LOOP-5).
     pub(crate) fn resume(&mut self, id: SessionId) {
+        self.note_plain(id, Tag::Resumed);
         self.sessions[id].x().is_resuming = false;
         self.scan_request(id);
         self.settle(id, Moved::Nobody);
@@ -115,6 +128,7 @@ impl Proxy {
                 if !self.pool.promise() {
                     break;
                 }
+                self.note_plain(first, Tag::Granted);
                 self.sessions[first].buffers = BufferWait::Promised;
                 self.waiters.pop_front();
                 self.settle(first, Moved::Front);
@@ -132,6 +146,7 @@ impl Proxy {
         self.release_choice(id);
         let Some(x) = self.sessions[id].exchange.as_deref_mut() else { return };
         if let Some(back) = x.back.take() {
+            self.gave(id, how as u64);
             self.close_back(back, how);
         }
     }
@@ -144,6 +159,7 @@ impl Proxy {
         state.active -= 1;
         self.relieved |= !self.queues.is_empty();
         if let Some(attempt) = x.attempt.take() {
+            self.reach.decided_if(attempt.is_probe(), Decision::ProbeAbandoned);
             state.health.abandoned(attempt);
         }
     }
@@ -169,6 +185,7 @@ impl Proxy {
         }
         x.record.ending = ending;
         x.charge(state, now);
+        self.note_record(id);
         if self.settings.access_records {
             let record = std::mem::take(&mut self.sessions[id].x().record);
             self.events.push_back(Event::Access(record));
@@ -185,6 +202,8 @@ impl Proxy {
 
     /// Ends the session: every token, buffer, timer and count of its goes (LOOP-2).
     pub(crate) fn close_session(&mut self, id: SessionId, how: Close) {
+        self.tell_unread(id);
+        self.gave(id, how as u64);
         self.unlist_idle(id);
         self.leave_queue(id);
         self.detach_back(id, how);
@@ -193,6 +212,7 @@ impl Proxy {
         self.release_exchange(id);
         let mut session = self.sessions.remove(id).expect("a session ends once");
         session.go(Move::Close);
+        self.reach.walked(session.trail);
         match session.buffers {
             BufferWait::None | BufferWait::Waiting => {}
             BufferWait::Promised => self.pool.unpromise(crate::buffer::PROMISE),
@@ -207,6 +227,7 @@ impl Proxy {
         self.close_socket(session.front, how);
         self.leave_listener(session.listener);
         debug_assert_eq!(session.state, State::Closed);
+        self.note_closed(id);
         self.vacancy = true;
     }
 }

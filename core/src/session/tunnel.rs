@@ -12,6 +12,7 @@ use crate::event::{Ending, Phase, Timer, Who};
 use crate::http1::BodyReader;
 use crate::id::SocketId;
 use crate::proxy::Proxy;
+use crate::reach::Decision;
 
 /// How far one direction of a tunnel has come.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -181,6 +182,7 @@ impl Proxy {
                 *flow = Flow::Ended;
             }
         }
+        self.reach.decided_if(ended[0] != ended[1], Decision::TunnelHalfClosed);
         if ended == [true, true] {
             let how = match x.back_write_failed {
                 true => ending(Who::Backend, Phase::Tunnel),
@@ -195,6 +197,7 @@ impl Proxy {
     pub(crate) fn back_takes_no_more(&mut self, id: SessionId) {
         let x = self.sessions[id].x();
         if matches!(x.to_front, Flow::Ending | Flow::Ended) {
+            self.reach.decided(Decision::TunnelServerDeaf);
             x.back_write_failed |= x.to_back != Flow::Ended;
             x.to_back = Flow::Ended;
             self.pass_ends_on(id);
@@ -229,6 +232,10 @@ impl Proxy {
     /// A side broke off: the other one must not take what it has for complete.
     pub(crate) fn break_tunnel(&mut self, id: SessionId, who: Who) {
         self.counters.truncated += 1;
+        self.reach.decided(match who {
+            Who::Client => Decision::TunnelClientBroke,
+            _ => Decision::TunnelServerBroke,
+        });
         self.emit_record(id, ending(who, Phase::Tunnel));
         self.close_session(id, Close::Reset);
     }
@@ -239,6 +246,7 @@ impl Proxy {
         let x = self.sessions[id].x();
         // Whoever has not read all must not take what it has for complete.
         let is_cut = x.request.unsent() > 0 || x.response.unsent() > 0;
+        self.reach.decided_if(is_cut, Decision::TunnelCut);
         self.emit_record(id, ending);
         self.close_session(id, if is_cut { Close::Reset } else { Close::Normal });
     }

@@ -49,6 +49,11 @@ impl Certificates {
         Certificates { all, by_name, default }
     }
 
+    /// The names of each certificate, in the order of the list.
+    pub fn names(&self) -> impl Iterator<Item = &[Box<str>]> {
+        self.all.iter().map(|certificate| &certificate.names[..])
+    }
+
     /// The certificates for a client that asks for `name`, best first.
     fn group(&self, name: Option<&str>) -> &[usize] {
         name.and_then(|name| self.named(name)).unwrap_or(&self.default)

@@ -21,6 +21,7 @@ pub use certificates::{Certificate, Certificates};
 pub(crate) use connection::{End, RECV_BYTES, Tls};
 
 use crate::event::Text;
+use crate::names::names;
 
 /// The protocol version that a handshake agreed on.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -61,31 +62,20 @@ pub enum TlsFailure {
     Closed,
 }
 
-impl TlsFailure {
-    /// All kinds, in order.
-    pub const ALL: [TlsFailure; 7] = [
-        TlsFailure::NotTls,
-        TlsFailure::Incompatible,
-        TlsFailure::Certificate,
-        TlsFailure::Alert,
-        TlsFailure::Protocol,
-        TlsFailure::TimedOut,
-        TlsFailure::Closed,
-    ];
-
+names! {
     /// The name that logs and metrics use.
-    pub fn name(self) -> &'static str {
-        match self {
-            TlsFailure::NotTls => "not_tls",
-            TlsFailure::Incompatible => "incompatible",
-            TlsFailure::Certificate => "certificate",
-            TlsFailure::Alert => "alert",
-            TlsFailure::Protocol => "protocol",
-            TlsFailure::TimedOut => "timed_out",
-            TlsFailure::Closed => "closed",
-        }
+    TlsFailure {
+        NotTls => "not_tls",
+        Incompatible => "incompatible",
+        Certificate => "certificate",
+        Alert => "alert",
+        Protocol => "protocol",
+        TimedOut => "timed_out",
+        Closed => "closed",
     }
+}
 
+impl TlsFailure {
     fn of(error: &rustls::Error) -> TlsFailure {
         use rustls::Error;
         match error {

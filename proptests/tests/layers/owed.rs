@@ -1,9 +1,9 @@
 //! Records that a socket has not taken yet are not sent, whatever was sealed.
 
 use super::support::{rig_of, simple_config};
-use super::{GET, OK, check, server, text};
+use super::{OK, check, kept_by_tls, text};
 use std::sync::Arc;
-use tidegate_core::config::{Config, Settings};
+use tidegate_core::config::Settings;
 use tidegate_core::id::SocketId;
 use tidegate_core::input::SocketError;
 use tidegate_core::tls::TlsFailure;
@@ -13,23 +13,9 @@ use tidegate_sim::tls::{ClientAuth, ClientOptions, Which};
 
 const PUT: &[u8] = b"PUT / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nhello";
 
-fn to_tls_server(secure: &Secure) -> Config {
-    let mut config = simple_config();
-    config.clusters[0].tls = Some(secure.to_servers());
-    let name = "backend.example".to_owned();
-    config.clusters[0].servers[0].tls_name = Some(name.try_into().expect("a name"));
-    config
-}
-
 /// A client, and a server behind it that has answered once and now takes ten bytes.
 fn kept(secure: &mut Secure) -> (Rig, SocketId, SecurePeer) {
-    let mut rig = rig_of(Settings::default(), to_tls_server(secure));
-    let client = rig.connect();
-    secure.lend(|| rig.feed(client, GET));
-    let settings = secure.backend(Which::Backend);
-    let mut back = secure.serve(&settings, server(&rig));
-    back.run(secure, &mut rig).expect("TLS");
-    back.say(secure, &mut rig, OK).expect("TLS");
+    let (mut rig, client, back) = kept_by_tls(secure);
     assert_eq!(rig.proxy.gauges().backend_idle, 1);
     rig.kernel.wire(back.id).room = 10;
     (rig, client, back)

@@ -1,7 +1,7 @@
 //! What went wrong once where layers meet.
 
 use super::support::{rig_of, simple_config};
-use super::{GET, OK, check, pass, server, tcp, text};
+use super::{GET, OK, check, kept_by_tls, pass, server, tcp, text, to_tls_server};
 use std::time::Duration;
 use tidegate_core::config::{Config, Settings, Timeouts};
 use tidegate_core::effect::Close;
@@ -15,27 +15,6 @@ use tidegate_sim::tls::{ClientAuth, ClientOptions, Versions, Which};
 
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi";
 
-fn to_tls_server(secure: &Secure) -> Config {
-    let mut config = simple_config();
-    config.clusters[0].tls = Some(secure.to_servers());
-    let name = "backend.example".to_owned();
-    config.clusters[0].servers[0].tls_name = Some(name.try_into().expect("a name"));
-    config
-}
-
-/// A client, and a server behind it whose TLS stands and that has answered once.
-fn kept(secure: &mut Secure) -> (Rig, SocketId, SecurePeer) {
-    let mut rig = rig_of(Settings::default(), to_tls_server(secure));
-    let client = rig.connect();
-    secure.lend(|| rig.feed(client, GET));
-    let settings = secure.backend(Which::Backend);
-    let mut back = secure.serve(&settings, server(&rig));
-    back.run(secure, &mut rig).expect("TLS");
-    back.say(secure, &mut rig, OK).expect("TLS");
-    assert!(text(&rig, client).ends_with("ok"));
-    (rig, client, back)
-}
-
 /// The connection breaks; no event has told of it yet.
 fn break_quietly(rig: &mut Rig, id: SocketId) {
     let wire = rig.kernel.wire(id);
@@ -47,7 +26,7 @@ fn break_quietly(rig: &mut Rig, id: SocketId) {
 #[test]
 fn records_for_a_broken_server_are_dropped() {
     let mut secure = Secure::default();
-    let (mut rig, client, back) = kept(&mut secure);
+    let (mut rig, client, back) = kept_by_tls(&mut secure);
     break_quietly(&mut rig, back.id);
     secure.lend(|| rig.feed(client, GET));
     assert!(!rig.kernel.is_open(back.id));
@@ -59,7 +38,7 @@ fn records_for_a_broken_server_are_dropped() {
 #[test]
 fn records_that_never_left_give_nothing() {
     let mut secure = Secure::default();
-    let (mut rig, client, back) = kept(&mut secure);
+    let (mut rig, client, back) = kept_by_tls(&mut secure);
     break_quietly(&mut rig, back.id);
     secure.lend(|| rig.feed(client, POST));
     assert_eq!(rig.kernel.connected.len(), 2, "{}", text(&rig, client));
@@ -250,7 +229,7 @@ fn tcp_clients_get_no_answer_in_http() {
 #[test]
 fn backend_response_waits_for_the_last_record() {
     let mut secure = Secure::default();
-    let (mut rig, client, mut back) = kept(&mut secure);
+    let (mut rig, client, mut back) = kept_by_tls(&mut secure);
     rig.kernel.wire(back.id).room = 10;
     secure.lend(|| rig.feed(client, POST));
     let most = Timeouts::default().backend_response - Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use super::ServeArgs;
 use super::output::{err, out, refuse};
 use crate::config::Source;
+use crate::serve::Recorder;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -11,7 +12,8 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     if args.print_config {
         return print_config(&source(args));
     }
-    match crate::serve::run(source(args)) {
+    let recorder = Recorder { bytes: args.record.0, dir: args.record_dir.clone() };
+    match crate::serve::run(source(args), &recorder) {
         Ok(code) => ExitCode::from(code),
         Err(refusal) => {
             err(&refusal.text(std::io::stderr().is_terminal()));

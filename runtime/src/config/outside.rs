@@ -1,5 +1,6 @@
 //! What loading a configuration asks of the machine, so that tests can answer instead.
 
+use super::rehearse::StandIns;
 use rustls::pki_types::CertificateDer;
 use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -32,6 +33,10 @@ pub(crate) trait Outside {
     fn now(&self) -> i64;
     /// The authorities that this machine trusts, or why there are none.
     fn system_roots(&self) -> Result<Vec<CertificateDer<'static>>, String>;
+    /// What takes the place of files that are not there, if the file is loaded to be rehearsed.
+    fn stand_ins(&self) -> Option<&StandIns> {
+        None
+    }
 }
 
 /// The machine that this process runs on.

@@ -8,11 +8,13 @@
 //! | `supervise` | the main thread: signals, reloads, stops, panics |
 //! | `listen` | binds every address, or none |
 //! | `log` | access records and diagnostics, written by one thread |
+//! | `flight` | recordings of what crossed the boundary, written to files |
 //! | `limits`, `signals`, `clock` | what their names say |
 //! | `demo` | the demo's built-in origins |
 
 mod clock;
 mod demo;
+mod flight;
 mod kernel;
 mod limits;
 mod listen;
@@ -23,12 +25,14 @@ mod signals;
 mod supervise;
 mod worker;
 
+pub use flight::Recorder;
 pub use refusal::Refusal;
 
 use crate::config::{Level, Loaded, Source, demo_config, divide, from_str, load};
 use crate::diagnostic::Diagnostic;
 use crate::tls::Memory;
 use clock::Origin;
+use flight::Flights;
 use log::{Log, RingWriter, Topic};
 use prepare::Prepared;
 use std::io::Write;
@@ -41,14 +45,14 @@ use worker::{Change, Handle, Start};
 /// How long the end waits for a log that cannot be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Serves what `source` says until a signal ends it, and returns the code to exit with: 0 after a
+/// Serves what `source` says, recorded by `recorder`, until a signal ends it, and returns the code to exit with: 0 after a
 /// graceful stop, 1 when a second signal stopped it at once, 70 when workers panicked three times
 /// in a minute (RUN-2, RUN-9).
 ///
 /// # Errors
 ///
 /// Why it could not begin: nothing was served.
-pub fn run(source: Source) -> Result<u8, Refusal> {
+pub fn run(source: Source, recorder: &Recorder) -> Result<u8, Refusal> {
     let (reader, hello) = reader(source)?;
     let in_force = reader()?;
     let files = limits::raise_open_files(in_force.settings.max_connections)
@@ -67,7 +71,7 @@ pub fn run(source: Source) -> Result<u8, Refusal> {
     })?;
     announce(&log, &bound, files);
     let origin = Origin::now();
-    let workers = start_workers(&in_force, bound, records, &log, origin, &sender)?;
+    let workers = start_workers(&in_force, bound, records, &log, origin, recorder, &sender)?;
     if let Some(hello) = hello {
         let _ = std::io::stdout().write_all(hello.as_bytes());
     }
@@ -119,13 +123,16 @@ fn start_workers(
     records: Vec<RingWriter>,
     log: &Log,
     origin: Origin,
+    recorder: &Recorder,
     sender: &Sender<Message>,
 ) -> Result<Vec<Handle>, Refusal> {
     let mut workers = Vec::with_capacity(in_force.workers);
     for (index, (bound, records)) in bound.into_iter().zip(records).enumerate() {
         let change = Change { shared: in_force.shared.clone(), bound };
         let settings = divide(&in_force.settings, in_force.workers, index);
-        let start = Start { index, settings, change, origin, log: log.clone(), records };
+        let flights = Flights::new(recorder.clone(), index, log.clone());
+        let log = log.clone();
+        let start = Start { index, settings, change, origin, log, records, flights };
         workers.push(worker::spawn(start, sender.clone()).map_err(Refusal::thread)?);
     }
     Ok(workers)

@@ -6,12 +6,15 @@ use crate::config::{Loaded, LogConfig};
 use crate::diagnostic::Diagnostic;
 use std::sync::Arc;
 use tidegate_core::config::{Compiled, Settings};
+use tidegate_core::flight::wire::Stored;
 
 /// What all workers share of one configuration. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) compiled: Compiled,
     pub(crate) names: Arc<Names>,
+    /// As a flight recording carries it.
+    pub(crate) flown: Arc<[u8]>,
 }
 
 impl Shared {
@@ -37,12 +40,13 @@ impl Prepared {
     pub(crate) fn new(loaded: Loaded) -> Result<Prepared, Refusal> {
         let Loaded { workers, workers_of_process, settings, config, log, warnings, .. } = loaded;
         let names = Arc::new(Names::of(&config));
+        let flown = Stored::bytes_of(&config).into();
         // Loading has asked the core already: what it finds now is a fault of ours.
         let compiled = Compiled::new(config, &settings).map_err(|errors| {
             let why = format!("loading has accepted what cannot be compiled: {errors:?}");
             Refusal::machine(why, "tidegate check")
         })?;
-        let shared = Shared { compiled, names };
+        let shared = Shared { compiled, names, flown };
         Ok(Prepared { workers, workers_of_process, settings, log, warnings, shared })
     }
 }

@@ -111,6 +111,10 @@ impl Supervisor {
                     self.log.reopen();
                     None
                 }
+                Message::Signal(Signal::Record) => {
+                    self.record();
+                    None
+                }
                 Message::Read(outcome) => {
                     self.read(outcome);
                     None
@@ -146,6 +150,16 @@ impl Supervisor {
             }
         }
         None
+    }
+
+    /// Every worker writes its flight recording.
+    fn record(&self) {
+        for (index, worker) in self.workers.iter().enumerate() {
+            if !worker.tell(Control::Record) {
+                let text = format_args!("worker {index} does not listen: it writes no recording");
+                self.log.say(Level::Error, Topic::Flight, text);
+            }
+        }
     }
 
     fn heard(&mut self, worker: usize, report: Report) -> Option<u8> {

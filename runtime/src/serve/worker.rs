@@ -3,11 +3,13 @@
 mod tell;
 
 use super::clock::{Clock, Origin};
+use super::flight::{Cause, Flights};
 use super::kernel::{MioKernel, Wanted};
 use super::listen::{Bound, wanted};
-use super::log::{Encoder, Log, RingWriter, Versions};
+use super::log::{Encoder, Log, RingWriter, Topic, Versions};
 use super::prepare::Shared;
 use super::supervise::Message;
+use crate::config::Level;
 use mio::{Events, Poll, Token, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,6 +28,9 @@ const EVENTS_MAX: usize = 1024;
 const CONTROL_MAX: usize = 4;
 /// How soon records that could not be handed over are offered again.
 const LOG_RETRY: Duration = Duration::from_millis(20);
+/// Turns in a row, each of [`drive::STEPS_MAX`] steps, that the bytes which the kernel has already
+/// told of can keep a worker busy with: they would be some gigabytes.
+const SILENT_TURNS_MAX: u32 = 64;
 /// No socket has this token: its index would be the last of all.
 const WAKER: Token = Token(usize::MAX);
 
@@ -35,6 +40,8 @@ pub(crate) enum Control {
     Apply(Box<Change>),
     /// Stop gracefully (RUN-2).
     Stop,
+    /// Write the flight recording, and go on.
+    Record,
 }
 
 /// A configuration on its way to a worker.
@@ -78,6 +85,7 @@ pub(crate) struct Start {
     pub(crate) origin: Origin,
     pub(crate) log: Log,
     pub(crate) records: RingWriter,
+    pub(crate) flights: Flights,
 }
 
 /// What one turn does with the proxy. Production passes [`drive::turn`]; a test, a turn that
@@ -98,6 +106,9 @@ pub(crate) struct Worker<F> {
     log: Log,
     encoder: Encoder,
     records: RingWriter,
+    flights: Flights,
+    /// Turns in a row that had work left and heard nothing from the kernel.
+    silent_turns: u32,
     versions: Versions,
     version: u64,
     stopping: bool,
@@ -149,6 +160,8 @@ impl<F: Turn> Worker<F> {
             encoder: Encoder::new(start.log.format()),
             log: start.log,
             records: start.records,
+            flights: start.flights,
+            silent_turns: 0,
             versions: Versions::default(),
             version: 0,
             stopping: false,
@@ -167,6 +180,9 @@ impl<F: Turn> Worker<F> {
             let ended = match self.new_proxy() {
                 Ok(mut proxy) => {
                     let ended = self.serve(&mut proxy, &mut events);
+                    if matches!(ended, Ended::Panicked) {
+                        self.record(&proxy, Cause::Panic);
+                    }
                     // What broke the proxy may break its end, too.
                     let _ = catch_unwind(AssertUnwindSafe(move || drop(proxy)));
                     ended
@@ -203,15 +219,19 @@ impl<F: Turn> Worker<F> {
             return Err(Ended::Failed("the operating system gave no random seed".into()));
         }
         let (settings, compiled) = (self.settings.clone(), self.shared.compiled.clone());
-        let stopping = self.stopping;
+        let (stopping, ring_bytes) = (self.stopping, self.flights.ring_bytes());
         let made = catch_unwind(AssertUnwindSafe(move || {
             let mut proxy = Proxy::with_compiled(settings, seed, compiled);
+            if let Some(bytes) = ring_bytes {
+                proxy.record(bytes);
+            }
             if stopping {
                 proxy.stop();
             }
             proxy
         }));
         self.versions = Versions::default();
+        self.flights.forget();
         self.version = 0;
         self.add_version();
         self.look = true;
@@ -226,6 +246,7 @@ impl<F: Turn> Worker<F> {
     fn add_version(&mut self) {
         self.version += 1;
         self.versions.push(self.version, Arc::clone(&self.shared.names));
+        self.flights.version(self.version, Arc::clone(&self.shared.flown));
     }
 
     fn serve(&mut self, proxy: &mut Proxy, events: &mut Events) -> Ended {
@@ -272,13 +293,20 @@ impl<F: Turn> Worker<F> {
             proxy.failed(id, SocketError::Resources, false);
             work_left = true;
         });
-        let mut stopped = None;
+        let (mut stopped, mut fault) = (None, None);
         while let Some(event) = proxy.poll_event() {
-            if let Event::Stopped { cut } = event {
-                stopped = Some(cut);
-            } else {
-                self.tell(&event);
+            match event {
+                Event::Stopped { cut } => stopped = Some(cut),
+                Event::Zombie { .. } | Event::Broken { .. } => fault = Some(Cause::Zombie),
+                _ => {}
             }
+            self.tell(&event);
+        }
+        if self.has_run_away(work_left && events.is_empty()) {
+            fault = Some(Cause::Runaway);
+        }
+        if let Some(cause) = fault {
+            self.record(proxy, cause);
         }
         self.tell_shed(proxy);
         if let Some(cut) = stopped {
@@ -293,6 +321,30 @@ impl<F: Turn> Worker<F> {
         Ok(if flushed { wait } else { wait.min(LOG_RETRY) })
     }
 
+    /// Counts turns that had work left though the kernel told nothing; whether that goes on for
+    /// longer than any input can explain. Told once, until the kernel is heard of again.
+    fn has_run_away(&mut self, is_silent: bool) -> bool {
+        self.silent_turns = if is_silent { self.silent_turns.saturating_add(1) } else { 0 };
+        let has = self.silent_turns == SILENT_TURNS_MAX;
+        if has {
+            let text = format_args!(
+                "worker {}: the loop has gone on for {SILENT_TURNS_MAX} turns without a word from \
+                 the kernel; this is a bug of ours",
+                self.index
+            );
+            self.log.say(Level::Error, Topic::Flight, text);
+        }
+        has
+    }
+
+    /// Writes the flight recording, if there is one. After a panic nothing is served until it is
+    /// written: the process may end next.
+    fn record(&mut self, proxy: &Proxy, cause: Cause) {
+        if let Some(recording) = proxy.recording() {
+            self.flights.write(recording, cause, proxy.now(), cause == Cause::Panic);
+        }
+    }
+
     /// Carries out what the supervisor said.
     fn obey(&mut self, proxy: &mut Proxy) {
         while let Ok(control) = self.control.try_recv() {
@@ -303,6 +355,7 @@ impl<F: Turn> Worker<F> {
                     self.kernel.prepare(Vec::new(), none);
                     proxy.stop();
                 }
+                Control::Record => self.record(proxy, Cause::Asked),
                 Control::Apply(change) => self.apply(proxy, *change),
             }
         }

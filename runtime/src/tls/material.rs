@@ -119,6 +119,14 @@ impl Identity {
     }
 }
 
+/// DNS names of the first certificate of `chain`, in lower case.
+///
+/// # Errors
+/// Why it is no certificate, in words.
+pub(crate) fn names(chain: &[CertificateDer<'static>]) -> Result<Vec<Box<str>>, String> {
+    facts(chain.first().ok_or("there is none")?).map(|(names, _)| names)
+}
+
 /// Names and validity of a certificate.
 fn facts(der: &[u8]) -> Result<(Vec<Box<str>>, Validity), String> {
     let (_, parsed) =

@@ -19,7 +19,7 @@ mod sessions;
 pub(crate) mod tests;
 
 pub(crate) use client::{ClientParts, Roots};
-pub(crate) use material::{Bad, Identity, chain, key};
+pub(crate) use material::{Bad, Identity, chain, key, names};
 pub(crate) use server::{ServerParts, Versions};
 
 use rustls::server::ProducesTickets;

@@ -1,16 +1,28 @@
-//! The command `tidegate-sim`: runs seeds, and replays one.
+//! The command `tidegate-sim`: runs seeds, replays one, makes it small and explains it.
 
 mod case;
+mod explain;
+mod golden;
 mod hunt;
+mod junit;
+mod lift;
+mod merge;
 mod panics;
 mod plant;
+mod rehearse;
 mod replay;
 mod report;
 mod run;
+mod shrink;
+mod table;
 
-pub use case::Case;
+pub use case::{Case, Origin};
 
-use clap::{Parser, Subcommand};
+use crate::marks::quotas;
+use crate::oracle::metamorphic::Variant;
+use clap::{Parser, Subcommand, ValueEnum};
+use report::Shard;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,14 +47,52 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Runs many seeds
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),
+    /// Shows what a flight recording holds, and makes cases of its sessions
+    Lift(LiftArgs),
+    /// Finds the smallest case that breaks the same rule
+    Shrink(ShrinkArgs),
+    /// Tells the broken rule, the ledger rows and the causal chain in words
+    Explain(ExplainArgs),
     /// Plants bugs and counts how many are found, and by which checker
     Plant(plant::PlantArgs),
     /// Runs seeds until a checker of a group fires
     #[command(hide = true)]
     Hunt(hunt::HuntArgs),
+    /// Adds up the reports of all shards of a command
+    Merge(MergeArgs),
+    /// Prints quotas.txt as a report would have it
+    Quotas {
+        /// A report that `run --json` wrote
+        #[arg(value_name = "JSON")]
+        report: PathBuf,
+    },
+    /// Runs the seeds of a file of hashes, and compares
+    Golden(GoldenArgs),
+}
+
+/// When too few seeds that reach a mark are a failure.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum JudgeMarks {
+    /// With 10,000 seeds or more
+    Auto,
+    /// Always
+    Judge,
+    /// Never: the table is printed, and that is all
+    Show,
+}
+
+impl JudgeMarks {
+    /// Whether quotas are judged over so many seeds.
+    pub(crate) fn judges(self, seeds: u64) -> bool {
+        match self {
+            JudgeMarks::Auto => seeds >= quotas::SEEDS_MIN,
+            JudgeMarks::Judge => true,
+            JudgeMarks::Show => false,
+        }
+    }
 }
 
 /// What to run.
@@ -51,21 +101,83 @@ pub(crate) struct RunArgs {
     /// Seeds from A to B, B not included
     #[arg(long, value_parser = seeds, value_name = "A..B", conflicts_with = "budget")]
     pub(crate) seeds: Option<(u64, u64)>,
-    /// As many seeds as fit into this time, such as 60s or 5m
+    /// As many seeds as fit into this time, such as 60s, 5m or 4h
     #[arg(long, value_parser = span, value_name = "TIME")]
     pub(crate) budget: Option<Duration>,
+    /// The first seed of a budget
+    #[arg(long, default_value_t = 0, requires = "budget", value_name = "SEED")]
+    pub(crate) from: u64,
     /// Seeds at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
-    /// Writes the totals to this file
+    /// Writes the totals, or the report of a rehearsal, to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Writes them to this file as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Runs part I (from 1) of N parts of the seeds
+    #[arg(long, value_parser = shard, value_name = "I/N", conflicts_with = "budget")]
+    pub(crate) shard: Option<Shard>,
+    /// When too few seeds that reach a mark are a failure; never for a shard
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) marks: JudgeMarks,
     /// Gives up after so many failing seeds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) failures: u16,
     /// Where cases of failing seeds are written
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) cases: PathBuf,
+    #[command(flatten)]
+    pub(crate) rehearsal: rehearse::RehearseArgs,
+}
+
+/// What to merge.
+#[derive(clap::Args)]
+pub(crate) struct MergeArgs {
+    /// The report of each shard
+    #[arg(required = true, value_name = "JSON")]
+    pub(crate) reports: Vec<PathBuf>,
+    /// Writes the sum to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Writes it to this file as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// When too few seeds that reach a mark are a failure
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) marks: JudgeMarks,
+}
+
+/// What to compare.
+#[derive(clap::Args)]
+pub(crate) struct GoldenArgs {
+    /// The file of hashes
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Writes the file anew instead
+    #[arg(long)]
+    pub(crate) renew: bool,
+}
+
+/// What to lift.
+#[derive(clap::Args)]
+pub(crate) struct LiftArgs {
+    /// The recording that `tidegate serve` wrote
+    #[arg(value_name = "RECORDING")]
+    pub(crate) recording: PathBuf,
+    /// Only the session with this number, as the access log has it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) session: Option<u64>,
+    /// Lists every session
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Prints every entry of the session
+    #[arg(long, requires = "session")]
+    pub(crate) trace: bool,
+    /// Where the case is written, beside the recording by default
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What to replay.
@@ -77,9 +189,46 @@ pub(crate) struct ReplayArgs {
     /// Stops after this event
     #[arg(long, value_name = "EVENT")]
     pub(crate) until: Option<u64>,
+    /// Runs the pair of worlds that differ in segments, batches, clock or copy
+    #[arg(long, value_parser = variant, value_name = "NAME")]
+    pub(crate) variant: Option<Variant>,
     /// Prints everything that happens
     #[arg(long)]
     pub(crate) trace: bool,
+    /// Writes a timeline for a browser to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Writes the packets for Wireshark to this file, as pcapng
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+/// What to shrink.
+#[derive(clap::Args)]
+pub(crate) struct ShrinkArgs {
+    /// A seed, or the file of a case
+    #[arg(value_name = "SEED|CASE")]
+    pub(crate) what: String,
+    /// Where the small case is written, `SEED.small.case.sim` by default
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Attempts at a time; changes nothing of what comes out
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Attempts at most
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) attempts: u64,
+    /// Time at most, such as 60s or 5m
+    #[arg(long, default_value = "60s", value_parser = span, value_name = "TIME")]
+    pub(crate) budget: Duration,
+}
+
+/// What to explain.
+#[derive(clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// A seed, or the file of a case
+    #[arg(value_name = "SEED|CASE")]
+    pub(crate) what: String,
 }
 
 /// Options of every run that the command makes.
@@ -91,11 +240,53 @@ fn options() -> crate::world::Options {
 pub fn main(args: Args) -> ExitCode {
     panics::silence();
     ExitCode::from(match args.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => match &args.rehearsal.config {
+            Some(config) => rehearse::rehearse(config, &args),
+            None => run::run(&args),
+        },
+        Command::Lift(args) => lift::lift(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Plant(args) => plant::plant(&args),
         Command::Hunt(args) => hunt::hunt(&args),
+        Command::Merge(args) => merge::merge(&args),
+        Command::Quotas { report } => print_quotas(&report),
+        Command::Golden(args) => golden::golden(&args),
     })
+}
+
+/// Complains; the exit code for what makes no sense.
+fn usage(error: &str) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    USAGE
+}
+
+fn print_quotas(path: &std::path::Path) -> u8 {
+    let text = report::Report::read(path).and_then(|report| {
+        let reached: Vec<u64> = report.totals.marks.iter().map(|mark| mark.seeds).collect();
+        quotas::renewed(&reached, report.totals.seeds)
+    });
+    match text {
+        Ok(text) if std::io::stdout().write_all(text.as_bytes()).is_ok() => CLEAN,
+        Ok(_) => USAGE,
+        Err(error) => usage(&error),
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let (index, of) = text.split_once('/').ok_or("a shard is written as I/N")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let (index, of) = (number(index)?, number(of)?);
+    if index == 0 || index > of {
+        return Err(format!("shards are numbered from 1/{of} to {of}/{of}"));
+    }
+    Ok(Shard { index, of })
+}
+
+fn variant(text: &str) -> Result<Variant, String> {
+    let names = Variant::ALL.map(Variant::name).join(", ");
+    Variant::named(text).ok_or_else(|| format!("no variant {text:?}; there are {names}"))
 }
 
 fn seeds(text: &str) -> Result<(u64, u64), String> {
@@ -109,14 +300,15 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    let (number, factor) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60),
-        None => (text.strip_suffix('s').unwrap_or(text), 1),
-    };
+    let units = [('h', 3600), ('m', 60), ('s', 1)];
+    let unit =
+        units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+    let (number, factor) = unit.unwrap_or((text, 1));
     let number: u64 = number.parse().map_err(|error| format!("{text:?}: {error}"))?;
-    match number * factor {
-        0 => Err("no time at all".into()),
-        seconds => Ok(Duration::from_secs(seconds)),
+    match number.checked_mul(factor) {
+        Some(0) => Err("no time at all".into()),
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("more time than there is".into()),
     }
 }
 
@@ -130,6 +322,12 @@ mod tests {
         assert!(seeds("3").is_err() && seeds("5..5").is_err() && seeds("a..b").is_err());
         assert_eq!(span("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(span("4h"), Ok(Duration::from_secs(14_400)));
+        assert!(span("99999999999999999h").is_err());
         assert!(span("0s").is_err() && span("soon").is_err());
+        assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
+        assert_eq!(variant("clock"), Ok(Variant::Clock));
+        assert!(variant("weather").is_err());
+        assert!(shard("0/3").is_err() && shard("4/3").is_err() && shard("2").is_err());
     }
 }

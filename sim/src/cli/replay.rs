@@ -1,25 +1,75 @@
 //! `tidegate-sim replay`.
 
-use super::run::describe;
-use super::{BROKEN, CLEAN, Case, ReplayArgs, USAGE};
-use crate::world::{self, Options};
+use super::case::{DETERMINISM, Origin};
+use super::run::{describe, first_difference};
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE};
+use crate::view;
+use crate::world::{self, Options, Outcome};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+/// A seed, or a case that was written down.
+pub(crate) struct Subject {
+    /// What its draws follow from.
+    pub(crate) origin: Origin,
+    /// The case, if it is one.
+    pub(crate) case: Option<Case>,
+}
+
+impl Subject {
+    /// Reads what stands on the command line: a number is a seed, all else a file.
+    pub(crate) fn read(what: &str) -> Result<Subject, String> {
+        if let Ok(seed) = what.parse::<u64>() {
+            return Ok(Subject { origin: Origin::Seed(seed), case: None });
+        }
+        let case = Case::read(Path::new(what))?;
+        Ok(Subject { origin: case.origin.clone(), case: Some(case) })
+    }
+
+    /// How to make the run.
+    pub(crate) fn options(&self) -> Options {
+        let options = self.case.as_ref().map(Case::options).unwrap_or_default();
+        Options { place_of_panic: Some(super::panics::last_place), ..options }
+    }
+
+    /// Makes the run.
+    pub(crate) fn run(&self, options: Options) -> Outcome {
+        world::run(self.origin.seed(), options)
+    }
+
+    /// A title for people.
+    pub(crate) fn title(&self) -> String {
+        match &self.origin {
+            Origin::Seed(seed) if self.case.as_ref().is_some_and(|c| !c.changes.is_empty()) => {
+                format!("a case made of seed {seed}")
+            }
+            Origin::Seed(seed) => format!("seed {seed}"),
+            Origin::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        }
+    }
+}
+
+/// Says on stderr what is wrong; the exit code for that.
+pub(crate) fn usage(error: &str) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    USAGE
+}
+
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
-    let (seed, case) = match args.what.parse::<u64>() {
-        Ok(seed) => (seed, None),
-        Err(_) => match Case::read(Path::new(&args.what)) {
-            Ok(case) => (case.seed, Some(case)),
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-                return USAGE;
-            }
-        },
+    // What production recorded is another kind of case.
+    if let Some(code) = super::lift::replay(Path::new(&args.what)) {
+        return code;
+    }
+    let subject = match Subject::read(&args.what) {
+        Ok(subject) => subject,
+        Err(error) => return usage(&error),
     };
-    let mut options = Options { until: args.until, ..super::options() };
-    options.draws = case.as_ref().map(Case::draws).filter(|draws| !draws.is_empty());
+    let mut options = Options { until: args.until, ..subject.options() };
+    options.variant = args.variant.or(options.variant);
+    if args.html.is_some() || args.pcap.is_some() {
+        options.story = Some(args.pcap.is_some());
+    }
     if args.trace {
         let mut out = BufWriter::new(std::io::stdout());
         options.sink = Some(Box::new(move |line| {
@@ -27,18 +77,28 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
             let _ = writeln!(out, "{line}");
         }));
     }
-    let outcome = world::run(seed, options);
+    let outcome = subject.run(options);
+    if let Err(error) = write_views(args, &subject, &outcome) {
+        return usage(&error);
+    }
     let mut out = std::io::stdout().lock();
     let _ = writeln!(
         out,
-        "seed {seed}: {} events, {} of {} requests completed, hash {:016x}",
-        outcome.events, outcome.completed, outcome.requests, outcome.hash
+        "{}: {} events, {} of {} requests completed, hash {:016x}",
+        subject.title(),
+        outcome.events,
+        outcome.completed,
+        outcome.requests,
+        outcome.hash
     );
-    if let Some(case) = &case
-        && args.until.is_none()
-        && format!("{:016x}", outcome.hash) != case.hash
-    {
-        let _ = writeln!(out, "the case was written by another build: hash {}", case.hash);
+    if let Some(case) = subject.case.as_ref().filter(|_| args.until.is_none()) {
+        if case.group == DETERMINISM {
+            return same_twice(&mut out, case);
+        }
+        if outcome.hash != case.hash {
+            let hash = case.hash;
+            let _ = writeln!(out, "the case was written by another build: hash {hash:016x}");
+        }
     }
     match &outcome.violation {
         Some(violation) => {
@@ -47,4 +107,29 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
         }
         None => CLEAN,
     }
+}
+
+fn same_twice(out: &mut impl Write, case: &Case) -> u8 {
+    let again = || world::run(case.origin.seed(), case.options()).hash;
+    if again() == again() {
+        let _ = writeln!(out, "two runs in this process are the same");
+        return CLEAN;
+    }
+    let _ = write!(out, "{}", first_difference(case.origin.seed()).0);
+    NONDETERMINISM
+}
+
+fn write_views(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> Result<(), String> {
+    let Some(story) = &outcome.story else { return Ok(()) };
+    let write = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    if let Some(path) = &args.html {
+        let page = view::timeline(&subject.title(), story, outcome);
+        write(path, page.as_bytes())?;
+    }
+    if let Some(path) = &args.pcap {
+        write(path, &view::capture(story, outcome.violation.as_ref()))?;
+    }
+    Ok(())
 }

@@ -1,97 +1,341 @@
-//! Totals over many seeds, and how they are printed.
+//! What a command says of its seeds: totals, marks, failures, for people and for machines.
 
+use super::CLEAN;
+use super::table;
 use crate::choice::mix;
+use crate::marks::{self, Mark};
 use crate::world::Outcome;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
-/// Sums over the seeds of one command.
-#[derive(Default)]
+/// The version of the format that `--json` writes and `merge` reads.
+pub(crate) const FORMAT: u32 = 1;
+/// A range of seeds is told of in so many blocks at most.
+const BLOCKS_MAX: u64 = 200;
+/// Seeds of the smallest block.
+const BLOCK_MIN: u64 = 100;
+
+/// Seeds `from..to`.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+pub(crate) struct Range {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+impl Range {
+    /// How many seeds these are.
+    pub(crate) fn len(self) -> u64 {
+        self.to - self.from
+    }
+
+    /// Part `index` (from 1) of `of` parts that differ by one seed at most.
+    pub(crate) fn shard(self, Shard { index, of }: Shard) -> Range {
+        let cut = |n: u64| {
+            let offset = u128::from(self.len()) * u128::from(n) / u128::from(of);
+            self.from + offset as u64
+        };
+        Range { from: cut(index - 1), to: cut(index) }
+    }
+}
+
+/// Part `index` of `of`, from 1.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+pub(crate) struct Shard {
+    pub(crate) index: u64,
+    pub(crate) of: u64,
+}
+
+/// A seed that failed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    /// The checker's group; `nondeterminism` for a seed whose runs differ.
+    pub(crate) group: String,
+    /// The rule that was broken.
+    pub(crate) rule: String,
+    /// What was seen.
+    pub(crate) message: String,
+    /// The event at which it was seen.
+    pub(crate) event: u64,
+    /// The line to paste.
+    pub(crate) replay: String,
+}
+
+/// Some seeds in a row.
+#[derive(Copy, Clone, Default, PartialEq, Serialize, Deserialize, Debug)]
+pub(crate) struct Block {
+    /// Seeds of it that were run.
+    pub(crate) seeds: u64,
+    /// Processor seconds that they took.
+    pub(crate) seconds: f64,
+}
+
+/// How often a mark was reached.
+#[derive(Copy, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub(crate) struct Reached {
+    /// Seeds that reached it.
+    pub(crate) seeds: u64,
+    /// All visits.
+    pub(crate) visits: u64,
+}
+
+/// Sums over the seeds of one command, or of one of its threads.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub(crate) struct Totals {
     pub(crate) seeds: u64,
     pub(crate) events: u64,
-    pub(crate) virtual_nanos: u128,
+    pub(crate) virtual_seconds: u64,
+    pub(crate) virtual_nanos: u64,
     pub(crate) requests: u64,
     pub(crate) completed: u64,
     pub(crate) healed_seeds: u64,
     pub(crate) twice: u64,
     /// Seeds run with the real cipher, and again with the stand-in.
     pub(crate) both: u64,
+    /// Seeds run as a pair of worlds, too, between which clients must see no difference.
+    #[serde(default)]
+    pub(crate) metamorphic: u64,
     /// Every seed's hash, in a sum that does not depend on their order.
+    #[serde(with = "hex")]
     pub(crate) hash: u64,
-    pub(crate) completed_by_seed: Vec<u32>,
-    pub(crate) marks: BTreeMap<&'static str, (u64, u64)>,
+    /// How many seeds completed so many requests.
+    pub(crate) completed_by_seed: BTreeMap<u64, u64>,
+    /// By the first seed of each block.
+    pub(crate) blocks: BTreeMap<u64, Block>,
+    /// Two runs of a seed differed.
+    pub(crate) differing: u64,
+    pub(crate) failures: Vec<Failure>,
+    /// In the order of the catalogue.
+    #[serde(skip)]
+    pub(crate) marks: Vec<Reached>,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Totals {
+            seeds: 0,
+            events: 0,
+            virtual_seconds: 0,
+            virtual_nanos: 0,
+            requests: 0,
+            completed: 0,
+            healed_seeds: 0,
+            twice: 0,
+            both: 0,
+            metamorphic: 0,
+            hash: 0,
+            completed_by_seed: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            differing: 0,
+            failures: Vec::new(),
+            marks: vec![Reached::default(); marks::COUNT],
+        }
+    }
+}
+
+/// The size of the blocks in which `range` is told of.
+pub(crate) fn block_size(range: Range) -> u64 {
+    if range.to == u64::MAX { 1_000 } else { range.len().div_ceil(BLOCKS_MAX).max(BLOCK_MIN) }
 }
 
 impl Totals {
-    pub(crate) fn add(&mut self, outcome: &Outcome) {
+    /// Counts one run.
+    pub(crate) fn add(&mut self, outcome: &Outcome, block: u64, took: Duration) {
         self.seeds += 1;
         self.events += outcome.events;
         self.hash = self.hash.wrapping_add(mix(outcome.hash ^ mix(outcome.seed)));
-        self.virtual_nanos += u128::from(outcome.virtual_nanos);
+        self.pass(outcome.virtual_nanos);
         self.requests += outcome.requests;
         self.completed += outcome.completed;
         self.healed_seeds += u64::from(outcome.healed > 0);
-        self.completed_by_seed.push(outcome.completed as u32);
-        outcome.marks.merge_into(&mut self.marks);
+        *self.completed_by_seed.entry(outcome.completed).or_default() += 1;
+        let block = self.blocks.entry(block).or_default();
+        block.seeds += 1;
+        block.seconds += took.as_secs_f64();
+        for (total, &visits) in self.marks.iter_mut().zip(outcome.marks.visits()) {
+            total.seeds += u64::from(visits > 0);
+            total.visits += u64::from(visits);
+        }
     }
 
-    fn median_completed(&self) -> u32 {
-        let mut all = self.completed_by_seed.clone();
-        all.sort_unstable();
-        all.get(all.len() / 2).copied().unwrap_or(0)
+    fn pass(&mut self, nanos: u64) {
+        let nanos = self.virtual_nanos + nanos;
+        self.virtual_seconds += nanos / 1_000_000_000;
+        self.virtual_nanos = nanos % 1_000_000_000;
     }
 
-    /// The table at the end of a run.
-    pub(crate) fn print(&self, out: &mut impl Write, took: Duration) -> std::io::Result<()> {
-        let seconds = took.as_secs_f64().max(0.001);
+    /// Adds the totals of other seeds; the same whatever the order.
+    pub(crate) fn merge(&mut self, other: &Totals) {
+        self.seeds += other.seeds;
+        self.events += other.events;
+        self.virtual_seconds += other.virtual_seconds;
+        self.pass(other.virtual_nanos);
+        self.requests += other.requests;
+        self.completed += other.completed;
+        self.healed_seeds += other.healed_seeds;
+        self.twice += other.twice;
+        self.both += other.both;
+        self.metamorphic += other.metamorphic;
+        self.hash = self.hash.wrapping_add(other.hash);
+        self.differing += other.differing;
+        for (&completed, seeds) in &other.completed_by_seed {
+            *self.completed_by_seed.entry(completed).or_default() += seeds;
+        }
+        for (&first, block) in &other.blocks {
+            let mine = self.blocks.entry(first).or_default();
+            mine.seeds += block.seeds;
+            mine.seconds += block.seconds;
+        }
+        self.failures.extend(other.failures.iter().cloned());
+        self.failures.sort_by_key(|failure| failure.seed);
+        for (mine, other) in self.marks.iter_mut().zip(&other.marks) {
+            mine.seeds += other.seeds;
+            mine.visits += other.visits;
+        }
+    }
+
+    /// How many requests the median seed completed.
+    pub(crate) fn median_completed(&self) -> u64 {
+        let mut before = 0;
+        let median = self.completed_by_seed.iter().find(|&(_, seeds)| {
+            before += seeds;
+            before > self.seeds / 2
+        });
+        median.map_or(0, |(&completed, _)| completed)
+    }
+
+    /// How many marks were reached.
+    pub(crate) fn reached(&self) -> usize {
+        self.marks.iter().filter(|mark| mark.seeds > 0).count()
+    }
+}
+
+/// 64 bits as 16 digits: not every reader of JSON keeps them as a number.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(hash: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&format!("{hash:016x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(from)?, 16).map_err(D::Error::custom)
+    }
+}
+
+/// All that one command says of its seeds.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub(crate) struct Report {
+    pub(crate) format: u32,
+    /// The commit that was built, `unknown` outside a repository.
+    pub(crate) commit: String,
+    /// The command line.
+    pub(crate) command: Vec<String>,
+    /// The seeds that were asked for, before they were split; absent for a budget of time.
+    pub(crate) range: Option<Range>,
+    /// The part of them that was run, if not all.
+    pub(crate) shard: Option<Shard>,
+    /// Whether every seed was run: not so after too many failures.
+    pub(crate) is_complete: bool,
+    /// Threads.
+    pub(crate) jobs: u64,
+    /// Seconds on the wall; of merged reports the sum.
+    pub(crate) seconds: f64,
+    pub(crate) totals: Totals,
+    /// By name.
+    pub(crate) marks: BTreeMap<String, Reached>,
+}
+
+impl Report {
+    /// Writes it to `path`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
+        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Reads the report in the file at `path`.
+    ///
+    /// # Errors
+    /// What the file system says; no report; another format; marks that this build does not know.
+    pub(crate) fn read(path: &Path) -> Result<Report, String> {
+        let say = |error: String| format!("{}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| say(error.to_string()))?;
+        let mut report: Report =
+            serde_json::from_str(&text).map_err(|error| say(error.to_string()))?;
+        if report.format != FORMAT {
+            return Err(say(format!("format {}, this build reads {FORMAT}", report.format)));
+        }
+        let mut names = report.marks.clone();
+        report.totals.marks =
+            Mark::all().map(|mark| names.remove(&mark.name()).unwrap_or_default()).collect();
+        match names.into_keys().next() {
+            Some(name) => Err(say(format!("this build knows no mark {name:?}"))),
+            None => Ok(report),
+        }
+    }
+
+    /// Takes the marks over from the totals, by name.
+    pub(crate) fn name_marks(&mut self) {
+        let reached = Mark::all().zip(&self.totals.marks);
+        self.marks = reached.map(|(mark, reached)| (mark.name(), *reached)).collect();
+    }
+
+    /// The table at the end, on `out`.
+    ///
+    /// # Errors
+    /// When nobody reads it.
+    pub(crate) fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let totals = &self.totals;
+        let seconds = self.seconds.max(0.001);
         let per = |n: u64| n as f64 / seconds;
-        let virtual_seconds = self.virtual_nanos as f64 / 1e9;
-        writeln!(out, "seeds            {:>12}   {:>10.0} /s", self.seeds, per(self.seeds))?;
-        writeln!(out, "events           {:>12}   {:>10.0} /s", self.events, per(self.events))?;
-        let completed = per(self.completed);
-        writeln!(out, "requests begun   {:>12}", self.requests)?;
-        writeln!(out, "       completed {:>12}   {completed:>10.0} /s", self.completed)?;
-        writeln!(out, "       median    {:>12}   a seed", self.median_completed())?;
-        let healed = self.healed_seeds * 100 / self.seeds.max(1);
-        writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", self.healed_seeds)?;
-        writeln!(out, "run twice        {:>12}", self.twice)?;
-        writeln!(out, "both ciphers     {:>12}", self.both)?;
-        writeln!(out, "hash of all      {:>16x}", self.hash)?;
+        let virtual_seconds = totals.virtual_seconds as f64 + totals.virtual_nanos as f64 / 1e9;
+        writeln!(out, "seeds            {:>12}   {:>10.0} /s", totals.seeds, per(totals.seeds))?;
+        writeln!(out, "events           {:>12}   {:>10.0} /s", totals.events, per(totals.events))?;
+        let completed = per(totals.completed);
+        writeln!(out, "requests begun   {:>12}", totals.requests)?;
+        writeln!(out, "       completed {:>12}   {completed:>10.0} /s", totals.completed)?;
+        writeln!(out, "       median    {:>12}   a seed", totals.median_completed())?;
+        let healed = totals.healed_seeds * 100 / totals.seeds.max(1);
+        writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", totals.healed_seeds)?;
+        writeln!(out, "run twice        {:>12}", totals.twice)?;
+        writeln!(out, "both ciphers     {:>12}", totals.both)?;
+        writeln!(out, "metamorphic      {:>12}", totals.metamorphic)?;
+        writeln!(out, "hash of all      {:>16x}", totals.hash)?;
         let ratio = virtual_seconds / seconds;
-        let density = self.events as f64 / virtual_seconds.max(1e-9);
+        let density = totals.events as f64 / virtual_seconds.max(1e-9);
         writeln!(out, "virtual time     {virtual_seconds:>11.0}s   {ratio:>10.0} : 1")?;
         writeln!(out, "events           {density:>12.1}   a virtual second")?;
-        writeln!(out, "\nmark                                              seeds       visits")?;
-        for (name, (seeds, visits)) in &self.marks {
-            writeln!(out, "{name:<46} {seeds:>8} {visits:>12}")?;
-        }
-        Ok(())
+        writeln!(out, "failing seeds    {:>12}", totals.failures.len())
     }
 
-    /// The same for machines.
-    pub(crate) fn json(&self, took: Duration, failures: &[u64]) -> serde_json::Value {
-        let marks: BTreeMap<_, _> = self
-            .marks
-            .iter()
-            .map(|(name, (seeds, visits))| (*name, json!({"seeds": seeds, "visits": visits})))
-            .collect();
-        json!({
-            "seeds": self.seeds,
-            "events": self.events,
-            "requests": self.requests,
-            "completed": self.completed,
-            "completed_median": self.median_completed(),
-            "healed_seeds": self.healed_seeds,
-            "run_twice": self.twice,
-            "both_ciphers": self.both,
-            "hash": format!("{:016x}", self.hash),
-            "seconds": took.as_secs_f64(),
-            "virtual_seconds": self.virtual_nanos as f64 / 1e9,
-            "failures": failures,
-            "marks": marks,
-        })
+    /// Prints the report and writes it where it is wanted; the exit code. `judges`: whether a
+    /// missed quota is a failure.
+    pub(crate) fn finish(&self, judges: bool, json: Option<&Path>, junit: Option<&Path>) -> u8 {
+        if let Err(error) = json.map_or(Ok(()), |path| self.write(path)) {
+            return super::usage(&error);
+        }
+        let mut out = std::io::stdout().lock();
+        let reach = match table::Reach::new(&self.totals) {
+            Ok(reach) => reach,
+            Err(error) => return super::usage(&error),
+        };
+        if self.print(&mut out).and_then(|()| reach.print(&mut out, judges)).is_err() {
+            return super::USAGE;
+        }
+        let missed = if judges { reach.missed() } else { Vec::new() };
+        if let Err(error) = junit.map_or(Ok(()), |path| super::junit::write(self, &missed, path)) {
+            return super::usage(&error);
+        }
+        match (self.totals.differing, self.totals.failures.len() + missed.len()) {
+            (0, 0) => CLEAN,
+            (0, _) => super::BROKEN,
+            _ => super::NONDETERMINISM,
+        }
     }
 }

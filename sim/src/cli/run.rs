@@ -1,26 +1,35 @@
 //! `tidegate-sim run`.
 
-use super::report::Totals;
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, RunArgs, USAGE};
+use super::case::Origin;
+use super::report::{FORMAT, Failure, Range, Report, Totals, block_size};
+use super::{Case, RunArgs};
 use crate::choice::mix;
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Seeds when neither seeds nor a budget are given.
 const SEEDS_DEFAULT: u64 = 1000;
 /// One seed in so many is run twice.
 const TWICE_EVERY: u64 = 20;
 
-#[derive(Default)]
-struct Shared {
-    totals: Totals,
-    failures: Vec<u64>,
-    differing: u64,
+/// Totals are shared and told of after so many events of a thread.
+const TELL_EVERY: u64 = 500_000;
+
+/// What the threads of one command share.
+struct Shared<'a> {
+    args: &'a RunArgs,
+    start: Instant,
+    /// The seeds that this command runs.
+    range: Range,
+    next: AtomicU64,
+    totals: Mutex<Totals>,
+    bar: ProgressBar,
 }
 
 /// Runs the seeds and prints what came out; the exit code.
@@ -29,135 +38,156 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     let start = Instant::now();
     let (from, to) = match (args.seeds, args.budget) {
         (Some(seeds), _) => seeds,
-        (None, Some(_)) => (0, u64::MAX),
+        (None, Some(_)) => (args.from, u64::MAX),
         (None, None) => (0, SEEDS_DEFAULT),
     };
-    let bar = progress(args, to - from);
-    let next = AtomicU64::new(from);
-    let shared = Mutex::new(Shared::default());
+    let all = Range { from, to };
+    let range = args.shard.map_or(all, |shard| all.shard(shard));
+    let shared = Shared {
+        args,
+        start,
+        range,
+        next: AtomicU64::new(range.from),
+        totals: Mutex::default(),
+        bar: progress(args, range.len()),
+    };
     std::thread::scope(|scope| {
         for _ in 0..args.jobs {
-            scope.spawn(|| worker(args, &next, to, start, &shared, &bar));
+            scope.spawn(|| worker(&shared));
         }
     });
-    bar.finish_and_clear();
-    let shared = shared.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    finish(args, &shared, start.elapsed())
-}
-
-fn finish(args: &RunArgs, shared: &Shared, took: Duration) -> u8 {
-    let mut out = std::io::stdout().lock();
-    if shared.totals.print(&mut out, took).is_err() {
-        return USAGE;
-    }
-    if let Some(path) = &args.json {
-        let text = shared.totals.json(took, &shared.failures).to_string();
-        if let Err(error) = std::fs::write(path, text) {
-            let _ = writeln!(std::io::stderr(), "error: {}: {error}", path.display());
-            return USAGE;
-        }
-    }
-    match (shared.differing, shared.failures.len()) {
-        (0, 0) => CLEAN,
-        (0, _) => BROKEN,
-        _ => NONDETERMINISM,
-    }
+    shared.bar.finish_and_clear();
+    let mut totals = shared.totals.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    totals.failures.sort_by_key(|failure| failure.seed);
+    let mut report = Report {
+        format: FORMAT,
+        commit: super::case::commit(),
+        command: std::env::args().collect(),
+        range: args.budget.is_none().then_some(all),
+        shard: args.shard,
+        is_complete: args.budget.is_some() || totals.seeds == range.len(),
+        jobs: args.jobs.into(),
+        seconds: start.elapsed().as_secs_f64(),
+        totals,
+        marks: BTreeMap::new(),
+    };
+    report.name_marks();
+    let judges = args.shard.is_none() && args.marks.judges(report.totals.seeds);
+    report.finish(judges, args.json.as_deref(), args.junit.as_deref())
 }
 
 fn progress(args: &RunArgs, seeds: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = match args.budget {
-        Some(_) => ProgressBar::new_spinner(),
-        None => ProgressBar::new(seeds),
+    let (bar, template) = match args.budget {
+        Some(_) => (ProgressBar::new_spinner(), "{spinner} {elapsed} {pos} seeds, {msg}"),
+        None => (ProgressBar::new(seeds), "{wide_bar} {pos}/{len} seeds, {msg}, {eta} left"),
     };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} seeds {per_sec} {msg}");
+    let style = ProgressStyle::with_template(template);
     style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style))
 }
 
-fn worker(
-    args: &RunArgs,
-    next: &AtomicU64,
-    to: u64,
-    start: Instant,
-    shared: &Mutex<Shared>,
-    bar: &ProgressBar,
-) {
-    let mut since = 0;
+fn worker(shared: &Shared<'_>) {
+    let block = block_size(shared.range);
     let mut totals = Totals::default();
     loop {
-        let is_late = args.budget.is_some_and(|budget| start.elapsed() >= budget);
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if is_late || seed >= to {
+        let is_late = shared.args.budget.is_some_and(|budget| shared.start.elapsed() >= budget);
+        let seed = shared.next.fetch_add(1, Ordering::Relaxed);
+        if is_late || seed >= shared.range.to {
             break;
         }
+        let begun = shared.start.elapsed();
         let outcome = world::run(seed, super::options());
-        totals.add(&outcome);
         let mut is_same = true;
         if mix(seed).is_multiple_of(TWICE_EVERY) {
             totals.twice += 1;
             is_same = same_again(&outcome);
         }
-        bar.inc(1);
-        since += outcome.events;
-        if since > 1_000_000 {
-            since = 0;
-            let events = totals.events as f64 / start.elapsed().as_secs_f64();
-            bar.set_message(format!("{events:.0} events/s, {} marks", totals.marks.len()));
-        }
         if world::provider_of(seed) == Provider::Real {
             totals.both += 1;
             is_same &= same_without_cipher(&outcome, Provider::Fast);
         }
-        if !is_same || outcome.violation.is_some() {
-            let is_enough = failed(args, &outcome, is_same, shared, bar);
-            if is_enough {
-                next.store(to, Ordering::Relaxed);
-            }
+        let first = seed - (seed - shared.range.from) % block;
+        totals.add(&outcome, first, shared.start.elapsed() - begun);
+        shared.bar.inc(1);
+        let is_clean = is_same && outcome.violation.is_none();
+        let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
+            totals.metamorphic += 1;
+            world::run(seed, Options { variant: Some(variant), ..super::options() })
+        });
+        let broken = pair.filter(|pair| pair.violation.is_some());
+        if !is_clean || broken.is_some() {
+            totals.differing += u64::from(!is_same);
+            let outcome = broken.unwrap_or(outcome);
+            totals.failures.push(failed(shared, &outcome, is_same));
+            tell(shared, &mut totals);
+        } else if totals.events > TELL_EVERY {
+            tell(shared, &mut totals);
         }
     }
-    let mut all = lock(shared);
-    merge(&mut all.totals, totals);
+    tell(shared, &mut totals);
 }
 
-fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// Hands over what a thread has added up, and moves the bar.
+fn tell(shared: &Shared<'_>, totals: &mut Totals) {
+    let mut all = shared.totals.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    all.merge(&std::mem::take(totals));
+    if all.failures.len() >= usize::from(shared.args.failures) {
+        // That is enough: nobody begins another seed.
+        shared.next.store(shared.range.to, Ordering::Relaxed);
+    }
+    let rate = all.events as f64 / shared.start.elapsed().as_secs_f64();
+    let (reached, failures) = (all.reached(), all.failures.len());
+    let marks = crate::marks::COUNT;
+    shared.bar.set_message(format!(
+        "{rate:.0} events/s, {reached} of {marks} marks, {failures} failures"
+    ));
 }
 
-/// Writes a failing seed down; whether there were enough of them.
-fn failed(
-    args: &RunArgs,
-    outcome: &Outcome,
-    is_same: bool,
-    shared: &Mutex<Shared>,
-    bar: &ProgressBar,
-) -> bool {
-    let mut all = lock(shared);
-    all.differing += u64::from(!is_same);
-    all.failures.push(outcome.seed);
-    let is_enough = all.failures.len() >= usize::from(args.failures);
-    drop(all);
+/// Writes a failing seed down.
+fn failed(shared: &Shared<'_>, outcome: &Outcome, is_same: bool) -> Failure {
     let seed = outcome.seed;
     let text = match &outcome.violation {
-        _ if !is_same => first_difference(seed),
+        _ if !is_same => first_difference(seed).0,
         Some(violation) => describe(violation),
         None => String::new(),
     };
-    // Once more, with every draw kept, for the case.
-    let kept = world::run(seed, Options { records: true, ..super::options() });
-    let written = Case::of(&kept).map(|case| case.write(&args.cases));
+    let kept = world::run(seed, Options { variant: outcome.variant, ..super::options() });
+    let case = match is_same {
+        true => Case::of(&kept, Origin::Seed(seed), &[]),
+        false => Some(Case::of_nondeterminism(&kept, first_difference(seed).1)),
+    };
+    let written = case.map(|case| case.write(&shared.args.cases));
     let place = match written {
         Some(Ok(path)) => format!("  case: {}\n", path.display()),
         Some(Err(error)) => format!("  no case written: {error}\n"),
         None => String::new(),
     };
-    bar.suspend(|| {
+    let variant = outcome.variant.map(|variant| format!(" --variant {variant}"));
+    let replay = format!("tidegate-sim replay {seed}{}", variant.unwrap_or_default());
+    shared.bar.suspend(|| {
         let other = with_the_other(&kept);
-        let line = format!("{text}{place}{other}  tidegate-sim replay {seed}\n\n");
-        let _ = write!(std::io::stdout(), "{line}");
+        let _ = write!(std::io::stdout(), "{text}{place}{other}  {replay}\n\n");
     });
-    is_enough
+    match &outcome.violation {
+        Some(violation) if is_same => Failure {
+            seed,
+            group: violation.breach.group.into(),
+            rule: violation.breach.rule.into(),
+            message: violation.breach.message.clone(),
+            event: violation.event,
+            replay,
+        },
+        _ => Failure {
+            seed,
+            group: "nondeterminism".into(),
+            rule: String::new(),
+            message: text,
+            event: outcome.events,
+            replay,
+        },
+    }
 }
 
 /// A broken rule in words.
@@ -191,7 +221,7 @@ fn with_the_other(first: &Outcome) -> String {
         Provider::Fast => (Provider::Real, "the real cipher"),
         Provider::Real => (Provider::Fast, "the stand-in cipher"),
     };
-    let options = Options { provider: Some(provider), ..super::options() };
+    let options = Options { provider: Some(provider), variant: first.variant, ..super::options() };
     let second = world::run(first.seed, options);
     match (&first.violation, &second.violation) {
         (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),
@@ -204,30 +234,19 @@ fn with_the_other(first: &Outcome) -> String {
 }
 
 /// The first event after which two runs of a seed differ.
-fn first_difference(seed: u64) -> String {
+pub(crate) fn first_difference(seed: u64) -> (String, u64) {
     let run = || world::run(seed, Options { keeps_each: true, ..super::options() });
     let (one, two) = (run(), run());
     let differs = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
     match differs {
-        Some(event) => format!("nondeterminism: two runs of seed {seed} differ at event {event}\n"),
-        None => format!("nondeterminism: seed {seed}: {} and {} events\n", one.events, two.events),
-    }
-}
-
-fn merge(into: &mut Totals, from: Totals) {
-    into.seeds += from.seeds;
-    into.events += from.events;
-    into.virtual_nanos += from.virtual_nanos;
-    into.requests += from.requests;
-    into.completed += from.completed;
-    into.healed_seeds += from.healed_seeds;
-    into.twice += from.twice;
-    into.both += from.both;
-    into.hash = into.hash.wrapping_add(from.hash);
-    into.completed_by_seed.extend(from.completed_by_seed);
-    for (name, (seeds, visits)) in from.marks {
-        let mark = into.marks.entry(name).or_default();
-        mark.0 += seeds;
-        mark.1 += visits;
+        Some(event) => {
+            let text = format!("nondeterminism: two runs of seed {seed} differ at event {event}\n");
+            (text, event as u64)
+        }
+        None => {
+            let (one, two) = (one.events, two.events);
+            let text = format!("nondeterminism: seed {seed}: {one} and {two} events\n");
+            (text, one.min(two))
+        }
     }
 }

@@ -3,26 +3,33 @@
 use super::endpoint::State;
 use super::{Ep, Net};
 use crate::cx::{Cx, Flight};
+use crate::fact;
+use crate::mark;
 use crate::site;
-use crate::trace;
+use crate::story::Fact;
 use tidegate_core::input::SocketError;
 
 impl Net {
     /// Something arrives at `ep`, or waits before a clogged link.
     pub fn deliver(&mut self, cx: &mut Cx, ep: Ep, flight: Flight) {
-        let is_held =
-            !self.faults.clogged.is_empty() && self.faults.clogged.contains(&self.ep(ep).link);
         // What is held stays in front of what comes later on the same link.
-        if is_held {
-            cx.mark(site!("kernel: held by a clogged link"));
+        if self.is_held(ep) {
+            cx.mark(mark!("kernel: held by a clogged link"));
+            fact!(cx, Fact::Held(ep, flight));
             self.held.push_back((ep, flight));
         } else {
             self.arrive(cx, ep, flight);
         }
     }
 
+    /// Whether nothing reaches `ep` now.
+    #[inline]
+    pub fn is_held(&self, ep: Ep) -> bool {
+        !self.faults.clogged.is_empty() && self.faults.clogged.contains(&self.ep(ep).link)
+    }
+
     pub(super) fn arrive(&mut self, cx: &mut Cx, ep: Ep, flight: Flight) {
-        trace!(cx, "wire: {flight:?} -> {ep} ({:?})", self.ep(ep).owner);
+        fact!(cx, self.wire_fact(ep, flight, cx.trace.wants_bytes()));
         match flight {
             Flight::Syn => self.arrive_syn(cx, ep),
             Flight::SynAck => self.arrive_syn_ack(cx, ep),
@@ -31,6 +38,18 @@ impl Net {
             Flight::Rst => self.arrive_reset(cx, ep, SocketError::Reset),
             Flight::Refused => self.arrive_reset(cx, ep, SocketError::Refused),
         }
+    }
+
+    /// What arrives at `ep`, with its bytes if they are wanted.
+    fn wire_fact(&self, to: Ep, flight: Flight, wants_bytes: bool) -> Fact {
+        let sender = self.ep(to ^ 1);
+        let bytes = match flight {
+            Flight::Data(n) if wants_bytes => {
+                sender.out.iter().take(sender.inflight.min(n as usize)).copied().collect()
+            }
+            _ => Vec::new(),
+        };
+        Fact::Wire { to, flight, bytes }
     }
 
     fn arrive_syn_ack(&mut self, cx: &mut Cx, ep: Ep) {
@@ -53,7 +72,7 @@ impl Net {
         if receiver.state != State::Open || receiver.closed {
             sender.out.drain(..n);
             if receiver.state == State::Open {
-                cx.mark(site!("kernel: data for a closed socket answered by RST"));
+                cx.mark(mark!("kernel: data for a closed socket answered by RST"));
                 receiver.state = State::Dead;
                 receiver.out.truncate(receiver.inflight);
                 self.fly(cx, ep ^ 1, Flight::Rst);
@@ -66,7 +85,7 @@ impl Net {
         sender.out.drain(..n);
         sender.arrived += n as u64;
         if receiver.recv.len() >= receiver.recv_cap {
-            cx.mark(site!("kernel: window closed"));
+            cx.mark(mark!("kernel: window closed"));
         }
         let is_freed = sender.nospace && sender.is_writable();
         if is_freed {
@@ -92,7 +111,7 @@ impl Net {
 
     fn arrive_reset(&mut self, cx: &mut Cx, ep: Ep, error: SocketError) {
         if self.ep(ep).fin_in && self.ep(ep ^ 1).fin_in {
-            cx.mark(site!("kernel: RST after both ways ended"));
+            cx.mark(mark!("kernel: RST after both ways ended"));
             return;
         }
         let end = self.ep_mut(ep);
@@ -101,9 +120,9 @@ impl Net {
         }
         if error == SocketError::Reset {
             cx.mark(match (end.recv.is_empty(), end.fin_in) {
-                (true, false) => site!("kernel: RST on an empty stream"),
-                (false, false) => site!("kernel: RST behind unread data"),
-                (_, true) => site!("kernel: RST after FIN"),
+                (true, false) => mark!("kernel: RST on an empty stream"),
+                (false, false) => mark!("kernel: RST behind unread data"),
+                (_, true) => mark!("kernel: RST after FIN"),
             });
         }
         end.state = State::Dead;

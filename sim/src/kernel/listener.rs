@@ -3,6 +3,7 @@
 use super::endpoint::State;
 use super::{Ep, Net, Notice, Owner, Woken};
 use crate::cx::{Cx, Ev, Flight, SEC};
+use crate::mark;
 use crate::site;
 use crate::trace;
 use std::collections::VecDeque;
@@ -86,7 +87,7 @@ impl Net {
             self.proxy_sockets -= 1;
         }
         for ep in std::mem::take(&mut closed.queue) {
-            cx.mark(site!("kernel: unaccepted reset by closing listener"));
+            cx.mark(mark!("kernel: unaccepted reset by closing listener"));
             self.ep_mut(ep).in_backlog = false;
             self.reset(cx, ep);
         }
@@ -108,7 +109,7 @@ impl Net {
         }
         let address = self.ep(ep).address;
         let Some(index) = self.listening_on(address) else {
-            cx.mark(site!("kernel: connection refused"));
+            cx.mark(mark!("kernel: connection refused"));
             self.fly(cx, active, Flight::Refused);
             return;
         };
@@ -116,9 +117,9 @@ impl Net {
         let listener = &mut self.listeners[index];
         if is_lost || listener.queue.len() > listener.backlog {
             cx.mark(if is_lost {
-                site!("kernel: SYN lost in a black hole")
+                mark!("kernel: SYN lost in a black hole")
             } else {
-                site!("kernel: SYN dropped at a full backlog")
+                mark!("kernel: SYN dropped at a full backlog")
             });
             self.retry_syn(cx, ep);
             return;
@@ -175,7 +176,7 @@ impl Net {
             return Err(AcceptError::WouldBlock);
         }
         if is_proxy && self.is_out_of_descriptors() {
-            cx.mark(site!("kernel: EMFILE on accept"));
+            cx.mark(mark!("kernel: EMFILE on accept"));
             return Err(AcceptError::Resources);
         }
         let Some(ep) = self.listeners[listener as usize].queue.pop_front() else {
@@ -184,7 +185,7 @@ impl Net {
         self.ep_mut(ep).in_backlog = false;
         let aborts = self.faults.accept_aborts;
         if is_proxy && cx.chance(site!("kernel/accept aborts"), u64::from(listener), aborts) {
-            cx.mark(site!("kernel: ECONNABORTED on accept"));
+            cx.mark(mark!("kernel: ECONNABORTED on accept"));
             trace!(cx, "kernel: accept of {ep} aborted");
             self.reset(cx, ep);
             return Err(AcceptError::Connection);

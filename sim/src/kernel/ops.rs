@@ -3,6 +3,7 @@
 use super::endpoint::State;
 use super::{Ep, Net, Owner};
 use crate::cx::{Cx, Flight};
+use crate::mark;
 use crate::site;
 use tidegate_core::input::SocketError;
 
@@ -155,7 +156,7 @@ impl Net {
                 self.transmit(cx, ep);
             }
             State::Connecting => {
-                cx.mark(site!("kernel: shutdown while connecting"));
+                cx.mark(mark!("kernel: shutdown while connecting"));
                 end.state = State::Dead;
                 end.aborted = true;
                 end.error = Some(SocketError::Reset);
@@ -173,7 +174,7 @@ impl Net {
             return;
         }
         if end.state == State::Open && !end.recv.is_empty() {
-            cx.mark(site!("kernel: close with unread data resets"));
+            cx.mark(mark!("kernel: close with unread data resets"));
             self.reset(cx, ep);
             return;
         }
@@ -207,7 +208,7 @@ impl Net {
         end.out.truncate(inflight);
         if was == State::Open {
             if inflight > 0 && cx.chance(site!("kernel/reset overtakes"), ep.into(), overtake) {
-                cx.mark(site!("kernel: RST before the data in flight"));
+                cx.mark(mark!("kernel: RST before the data in flight"));
                 let end = self.ep_mut(ep);
                 end.out.clear();
                 end.inflight = 0;
@@ -222,7 +223,7 @@ impl Net {
     /// `ep` gave up connecting: a far end that is established already hears of it.
     fn answer_by_reset(&mut self, cx: &mut Cx, ep: Ep) {
         if self.ep(ep ^ 1).state == State::Open {
-            cx.mark(site!("kernel: connect given up after it was answered"));
+            cx.mark(mark!("kernel: connect given up after it was answered"));
             self.fly(cx, ep ^ 1, Flight::Rst);
         }
     }

@@ -1,14 +1,20 @@
-//! Group *accept*: newest first, an age limit, bounds, and no socket lost that has room (ACC).
+//! Group *accept*: newest first, an age limit, bounds, and no socket lost that has room.
+//!
+//! - ACC-3: the newest of the waiting is served first.
+//! - ACC-4: nobody waits for longer than the age limit.
+//! - ACC-5: sessions stay below their limit, and nobody is dismissed for whom there is room.
+//! - ACC-6: the queue stays below its capacity.
+//! - ACC-7: nobody waits while a session is free.
 
 use super::ledger::Front;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::{Acceptor, Net};
 use tidegate_core::accept::ACCEPT_PAUSE;
 use tidegate_core::input::AcceptError;
 use tidegate_core::stats::Gauges;
 use tidegate_core::time::TICK;
 
-const GROUP: &str = "accept";
+const GROUP: Group = Group::Accept;
 
 impl Oracle {
     /// Whether every session could have its buffers at once so far.

@@ -1,11 +1,16 @@
-//! Group *accounting*: what the core counts equals the truth of the kernel, and returns to zero
-//! (LOOP-2, RUN-5).
+//! Group *accounting*: what the core counts equals the truth of the kernel, and returns to
+//! zero.
+//!
+//! - LOOP-2: counted sockets are open sockets, and at rest nothing is left.
+//! - SES-5: buffers lent and promised never exceed what there is.
+//! - RUN-2: after the stop nothing is left at all.
+//! - RUN-5: a request has one access record, which tells what was sent, and no session breaks.
 
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::Net;
 use tidegate_core::stats::{Counters, Gauges};
 
-const GROUP: &str = "accounting";
+const GROUP: Group = Group::Accounting;
 
 /// At the end of every turn.
 pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
@@ -25,9 +30,7 @@ pub fn invariants(found: Result<(), String>) -> Verdict {
     match found {
         Ok(()) => Ok(()),
         // A socket that can go on and is not queued is a lost wake-up.
-        Err(what) if what.ends_with("is ready and not queued") => {
-            breach("progress", "LOOP-5", what)
-        }
+        Err(what) if what.ends_with("is ready and not queued") => super::progress::forgotten(what),
         Err(what) => breach(GROUP, "LOOP-2", what),
     }
 }

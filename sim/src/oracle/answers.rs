@@ -1,13 +1,18 @@
-//! Group *answers*: the proxy's own answers follow from the state the request was in; silence has
-//! a cause; an answer can be read by a client that is still sending (RES-7, RES-8, BACK-2).
+//! Group *answers*: the proxy's own answers follow from the state the request was in; silence
+//! has a cause; an answer can be read by a client that is still sending.
+//!
+//! - RES-2: a response is cut short only for a cause.
+//! - RES-7: a status of the proxy follows from the state its request was in, and who asked is
+//!   answered.
+//! - RES-8: an answer reaches whoever still reads, be the request still on its way.
 
 use super::ledger::{Back, BackFault, Row};
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::Net;
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
 
-const GROUP: &str = "answers";
+const GROUP: Group = Group::Answers;
 
 /// The proxy answers `row` with `status` by itself.
 pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {

@@ -1,5 +1,11 @@
-//! Group *tunnels*, beginnings: how often a TCP session tries to reach a server, and why a client
-//! may be turned away (BACK-2).
+//! Group *tunnels*, beginnings: how often a TCP session tries to reach a server, and why a
+//! client may be turned away.
+//!
+//! - BACK-2: a session tries three servers at most, others where there are some, and the same
+//!   one after a pause.
+//! - SES-3: tunnel_idle fires in its time.
+//! - TUN-1: every byte goes to the peer that it is for, few wait inside, and no client is
+//!   turned away without cause.
 
 use super::dials::RETRY_PAUSE;
 use super::ledger::Back;

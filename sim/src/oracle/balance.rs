@@ -1,15 +1,19 @@
 //! Group *balance*: only eligible servers are chosen, and a server that was marked down is left
-//! alone while another can be used (BACK-1, BACK-4).
+//! alone while another can be used.
+//!
+//! - BACK-1: only members that are not drained get requests; round-robin and source keep their
+//!   promise in a quiet run.
+//! - BACK-4: a server that backs off is left alone while another can be used.
 
 use super::ledger::Row;
 use super::truth::Down;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
-use tidegate_core::config::{Balance, Cluster};
+use tidegate_core::config::{Balance, Cluster, Server};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
-const GROUP: &str = "balance";
+const GROUP: Group = Group::Balance;
 /// How long nothing must have gone wrong for a choice to be a first one, in nanoseconds.
 const QUIET: u64 = 4_000_000_000;
 
@@ -74,7 +78,10 @@ pub fn fair(oracle: &Oracle) -> Verdict {
         return Ok(());
     }
     for (index, cluster) in version.config.clusters.iter().enumerate() {
-        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
+        let is_odd = |server: &Server| {
+            server.max_connections.is_some() || server.backup || server.weight != 1
+        };
+        let is_limited = cluster.servers.iter().any(is_odd);
         if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() || is_limited {
             continue;
         }

@@ -1,11 +1,15 @@
 //! Group *bytes*: a body at the far end is a prefix of what was sent, and equal when complete;
-//! nothing is invented, and nothing is shown as complete that was not (RES-2).
+//! nothing is invented, and nothing is shown as complete that was not.
+//!
+//! - RES-2: a message that was cut short is never shown as complete, to either side.
+//! - RES-3: a response's body is byte for byte the backend's, and no longer than it.
+//! - REQ-8: a request's body is byte for byte its client's, and no longer than it.
 
 use super::ledger::Row;
-use super::{Verdict, breach};
+use super::{Group, Verdict, breach};
 use crate::body::{BodyKey, Direction};
 
-const GROUP: &str = "bytes";
+const GROUP: Group = Group::Bytes;
 
 /// The next bytes of a response's body on their way to the client.
 pub fn down(row: &Row, part: &[u8]) -> Verdict {

@@ -3,7 +3,7 @@
 
 use super::ledger::Row;
 use super::truth::{Down, Version};
-use super::{Oracle, Verdict, breach, retry};
+use super::{Group, Oracle, Verdict, breach, retry};
 use crate::kernel::Net;
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Server};
@@ -106,7 +106,7 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     let (id, count) = (row.ask.id, before.len() + 1);
     if count > usize::from(retry::ATTEMPTS_MAX) {
         let message = format!("request {id}: connection attempt {count}, to server {server}");
-        return breach("retry", "BACK-2", message);
+        return breach(Group::Retry, "BACK-2", message);
     }
     if let Some(last) = before.last()
         && last.server == server
@@ -115,7 +115,7 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     {
         let pause = (oracle.now - failed_at) / 1_000_000;
         let message = format!("request {id}: server {server} was tried again after {pause} ms");
-        return breach("retry", "BACK-2", message);
+        return breach(Group::Retry, "BACK-2", message);
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ fn elsewhere(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     if let Some(other) = other {
         let id = row.ask.id;
         let message = format!("request {id} was tried at server {server} again, not at {other}");
-        return breach("retry", "BACK-2", message);
+        return breach(Group::Retry, "BACK-2", message);
     }
     Ok(())
 }
@@ -167,7 +167,7 @@ fn left_alone(
         let message = format!(
             "request {id} went to server {server}, which backs off for {left} ms, not to {other}"
         );
-        return breach("balance", "BACK-4", message);
+        return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())
 }
@@ -250,7 +250,7 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
         if down.passed > PASSED_MAX * (share + 1) {
             let (passed, address) = (down.passed, &down.address);
             let message = format!("{passed} requests passed {address} by, whose back-off is over");
-            return breach("balance", "BACK-4", message);
+            return breach(Group::Balance, "BACK-4", message);
         }
     }
     Ok(())
@@ -282,7 +282,7 @@ pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
     let most = fall * u32::from(retry::ATTEMPTS_MAX) * clusters.len() as u32;
     if *count > most {
         let message = format!("server {server} refused {count} times in a row, and is not down");
-        return breach("balance", "BACK-4", message);
+        return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())
 }

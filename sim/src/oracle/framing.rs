@@ -1,16 +1,23 @@
-//! Group *framing*: strict and lenient readers agree on every byte emitted; what two servers could
-//! read in two ways puts no byte on a backend (REQ-2, RES-1).
+//! Group *framing*: strict and lenient readers agree on every byte emitted; what two servers
+//! could read in two ways puts no byte on a backend.
+//!
+//! - REQ-2: what two servers could read in two ways never reaches one, and no emitted head has
+//!   two readings or two framings.
+//! - REQ-10: requests go to backends as HTTP/1.1.
+//! - RES-1: an emitted response is framed as the strict reader wants it, and 204 has no
+//!   framing.
+//! - RES-4: a client of HTTP/1.0 gets no chunks.
 
 use super::ledger::{Ask, Method, Row};
-use super::{Breach, Verdict, breach};
+use super::{Breach, Group, Verdict, breach};
 use crate::refhttp::{BodyReader, Head, Step, lenient_view};
 
-const GROUP: &str = "framing";
+const GROUP: Group = Group::Framing;
 
 /// Turns a refusal of the strict reader into a breach.
 pub fn step<'a>(step: Result<Step<'a>, &'static str>) -> Verdict<Step<'a>> {
     step.map_err(|why| Breach {
-        group: GROUP,
+        group: GROUP.name(),
         rule: "RES-1",
         message: format!("the strict reader refuses what was emitted: {why}"),
     })

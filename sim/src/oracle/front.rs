@@ -2,8 +2,8 @@
 
 use super::ledger::{Answer, SeenResponse};
 use super::{
-    Oracle, Verdict, answers, bytes, framing, headers, matching, proxy, reconfiguration, sticky,
-    tls,
+    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, proxy,
+    reconfiguration, sticky, tls,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -98,6 +98,9 @@ impl Oracle {
         let id = row.ask.id;
         let begun_at = self.fronts[front as usize].response_begun_at;
         let body = framing::response_body(row, head)?;
+        if self.keeps_heads {
+            self.rows[id as usize].shown = metamorphic::shown(head);
+        }
         self.rows[id as usize].answer = Some(Answer {
             status,
             serial,

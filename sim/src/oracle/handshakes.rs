@@ -1,5 +1,8 @@
-//! Group *TLS*, continued: what the proxy tells and counts of handshakes is what became of them
-//! (TLS-2, RUN-5).
+//! Group *TLS*, continued: what the proxy tells and counts of handshakes is what became of
+//! them.
+//!
+//! - TLS-2: a handshake fails for its reason, with the right alert.
+//! - RUN-5: handshakes are counted and recorded as what became of them.
 
 use super::ledger::Front;
 use super::tls::{GROUP, have_common, is_welcome, settings, takes};

@@ -1,12 +1,22 @@
-//! Group *headers*: end-to-end fields keep order and value save declared edits; hop-by-hop fields
-//! and those that Connection names never cross (REQ-5, REQ-6).
+//! Group *headers*: end-to-end fields keep order and value save declared edits; hop-by-hop
+//! fields and those that Connection names never cross.
+//!
+//! - REQ-4: Host is the host that the request names, be it by its target.
+//! - REQ-5: end-to-end fields keep order and value; hop-by-hop fields, and those that
+//!   Connection names, never cross.
+//! - REQ-6: X-Forwarded-For is the client, the other declared fields are there, and no request
+//!   id comes twice.
+//! - REQ-7: Expect is forwarded exactly where it was sent.
+//! - RES-7: the proxy's own answers have a Content-Length.
+//! - ACC-9: a 429 says when to come again.
+//! - TUN-3: an upgrade keeps the fields that ask for it, and that agree to it.
 
 use super::ledger::Row;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
 use crate::wire;
 
-const GROUP: &str = "headers";
+const GROUP: Group = Group::Headers;
 
 /// A request's head on its way to a backend.
 pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
@@ -36,7 +46,15 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
         }
     }
     let front = &oracle.fronts[row.front as usize];
-    let client = front.client_ip().to_string();
+    let client = front.client_ip();
+    let config = &oracle.truth.versions[0].config;
+    let is_trusted = config.trusted_proxies.iter().any(|network| network.contains(client));
+    let is_believed = is_trusted && row.ask.claims();
+    let client = match is_believed {
+        true => format!("{}, {client}", wire::CLAIMED_CLIENT),
+        false => client.to_string(),
+    };
+    claims(head, is_believed, row, config.forwarded)?;
     if head.only("x-forwarded-for") != Some(client.as_bytes()) {
         let got = head.all("x-forwarded-for").map(String::from_utf8_lossy).collect::<Vec<_>>();
         let message = format!("request {id} of {client}: X-Forwarded-For {got:?}");
@@ -45,6 +63,24 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let wants = row.ask.expects && row.ask.minor == 1;
     if head.lists("expect", "100-continue") != wants {
         return breach(GROUP, "REQ-7", format!("request {id}: Expect lost or invented"));
+    }
+    Ok(())
+}
+
+/// What a client claims of itself crosses if it is trusted, and only then (REQ-6).
+fn claims(head: &Head, is_believed: bool, row: &Row, adds_forwarded: bool) -> Verdict {
+    let id = row.ask.id;
+    let claimed = wire::claimed_id(id);
+    let is_claimed = head.only("x-request-id") == Some(claimed.as_bytes());
+    let is_gopher = head.only("x-forwarded-proto") == Some(b"gopher");
+    if is_claimed != is_believed || is_gopher != is_believed {
+        let message = format!("request {id}: believed {is_claimed} {is_gopher}, not {is_believed}");
+        return breach(GROUP, "REQ-6", message);
+    }
+    let forwarded = head.all("forwarded").count();
+    let expected = usize::from(is_believed) + usize::from(adds_forwarded);
+    if forwarded != expected {
+        return breach(GROUP, "REQ-6", format!("request {id}: {forwarded} times Forwarded"));
     }
     Ok(())
 }
@@ -121,4 +157,9 @@ fn same(
         return breach(GROUP, "REQ-5", format!("{}: a field was invented", what()));
     }
     Ok(())
+}
+
+/// A second access record bears the id of another.
+pub fn id_again(id: u128) -> Verdict {
+    breach(GROUP, "REQ-6", format!("request id {id:x} twice"))
 }

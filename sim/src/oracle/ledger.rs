@@ -85,6 +85,13 @@ pub struct Ask {
     pub flaw: Option<Flaw>,
 }
 
+impl Ask {
+    /// Whether it says that it comes through another proxy, see [`crate::wire::claims`].
+    pub fn claims(&self) -> bool {
+        self.flaw.is_none() && self.key % 5 == 2
+    }
+}
+
 /// One emission of a request towards a backend.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -231,6 +238,8 @@ pub struct Row {
     pub interims: u32,
     /// The final response.
     pub answer: Option<Answer>,
+    /// Its head as clients may compare it, if heads are kept.
+    pub shown: String,
     /// What the access log said.
     pub record: Option<Recorded>,
     /// When the client stopped caring, finished writing early, or reset.
@@ -263,6 +272,7 @@ impl Row {
             plans: Vec::new(),
             interims: 0,
             answer: None,
+            shown: String::new(),
             record: None,
             gave_up_at: None,
             must_succeed: false,

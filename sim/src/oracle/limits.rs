@@ -1,12 +1,16 @@
 //! Group *limits*: connections of one client address, connections to one server and the line in
-//! front of it (ACC-9, BACK-9).
+//! front of it.
+//!
+//! - ACC-9: no more connections of an address are served than may be.
+//! - BACK-9: a server has no more connections than it may, its line no more requests, and
+//!   nobody overtakes there.
 
 use super::ledger::{Back, Front, Row};
 use super::truth::Version;
-use super::{Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach};
 use std::net::IpAddr;
 
-const GROUP: &str = "limits";
+const GROUP: Group = Group::Limits;
 
 impl Front {
     /// Whether it was open at some time from `from` to `to`.
@@ -89,7 +93,10 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
     // Whoever could have stood in line at some time since.
     let others = oracle.rows.iter().filter(|other| {
         let begins = other.head_read_at.is_some();
-        let is_given = other.attempts.first().is_some_and(|first| first.at < turn);
+        // Whose connection broke may stand in line again.
+        let is_given = other.attempts.last().is_some_and(|last| {
+            last.at < turn && oracle.backs[last.back as usize].closed_at.is_none()
+        });
         let is_over = other.answer.as_ref().is_some_and(|answer| answer.at < turn)
             || other.record.is_some_and(|record| record.at < turn);
         other.ask.id != row.ask.id && begins && !is_given && !is_over

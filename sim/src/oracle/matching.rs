@@ -1,11 +1,17 @@
-//! Group *matching*: a response reaches the client connection, and the head-of-line request, that
-//! it answers; one final response each, in order; interim and bodyless rules (RES-3, REQ-7, REQ-8).
+//! Group *matching*: a response reaches the client connection, and the head-of-line request,
+//! that it answers; one final response each, in order; interim and bodyless rules.
+//!
+//! - RES-3: a response goes to the request that it answers, and to nobody who did not ask.
+//! - RES-5: behind a response that closes there is no other.
+//! - REQ-7: interim responses are those that a backend sent, and none for a client of HTTP/1.0.
+//! - REQ-8: requests reach backends in their order, whole heads only, with their own method.
+//! - BACK-3: no request reaches a backend once its answer has begun.
 
 use super::ledger::Row;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
 
-const GROUP: &str = "matching";
+const GROUP: Group = Group::Matching;
 /// Interim responses that one request may get (REQ-3).
 pub const INTERIMS_MAX: u32 = 16;
 

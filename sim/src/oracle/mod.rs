@@ -14,12 +14,15 @@ pub mod bytes;
 pub mod dials;
 pub mod framing;
 mod front;
+mod groups;
 pub mod handshakes;
 pub mod headers;
 pub mod ledger;
 pub mod limits;
 pub mod liveness;
 pub mod matching;
+pub mod metamorphic;
+pub mod panics;
 pub mod progress;
 pub mod proxy;
 pub mod reconfiguration;
@@ -35,6 +38,8 @@ pub mod truth;
 mod tunnel_ends;
 pub mod tunnels;
 
+pub use groups::{GROUPS, Group};
+
 use crate::kernel::{Ep, Net, client_address};
 use ledger::{Ask, Back, Front, Row};
 use std::collections::BTreeSet;
@@ -43,35 +48,12 @@ use tidegate_core::tls::TlsFailure;
 use truth::Truth;
 use tunnels::Tunnel;
 
-/// Every group of rules that may be broken; `panic` is the one without a checker.
-pub const GROUPS: [&str; 19] = [
-    "bytes",
-    "framing",
-    "matching",
-    "headers",
-    "retry",
-    "reuse",
-    "balance",
-    "limits",
-    "answers",
-    "timers",
-    "accept",
-    "accounting",
-    "progress",
-    "tunnels",
-    "TLS",
-    "PROXY",
-    "reconfiguration",
-    "liveness",
-    "panic",
-];
-
 /// A rule that was broken, before it is known when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Breach {
-    /// The checker's group.
+    /// The name of the checker's group.
     pub group: &'static str,
-    /// The rule's number, or its gist.
+    /// The rule's number.
     pub rule: &'static str,
     /// What was seen.
     pub message: String,
@@ -80,9 +62,9 @@ pub struct Breach {
 /// What a checker says.
 pub type Verdict<T = ()> = Result<T, Breach>;
 
-/// A broken rule.
-pub fn breach<T>(group: &'static str, rule: &'static str, message: String) -> Verdict<T> {
-    Err(Breach { group, rule, message })
+/// A broken rule: one of those that the table lists for `group`.
+pub fn breach<T>(group: Group, rule: &'static str, message: String) -> Verdict<T> {
+    Err(Breach { group: group.name(), rule, message })
 }
 
 /// The first broken rule of a run.
@@ -143,6 +125,8 @@ pub struct Oracle {
     pub records: u64,
     /// Handshakes that the proxy told of as failed, in the order of [`TlsFailure::ALL`].
     pub handshakes_failed: [u64; TlsFailure::ALL.len()],
+    /// Whether final heads are kept, to be compared with those of another run.
+    pub keeps_heads: bool,
     sides: Vec<Side>,
     now: u64,
     event: u64,
@@ -170,6 +154,7 @@ impl Oracle {
             completed: 0,
             records: 0,
             handshakes_failed: [0; TlsFailure::ALL.len()],
+            keeps_heads: false,
             sides: Vec::new(),
             now: 0,
             event: 0,

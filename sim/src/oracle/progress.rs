@@ -1,10 +1,13 @@
-//! Group *progress*: no step without progress, bounded work for a turn, no lost wake-up (LOOP-5).
+//! Group *progress*: no step without progress, bounded work for a turn, no lost wake-up.
+//!
+//! - LOOP-5: no turn goes on for ever, no socket is asked in vain again and again, and no
+//!   wake-up is lost.
 
-use super::{Oracle, Side, Verdict, breach};
+use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use tidegate_core::input::Readiness;
 
-const GROUP: &str = "progress";
+const GROUP: Group = Group::Progress;
 /// System calls of one turn at most: its step budget, each with a call or two.
 const CALLS_MAX: u32 = 40_000;
 /// Times that a socket may be asked in vain without an edge in between.
@@ -99,6 +102,16 @@ fn in_vain(ep: Ep, times: u8, what: &str) -> Verdict {
         return breach(GROUP, "LOOP-5", message);
     }
     Ok(())
+}
+
+/// The core found a socket that can go on and that nobody would have come back to.
+pub fn forgotten(what: String) -> Verdict {
+    breach(GROUP, "LOOP-5", what)
+}
+
+/// The run does not come to an end.
+pub fn endless(events: u64) -> Verdict {
+    breach(GROUP, "LOOP-5", format!("{events} events and no end"))
 }
 
 /// A turn ended; `is_more`: it says that work is left.

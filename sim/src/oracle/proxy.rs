@@ -1,14 +1,18 @@
-//! Group *PROXY*: a header is there exactly where it is wanted, once and first, and says whom it
-//! is for; what follows one is never lost; a bad one leads nowhere (PP-1).
+//! Group *PROXY*: a header is there exactly where it is wanted, once and first, and says whom
+//! it is for; what follows one is never lost; a bad one leads nowhere.
+//!
+//! - PP-1: headers are asked for, sent, relayed and refused as configured, and lose no byte
+//!   behind them.
+//! - SES-3: proxy_header fires in its time.
 
 use super::ledger::{Front, Row};
-use super::{Breach, Oracle, Verdict, breach};
+use super::{Breach, Group, Oracle, Verdict, breach};
 use crate::kernel::{Net, front_of};
 use crate::refproxy::{self, Header, Read};
 use std::net::SocketAddr;
 use tidegate_core::time::TICK;
 
-const GROUP: &str = "PROXY";
+const GROUP: Group = Group::Proxy;
 
 /// The header that a client sends before everything else.
 #[derive(Clone, Debug)]
@@ -240,7 +244,7 @@ pub fn blames(oracle: &Oracle, row: &Row, verdict: Verdict) -> Verdict {
     match (known, verdict) {
         (Some(_), Err(found)) if is_first => {
             let message = format!("bytes behind a PROXY header were lost: {}", found.message);
-            Err(Breach { group: GROUP, rule: "PP-1", message })
+            Err(Breach { group: GROUP.name(), rule: "PP-1", message })
         }
         (_, verdict) => verdict,
     }

@@ -1,10 +1,15 @@
-//! Group *reconfiguration*: a request sees one version; removed listeners drain their backlog; a
-//! stop ends in time (RUN-1, RUN-2).
+//! Group *reconfiguration*: a request sees one version; removed listeners drain their backlog;
+//! a stop ends in time.
+//!
+//! - RUN-1: everything that a request met belongs to one version, which was in force when it
+//!   began.
+//! - RUN-2: a listener that closes has drained its backlog, and the stop ends in time.
 
 use super::ledger::{Recorded, Row};
-use super::{Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach};
+use tidegate_core::stats::Gauges;
 
-const GROUP: &str = "reconfiguration";
+const GROUP: Group = Group::Reconfiguration;
 
 /// Everything that a request met belongs to the version that its record names, and that version
 /// was in force when the request began.
@@ -63,6 +68,28 @@ pub fn listener_closed(oracle: &Oracle, waiting: usize) -> Verdict {
     if waiting > 0 && !is_over {
         let message = format!("a listener was closed with {waiting} connections in its backlog");
         return breach(GROUP, "RUN-2", message);
+    }
+    Ok(())
+}
+
+/// The stop took longer than `drain` allows.
+pub fn stopped_in_time(at: u64, limit: u64) -> Verdict {
+    if at > limit {
+        let late = (at - limit) / 1_000_000;
+        return breach(GROUP, "RUN-2", format!("the stop is {late} ms late"));
+    }
+    Ok(())
+}
+
+/// The proxy was given nonsense, and named so many reasons to refuse it, 0 if it did not: nothing
+/// may have changed.
+pub fn refused(reasons: usize, before: &Gauges, after: &Gauges) -> Verdict {
+    if reasons == 0 {
+        return breach(GROUP, "RUN-1", "nonsense was applied, or refused for no reason".into());
+    }
+    if before != after {
+        let message = format!("a refused configuration changed {before:?} to {after:?}");
+        return breach(GROUP, "RUN-1", message);
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! Events of the proxy: access records and facts.
+//!
+//! - RUN-5: a request has one access record, which tells what was sent, and no session breaks.
 
 use super::ledger::Recorded;
 use super::{
-    Oracle, Verdict, accounting, balance, breach, handshakes, liveness, reconfiguration, retry,
-    timers,
+    Group, Oracle, Verdict, accounting, balance, breach, handshakes, headers, liveness,
+    reconfiguration, retry, timers,
 };
 use tidegate_core::event::{AccessRecord, Event};
 
-const GROUP: &str = "accounting";
+const GROUP: Group = Group::Accounting;
 
 impl Oracle {
     /// The proxy told of a fact.
@@ -34,7 +36,7 @@ impl Oracle {
     fn access(&mut self, record: &AccessRecord) -> Verdict {
         self.records += 1;
         if !self.request_ids.insert(record.request_id) && record.request_id != 0 {
-            return breach("headers", "REQ-6", format!("request id {:x} twice", record.request_id));
+            return headers::id_again(record.request_id);
         }
         if record.tcp {
             return self.tcp_record(record);

@@ -1,12 +1,16 @@
-//! Group *retry*: a request that is not idempotent is given to one connection at most; others at
-//! most once more after a reused and once more after a fresh one failed; nothing is repeated after
-//! a response byte (BACK-2, BACK-3).
+//! Group *retry*: a request that is not idempotent is given to one connection at most; others
+//! at most once more after a reused and once more after a fresh one failed; nothing is repeated
+//! after a response byte.
+//!
+//! - BACK-2: a request tries to connect three times at most, and its repetitions once each.
+//! - BACK-3: what is not idempotent is given to one connection at most, other requests to no
+//!   more than three, none after a response byte or without a failure.
 
 use super::ledger::Row;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::Net;
 
-const GROUP: &str = "retry";
+const GROUP: Group = Group::Retry;
 /// Emissions of an idempotent request: the first, (b) and (c) of BACK-3.
 const EMISSIONS_MAX: usize = 3;
 /// Connection attempts of one request (BACK-2).

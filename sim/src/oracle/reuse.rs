@@ -1,13 +1,17 @@
-//! Group *reuse*: a backend connection is used again only when its last exchange was complete both
-//! ways and nothing came after it, not one whose end was already visible (BACK-6, BACK-7).
+//! Group *reuse*: a backend connection is used again only when its last exchange was complete
+//! both ways and nothing came after it, not one whose end was already visible.
+//!
+//! - BACK-6: the policy of the cluster, the owner and the method allow the reuse.
+//! - BACK-7: the last exchange was complete both ways, nothing came behind it, and no end or
+//!   reset had been shown.
 
 use super::ledger::{Back, Row};
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::Net;
 use tidegate_core::config::Reuse;
 use tidegate_core::input::Readiness;
 
-const GROUP: &str = "reuse";
+const GROUP: Group = Group::Reuse;
 
 /// The proxy was told that a backend connection is ready.
 pub fn told(oracle: &mut Oracle, net: &Net, back: u32, mask: Readiness) {

@@ -1,13 +1,16 @@
 //! Group *balance*, sticky sessions: a cookie leads to its server while that can be used, is
-//! renewed only when it changes, and stays between the proxy and the client (BACK-8).
+//! renewed only when it changes, and stays between the proxy and the client.
+//!
+//! - BACK-8: a cookie leads to its server while that can be used, is set only when it changes,
+//!   and crosses no boundary.
 
 use super::ledger::Row;
 use super::truth::Version;
-use super::{Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
 use crate::wire;
 
-const GROUP: &str = "balance";
+const GROUP: Group = Group::Balance;
 
 /// The cluster of a request, and whether its sessions stick, if that is certain.
 fn cluster(oracle: &Oracle, row: &Row) -> Option<(u16, bool)> {

@@ -1,14 +1,17 @@
-//! Group *timers*: never early, at most a tick late (and the delay of the loop), one outcome, and
-//! a dripping head does not extend its deadline (SES-3).
+//! Group *timers*: never early, at most a tick late (and the delay of the loop), one outcome,
+//! and a dripping head does not extend its deadline.
+//!
+//! - SES-3: a timer fires in its time and names itself, trickled bytes do not extend a head,
+//!   and no deadline lies behind.
 
 use super::ledger::{Recorded, Row};
-use super::{Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach};
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
 use tidegate_core::event::{Timer, Who};
 use tidegate_core::time::TICK;
 
-const GROUP: &str = "timers";
+const GROUP: Group = Group::Timers;
 
 struct Bounds {
     from: u64,

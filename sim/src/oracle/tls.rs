@@ -1,10 +1,18 @@
-//! Group *TLS*: the certificate that the configuration says, no byte for a server that is not who
-//! it should be, close_notify at every orderly end and nothing cut short without it, the right
-//! alerts, resumption where it is due, 421 exactly where it is due (TLS-1 to TLS-4, ROUTE-5).
+//! Group *TLS*: the certificate that the configuration says, no byte for a server that is not
+//! who it should be, close_notify at every orderly end and nothing cut short without it, the
+//! right alerts, resumption where it is due, 421 exactly where it is due.
+//!
+//! - BACK-6: a connection is used again under the TLS settings that it was made with.
+//! - ROUTE-5: 421 is told exactly to those whose certificate does not cover the host.
+//! - TLS-1: the certificate is that of the name, and sessions are resumed.
+//! - TLS-2: a handshake fails for its reason, with the right alert.
+//! - TLS-3: close_notify is sent at every orderly end, and missing where it is due it is a
+//!   truncation.
+//! - TLS-4: no request goes to a server that is not who it should be.
 
 use super::ledger::{Front, Plan, Row};
 use super::truth::{ListenerTls, Version};
-use super::{Oracle, Side, Verdict, breach};
+use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use crate::layer::{Damage, Facts, Refused, Trouble};
 use crate::tls::{ClientAuth, Versions, Which};
@@ -13,7 +21,7 @@ use rustls::AlertDescription;
 use tidegate_core::effect::Close;
 
 /// What checkers of this group say they are.
-pub const GROUP: &str = "TLS";
+pub const GROUP: Group = Group::Tls;
 
 /// The names of a certificate's SAN.
 pub fn names(which: Which) -> &'static [&'static str] {

@@ -1,5 +1,9 @@
-//! Group *tunnels*, ends: who may end a tunnel, when and how, and what its access record says
-//! (TUN-2, SES-3, BACK-2).
+//! Group *tunnels*, ends: who may end a tunnel, when and how, and what its access record says.
+//!
+//! - SES-3: tunnel_idle fires in its time.
+//! - SES-4: a tunnel through healthy peers is whole.
+//! - TUN-2: an end follows the last byte, is passed on, and nothing looks whole that was cut.
+//! - RUN-5: a tunnel has one access record, which tells what passed.
 
 use super::tunnels::{GROUP, Over, Tunnel, TunnelRecord, Way};
 use super::{Oracle, Side, Verdict, breach};

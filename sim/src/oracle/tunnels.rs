@@ -1,14 +1,19 @@
-//! Group *tunnels*: bytes at the far end are a prefix of what was sent; ends are passed on behind
-//! the last byte, and only when they came; nothing waits that could go on; an upgrade comes after
-//! the server's 101 (TUN-1 to TUN-3).
+//! Group *tunnels*: bytes at the far end are a prefix of what was sent; ends are passed on
+//! behind the last byte, and only when they came; nothing waits that could go on; an upgrade
+//! comes after the server's 101.
+//!
+//! - TUN-1: every byte goes to the peer that it is for, few wait inside, and no client is
+//!   turned away without cause.
+//! - TUN-2: an end follows the last byte, is passed on, and nothing looks whole that was cut.
+//! - TUN-3: a tunnel begins with a 101 that was asked for and sent, and not before it.
 
 use super::ledger::BackFault;
-use super::{Oracle, Side, Verdict, breach};
+use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use crate::stream::{Speaker, Stream, TAG_BYTES, speaker};
 use tidegate_core::event::Ending;
 
-pub(super) const GROUP: &str = "tunnels";
+pub(super) const GROUP: Group = Group::Tunnels;
 /// Buffers that one direction may fill.
 const BUFFERS_MAX: usize = 18;
 

@@ -4,10 +4,12 @@ use super::World;
 use super::client::Role;
 use crate::choice::{Choices, Rate};
 use crate::kernel::{Ep, client_address, port_of};
+use crate::mark;
 use crate::oracle::proxy::Announcement;
 use crate::refproxy;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Numbers from which the addresses of healed clients are made: nobody shares or lacks them.
@@ -48,7 +50,7 @@ impl World {
         let mut len = 0;
         if expects {
             let (known, bytes) = self.draw_announcement(c, front, address, role);
-            trace!(self.cx, "client {c}: {known:?}");
+            tell!(self.cx, Who::Client(c), "announces {known:?}");
             len = known.len;
             is_owed = known.is_good && bytes.len() as u64 == len;
             self.oracle.fronts[front as usize].announced = Some(known);
@@ -84,16 +86,16 @@ impl World {
             spoil(choices, entity, &mut bytes);
             known.is_good = false;
             known.len = bytes.len() as u64;
-            self.cx.mark(site!("proxy: a bad header"));
+            self.cx.mark(mark!("proxy: a bad header"));
         } else if choices.chance(site!("announce/stalls"), entity, stalls) {
             let at = choices.choose(site!("announce/stalls at"), entity, bytes.len() as u64);
             bytes.truncate(at as usize);
-            self.cx.mark(site!("proxy: a header that stops"));
+            self.cx.mark(mark!("proxy: a header that stops"));
         }
         if is_forbidden {
             known.is_good = false;
             known.is_forbidden = true;
-            self.cx.mark(site!("proxy: a header from a stranger"));
+            self.cx.mark(mark!("proxy: a header from a stranger"));
         }
         (known, bytes)
     }
@@ -105,7 +107,7 @@ impl World {
         let is_cut = self.net.ep(ep).written + (client.header.len() as u64) < known.len;
         while !client.header.is_empty() {
             let mut n = client.header.len();
-            let is_piecemeal = self.cx.choices.choose(site!("announce/cuts"), c.into(), 4) == 0;
+            let is_piecemeal = self.cx.choices.choose(site!("announce/cuts"), c.into(), 4) == 3;
             if is_piecemeal {
                 n = 1 + self.cx.choices.choose(site!("announce/cut"), c.into(), n as u64) as usize;
             }

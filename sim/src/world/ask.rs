@@ -1,6 +1,6 @@
 //! What clients ask for, and how it looks on the wire.
 
-use super::flaws::{BARE, FLAWS, Flawed};
+use super::flaws::{BARE, FLAWS, Flawed, written};
 use super::producer::{Framing, Producer};
 use super::scenario::{Rates, Scenario};
 use crate::body::{BodyKey, Direction};
@@ -68,7 +68,11 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
     Ask {
         id: 0,
         key: 0,
-        method: if text.starts_with("POST") { Method::Post } else { Method::Get },
+        method: match text {
+            text if text.starts_with("POST") => Method::Post,
+            text if text.starts_with("HEAD") => Method::Head,
+            _ => Method::Get,
+        },
         minor: 1,
         host: choices.choose(site!("ask/host"), slot, hosts) as u16,
         body: 0,
@@ -108,9 +112,8 @@ pub(super) fn produce(ask: &Ask) -> Producer {
     if let Some(flaw) = ask.flaw {
         let text =
             FLAWS.iter().chain([&BARE]).find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
-        let text =
-            text.replace("{id}", &ask.id.to_string()).replace("{host}", &wire::host_name(ask.host));
-        return Producer::new(text.into_bytes(), key, 0, Framing::Plain);
+        let bytes = written(text, ask.id, &wire::host_name(ask.host));
+        return Producer::new(bytes, key, 0, Framing::Plain);
     }
     let mut head = Vec::with_capacity(256);
     head_of(ask, &mut head);
@@ -148,6 +151,9 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
     wire::request_fields(id, |name, value| field(head, name, value));
     if ask.has_hops {
         head.extend_from_slice(wire::HOPS.as_bytes());
+    }
+    if ask.claims() {
+        head.extend_from_slice(wire::claims(id).as_bytes());
     }
     if ask.upgrade {
         let _ = write!(head, "Sec-WebSocket-Key: {}\r\nUpgrade: ", wire::WEBSOCKET_KEY);

@@ -7,11 +7,13 @@ use crate::choice::Rate;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
 use crate::layer::{Facts, Trouble};
+use crate::mark;
 use crate::oracle::Side;
 use crate::oracle::ledger::{BackFault, SeenRequest};
 use crate::oracle::truth::Nature;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use tidegate_core::input::{Address, SocketError};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -114,7 +116,7 @@ impl World {
         if self.cx.chance(site!("server/accepts late"), server.into(), late) {
             let site = site!("server/accept delay");
             let delay = self.cx.choices.log_between(site, server.into(), 100 * US, 500 * MS);
-            self.cx.mark(site!("server: accepts late"));
+            self.cx.mark(mark!("server: accepts late"));
             self.cx.after(delay, server.into(), Ev::BackAccept(server));
         } else {
             self.server_accept(server);
@@ -172,7 +174,8 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         conn.is_over = true;
         let ep = conn.ep;
-        trace!(self.cx, "backend conn {}: ends, resets: {resets}", conn.back);
+        let how = if resets { "resets" } else { "closes" };
+        tell!(self.cx, Who::Back(conn.back), "{how} its end");
         if resets {
             self.net.reset(&mut self.cx, ep);
         } else {
@@ -212,7 +215,7 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         match conn.close_at {
             Some(at) if self.cx.now >= at => {
-                self.cx.mark(site!("backend: closes while idle"));
+                self.cx.mark(mark!("backend: closes while idle"));
                 self.back_end(b, false);
             }
             Some(_) => {}
@@ -324,7 +327,7 @@ impl World {
         }
         match conn.after {
             After::Reset => {
-                self.cx.mark(site!("backend: resets inside a response"));
+                self.cx.mark(mark!("backend: resets inside a response"));
                 self.back_end(b, true);
                 return false;
             }
@@ -338,7 +341,7 @@ impl World {
                 return false;
             }
             After::Stall => {
-                self.cx.mark(site!("backend: stalls"));
+                self.cx.mark(mark!("backend: stalls"));
                 conn.is_stalled = true;
                 return false;
             }
@@ -346,7 +349,7 @@ impl World {
                 conn.after = After::Stay;
                 // A part of it could run together with the next response.
                 if self.layers.space(&self.net, ep) >= GARBAGE.len() {
-                    self.cx.mark(site!("backend: garbage behind a response"));
+                    self.cx.mark(mark!("backend: garbage behind a response"));
                     self.oracle.backs[conn.back as usize].has_garbage = true;
                     self.back_say(ep, GARBAGE);
                 }
@@ -354,7 +357,7 @@ impl World {
             After::Close | After::Stay => {}
         }
         if !is_whole {
-            self.cx.mark(site!("backend: early response"));
+            self.cx.mark(mark!("backend: early response"));
             return false;
         }
         let conn = &mut self.back_conns[b as usize];

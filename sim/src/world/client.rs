@@ -9,8 +9,10 @@ use super::producer::Producer;
 use super::talker::Talker;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Ep, Owner};
+use crate::mark;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use tidegate_core::input::SocketError;
 
 /// What a client is there for.
@@ -28,6 +30,8 @@ pub(super) enum Role {
 pub(super) struct Client {
     /// What it is there for.
     pub(super) role: Role,
+    /// Keys the draws of its connection, whatever became of others.
+    pub(super) slot: u64,
     /// Its connection, if it has one.
     pub(super) ep: Option<Ep>,
     pub(super) front: u32,
@@ -59,6 +63,7 @@ impl Client {
     pub(super) fn new(role: Role, connections: u64) -> Client {
         Client {
             role,
+            slot: 0,
             ep: None,
             front: 0,
             token: 0,
@@ -104,14 +109,20 @@ impl World {
 
     fn client_connect(&mut self, c: u32) {
         let role = self.clients[c as usize].role;
-        if self.clients[c as usize].left == 0 {
-            return;
+        let left = self.clients[c as usize].left;
+        if left == 0 {
+            return self.client_done(c);
+        }
+        if self.cx.choices.omits(site!("connection"), u64::from(c) << 16 | left) {
+            self.clients[c as usize].left -= 1;
+            return self.client_later(c, US);
         }
         let open = self.open_listeners();
         if open.is_empty() {
             self.clients[c as usize].left = 0;
             return self.client_done(c);
         }
+        self.clients[c as usize].slot = u64::from(c) | left << 32;
         let to = self.client_listener(c, &open);
         let manner = self.draw_manner(c, role);
         let wire = self.scenario.front_wires.draw(&mut self.cx, c.into());
@@ -135,7 +146,7 @@ impl World {
         client.done_at = None;
         client.talker = None;
         client.give_up_at = self.cx.now + manner.patience;
-        trace!(self.cx, "client {c}: connection {front} {manner:?}");
+        tell!(self.cx, Who::Client(c), "begins connection {front}: {manner:?}");
         self.client_introduces(c, front, to);
         self.client_later(c, manner.patience);
     }
@@ -186,28 +197,28 @@ impl World {
         let abort = client.manner.abort_read;
         match self.layers.skip(&mut self.cx, &mut self.net, ep, room) {
             Ok(0) => {
-                self.cx.mark(site!("client: sees the end"));
+                self.cx.mark(mark!("client: sees the end"));
                 self.client_leave(c, Leaves::SawEnd);
                 return false;
             }
             Err(SocketError::WouldBlock) | Ok(_) => {}
             Err(error) => {
                 self.cx.mark(if error == SocketError::Refused {
-                    site!("client: refused")
+                    mark!("client: refused")
                 } else {
-                    site!("client: reset")
+                    mark!("client: reset")
                 });
                 self.client_leave(c, Leaves::SawEnd);
                 return false;
             }
         }
         if abort.is_some_and(|at| self.net.ep(ep).read >= at) {
-            self.cx.mark(site!("client: aborts inside a response"));
+            self.cx.mark(mark!("client: aborts inside a response"));
             self.client_leave(c, Leaves::Aborts);
             return false;
         }
         if self.layers.has_failed(&self.net, ep) {
-            self.cx.mark(site!("tls: client sees TLS fail"));
+            self.cx.mark(mark!("tls: client sees TLS fail"));
             self.client_leave(c, Leaves::IsDone);
             return false;
         }
@@ -255,6 +266,9 @@ impl World {
                     return true;
                 }
                 self.client_begin(c, ep);
+                if self.clients[c as usize].out.is_none() {
+                    continue;
+                }
             }
             if self.clients[c as usize].awaits_100 && !self.client_may_go_on(c, ep) {
                 return true;
@@ -285,7 +299,7 @@ impl World {
             return false;
         }
         let max = self.scenario.think_max;
-        let pause = self.cx.choices.log_between(site!("client/think"), c.into(), 10 * US, max);
+        let pause = self.cx.choices.log_between(site!("client/think"), client.slot, 10 * US, max);
         client.not_before_write = self.cx.now + pause;
         self.client_later(c, pause);
         true
@@ -293,10 +307,10 @@ impl World {
 
     fn client_begin(&mut self, c: u32, ep: Ep) {
         let client = &self.clients[c as usize];
-        let (front, role) = (client.front, client.role);
+        let (front, role, slot) = (client.front, client.role, client.slot);
         let hosts = self.hosts_for(role);
         let rates = self.rates();
-        let mut asked = ask::draw(&mut self.cx, &self.scenario, &rates, c.into(), hosts);
+        let mut asked = ask::draw(&mut self.cx, &self.scenario, &rates, slot, hosts);
         self.ask_upgrade(c, &mut asked);
         if role == Role::Healed {
             asked.body = asked.body.min(self.scenario.body_max / 4);
@@ -308,6 +322,10 @@ impl World {
         }
         asked.key = u64::from(c) << 16 | client.asked;
         client.asked += 1;
+        if self.cx.choices.omits(site!("request"), asked.key) {
+            client.manner.requests -= 1;
+            return;
+        }
         let start = self.net.content_written(ep);
         let id =
             self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
@@ -331,7 +349,7 @@ impl World {
         client.out = Some(producer);
         client.not_before_write = 0;
         self.client_follows_upgrade(c, id);
-        trace!(self.cx, "client {c}: begins {:?}", self.oracle.rows[id as usize].ask);
+        tell!(self.cx, Who::Asks(c, id), "asks {}", self.oracle.rows[id as usize].ask);
     }
 
     /// After the head of a request that expects 100: whether the body may be sent.
@@ -348,13 +366,13 @@ impl World {
         let finals = front.seen.iter().filter(|s| s.status >= 200 && s.head_end <= read).count();
         let continues = front.seen.iter().filter(|s| s.status == 100 && s.head_end <= read).count();
         if continues > 0 && finals >= place {
-            self.cx.mark(site!("client: was told 100"));
+            self.cx.mark(mark!("client: was told 100"));
             client.awaits_100 = false;
             return true;
         }
         if finals > place {
             // The answer came instead: the body is not sent, and the connection is of no more use.
-            self.cx.mark(site!("client: was answered instead of 100"));
+            self.cx.mark(mark!("client: was answered instead of 100"));
             client.manner.requests = client.begun;
             client.not_before_write = u64::MAX;
             return false;
@@ -385,7 +403,7 @@ impl World {
         {
             client.manner.stalls_at = None;
             let site = site!("client/stall");
-            let pause = self.cx.choices.log_between(site, c.into(), 10 * MS, 3 * SEC);
+            let pause = self.cx.choices.log_between(site, client.slot, 10 * MS, 3 * SEC);
             client.not_before_write = self.cx.now + pause;
             self.client_later(c, pause);
             return Pushed::Later;
@@ -410,7 +428,7 @@ impl World {
             row.end = Some(self.net.content_written(ep));
         }
         if manner.abort_written.is_some_and(|at| self.net.ep(ep).written >= at) {
-            self.cx.mark(site!("client: aborts inside a request"));
+            self.cx.mark(mark!("client: aborts inside a request"));
             self.client_leave(c, Leaves::Aborts);
             return Pushed::Over;
         }
@@ -435,7 +453,7 @@ impl World {
         if is_last && client.manner.half_closes && !client.has_shut {
             client.has_shut = true;
             let (ep, front) = (client.ep, client.front);
-            self.cx.mark(site!("client: half-closes after its request"));
+            self.cx.mark(mark!("client: half-closes after its request"));
             if let Some(ep) = ep {
                 self.oracle.client_left(front, self.scenario.abort_on_close);
                 self.layers.shutdown(&mut self.cx, &mut self.net, ep);

@@ -1,13 +1,17 @@
 //! The configuration controller: what is wanted, and how it changes while traffic flows.
 
 use super::World;
+use super::extras::Extras;
 use super::scenario::Scenario;
 use super::secure::{self, Secure, server_name};
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
+use crate::mark;
+use crate::marks::Group;
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use crate::wire;
 use std::time::Duration;
 use tidegate_core::config::{
@@ -34,6 +38,7 @@ pub(super) struct Desired {
     reuse: Vec<Reuse>,
     backoff_max: Duration,
     idle_per_server: usize,
+    extras: Extras,
 }
 
 const BALANCES: [Balance; 5] = [
@@ -84,6 +89,7 @@ impl Desired {
             reuse,
             backoff_max: Duration::from_secs(backoff),
             idle_per_server: choices.pick(site!("config/idle"), 0, &[0, 1, 2, 64]),
+            extras: Extras::draw(choices, clusters.len(), scenario.is_faultless),
             clusters,
         }
     }
@@ -137,6 +143,7 @@ impl Desired {
             cluster.sticky = self.sticky[n].then(|| wire::cookie_name(n as u16).into());
             cluster.backoff_max = self.backoff_max;
             cluster.idle_per_server = self.idle_per_server;
+            self.extras.weigh(n, &mut cluster);
             cluster
         });
         let routes = self.hosts.iter().enumerate().filter_map(|(host, cluster)| {
@@ -144,14 +151,16 @@ impl Desired {
             route.host = HostPattern::Exact(wire::host_name(host as u16).into());
             Some(route)
         });
-        Config {
+        let mut config = Config {
             listeners,
             clusters: clusters.collect(),
             routes: routes.collect(),
             timeouts: self.timeouts,
             limits: scenario.limits,
             ..Config::default()
-        }
+        };
+        self.extras.add_to(&mut config);
+        config
     }
 
     /// As the oracle wants it.
@@ -185,14 +194,20 @@ pub(super) const APPLY: u64 = u64::MAX;
 impl World {
     /// The controller changes something, and comes back later.
     pub(super) fn control(&mut self) {
-        if self.is_healing() {
+        if self.is_healing() || self.control_again() {
             return;
         }
+        self.operations += 1;
+        let is_omitted = self.cx.choices.omits(site!("operation"), self.operations);
         let mut desired = self.desired.clone();
         for _ in 0..=self.cx.choose(site!("control/changes"), 0, 3) {
             self.change(&mut desired);
         }
-        self.apply(desired);
+        if !is_omitted {
+            self.submit_nonsense();
+            self.fired.operations += 1;
+            self.apply(desired);
+        }
         let pause = self.cx.choices.log_between(site!("control/pause"), 0, 20 * MS, SEC);
         self.cx.after(pause, 0, Ev::Control);
     }
@@ -208,14 +223,14 @@ impl World {
                 self.generations += 1;
                 if let Some(tls) = &mut desired.tls.listeners[listener as usize] {
                     *tls = secure::swap(choices, listener, *tls, self.generations);
-                    self.cx.mark(site!("control: certificates swapped"));
+                    self.cx.mark(mark!("control: certificates swapped"));
                 }
             }
             8 => {
                 self.generations += 1;
                 if let Some(generation) = &mut desired.tls.clusters[cluster as usize] {
                     *generation = self.generations;
-                    self.cx.mark(site!("control: TLS to servers changed"));
+                    self.cx.mark(mark!("control: TLS to servers changed"));
                 }
             }
             0 if !places.is_empty() => {
@@ -266,13 +281,18 @@ impl World {
     pub(super) fn apply(&mut self, desired: Desired) {
         let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
         let config = desired.config(&self.scenario, &addresses, &mut self.secure);
-        trace!(self.cx, "control: version {}", self.oracle.truth.versions.len() + 1);
+        if !self.flown.is_empty() {
+            self.flown.push(super::Stored::bytes_of(&config));
+        }
+        let number = self.oracle.truth.versions.len() + 1;
+        tell!(self.cx, Who::Operator, "applies version {number}");
         let proxy = &mut self.proxy;
         let applied = self.streams.lend(APPLY, || proxy.apply(config.clone()));
         if let Err(errors) = applied {
             panic!("the core refuses a good configuration: {errors:?}");
         }
-        self.cx.mark(site!("control: applied"));
+        self.cx.mark(mark!("control: applied"));
+        self.mark_states(Group::Changed);
         let version = desired.version(self.cx.now, &self.scenario, config);
         self.oracle.truth.versions.push(version);
         self.desired = desired;

@@ -7,11 +7,13 @@ use super::secure::{ClientTls, SERVER_NAME};
 use crate::choice::Rate;
 use crate::kernel::Ep;
 use crate::layer::{Facts, Link, Trouble};
+use crate::mark;
 use crate::oracle::tls;
 use crate::oracle::truth::ListenerTls;
 use crate::site;
+use crate::story::Who;
+use crate::tell;
 use crate::tls::{ClientAuth, ClientOptions, Entropy, Peer, Versions, Which};
-use crate::trace;
 use crate::wire;
 
 /// How a client's connection speaks.
@@ -58,7 +60,7 @@ impl World {
         let rate =
             if self.may_err() && !is_good { self.scenario.tls.client_trouble } else { Rate::NEVER };
         if self.cx.chance(site!("tls/naked"), slot, Rate(rate.0 / 8)) {
-            self.cx.mark(site!("tls: client in the clear"));
+            self.cx.mark(mark!("tls: client in the clear"));
             return (Dress::Naked, None);
         }
         let has_odd_alpn = self.cx.chance(site!("tls/odd alpn"), slot, Rate(rate.0 / 8));
@@ -84,7 +86,7 @@ impl World {
             ..Facts::new()
         };
         let piece = self.cx.choices.pick(site!("tls/piece"), slot, &[0, 0, 400, 20]);
-        trace!(self.cx, "client {c}: speaks TLS: {facts:?}");
+        tell!(self.cx, Who::Client(c), "speaks TLS: {facts:?}");
         let link = Link::client(Some(peer), facts, Some(made.store), piece);
         self.layers.insert(&mut self.net, ep, link);
         (Dress::Tls, only)
@@ -103,13 +105,13 @@ impl World {
         }
         let slot = u64::from(c);
         let choices = &mut self.cx.choices;
-        let versions = match choices.choose(site!("tls/client versions"), slot, 6) {
+        let versions = match choices.oddity(site!("tls/client versions"), slot, 6) {
             _ if is_good => Versions::Both,
             0 => Versions::Tls12,
             1 => Versions::Tls13,
             _ => Versions::Both,
         };
-        let certificate = match (now.auth, choices.choose(site!("tls/shows"), slot, 8)) {
+        let certificate = match (now.auth, choices.oddity(site!("tls/shows"), slot, 8)) {
             (ClientAuth::Required, _) if is_good => Some(Which::Client),
             (ClientAuth::None, _) => None,
             (_, 0) if !is_good => Some(Which::Stranger),
@@ -147,7 +149,7 @@ impl World {
             return (Some(host), Some(host));
         }
         let choices = &mut self.cx.choices;
-        let sni = match choices.choose(site!("tls/sni"), slot, 12) {
+        let sni = match choices.oddity(site!("tls/sni"), slot, 12) {
             0 => None,
             1 => Some(wire::UNKNOWN_HOST),
             2 | 3 => Some(choices.choose(site!("tls/other host"), slot, 3) as u16),
@@ -190,7 +192,7 @@ impl World {
                 _ => trouble = self.draw_trouble(slot, 1),
             }
         }
-        let versions = match self.cx.choose(site!("tls/server versions"), slot, 8) {
+        let versions = match self.cx.choices.oddity(site!("tls/server versions"), slot, 8) {
             0 | 1 => Versions::Tls12,
             2 => Versions::Tls13,
             _ => Versions::Both,
@@ -200,7 +202,7 @@ impl World {
         let peer = Peer::server(config, entropy);
         let facts = Facts { trouble, versions, certificate: Some(which), ..Facts::new() };
         let piece = self.cx.choices.pick(site!("tls/server piece"), slot, &[0, 0, 0, 700, 20]);
-        trace!(self.cx, "server {server}: speaks TLS as {SERVER_NAME}: {facts:?}");
+        tell!(self.cx, Who::Server(server), "speaks TLS as {SERVER_NAME}: {facts:?}");
         self.layers.begin(&mut self.net, ep, Some(peer), facts, piece);
         self.layers.pump(&mut self.cx, &mut self.net, ep);
     }

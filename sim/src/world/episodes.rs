@@ -6,7 +6,8 @@ use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC, US};
 use crate::gate::SERVER_LINKS;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 
 /// What an episode does while it lasts.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -96,6 +97,9 @@ impl World {
     pub(super) fn schedule_episodes(&mut self) {
         for (n, episode) in self.episodes.iter().enumerate() {
             let n = n as u32;
+            if self.cx.choices.omits(site!("episode"), n.into()) {
+                continue;
+            }
             self.cx.heap.push(episode.start, u64::from(n), Ev::Episode(n, true));
             self.cx.heap.push(episode.end, u64::from(n), Ev::Episode(n, false));
         }
@@ -107,7 +111,9 @@ impl World {
             return;
         }
         let what = self.episodes[n as usize].what;
-        trace!(self.cx, "episode {what:?} begins: {begins}");
+        let verb = if begins { "begins" } else { "ends" };
+        tell!(self.cx, Who::Episode(n), "{verb}: {what:?}");
+        self.fired.episodes += u64::from(begins);
         let faults = &mut self.net.faults;
         match (what, begins) {
             (What::Clog(link), true) => self.net.clog(link),

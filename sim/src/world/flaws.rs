@@ -1,5 +1,6 @@
 //! Requests that must be refused, and what may answer them (REQ-2 to REQ-5).
 
+use super::extras::FIXED;
 use crate::oracle::ledger::Flaw;
 
 /// One way to get a request wrong: `{id}` and `{host}` stand for the request's own.
@@ -116,6 +117,23 @@ pub(super) const FLAWS: &[Flawed] = &[
         "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nConnection: close, host\r\n\r\n",
     ),
     flaw("a blank in the target", &[400], "GET /r/{id} x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw("a byte in the target", &[400], "GET /r/{id}\u{7f} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw("a target of no form", &[400], "GET r/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw("a long target", &[414], "GET /r/{id}/{2000} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw(
+        "a long head",
+        &[431],
+        "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nX-Long: {2000}{2000}{2000}{2000}{2000}{2000}\
+         {2000}{2000}{2000}\r\n\r\n",
+    ),
+    flaw("many fields", &[431], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"),
+    flaw("a field without a name", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n: y\r\n\r\n"),
+    flaw("a bad field name", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\na(b): y\r\n\r\n"),
+    flaw(
+        "an empty coding",
+        &[400],
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked;\r\n\r\n0\r\n\r\n",
+    ),
     body_flaw(
         "a chunk size that is none",
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
@@ -137,4 +155,111 @@ pub(super) const FLAWS: &[Flawed] = &[
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
          10000000000000000\r\nx",
     ),
+    body_flaw(
+        "a chunk that does not end",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz",
+    ),
+    body_flaw(
+        "a bad chunk extension",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;\0\r\nx",
+    ),
+    body_flaw(
+        "a long chunk line",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         1;{2000}{2000}{2000}\r\nx",
+    ),
+    body_flaw(
+        "long trailers",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         0\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n",
+    ),
+    body_flaw(
+        "a bad trailer",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n: x\r\n\r\n",
+    ),
+    body_flaw(
+        "a blank in a chunk size",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1 x\r\n",
+    ),
+    body_flaw(
+        "an extension without end",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\\\"c\r\n",
+    ),
+    body_flaw(
+        "a blank before a trailer's colon",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx : y\r\n\r\n",
+    ),
+    body_flaw(
+        "a trailer ended by LF",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: y\n\r\n",
+    ),
+    body_flaw(
+        "a control byte in a trailer",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: \u{1}\r\n\r\n",
+    ),
+    body_flaw(
+        "a folded trailer",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n x\r\n\r\n",
+    ),
+    // What the proxy answers by itself: no fault of the client's.
+    flaw(
+        "a redirect",
+        &[301, 421],
+        "GET /moved/{id} HTTP/1.1\r\nHost: moved.sim:8080\r\nAccept: application/json\r\n\r\n",
+    ),
+    flaw("a redirect to a host", &[302, 421], "GET /found HTTP/1.1\r\nHost: moved.sim\r\n\r\n"),
+    flaw("a redirect to a path", &[308, 421], "HEAD /r/{id} HTTP/1.1\r\nHost: moved.sim\r\n\r\n"),
+    flaw(
+        "a redirect by an expression",
+        &[307, 404, 421],
+        "GET /re/{id} HTTP/1.1\r\nHost: a.wild.sim\r\n\r\n",
+    ),
+    flaw(
+        "a redirect by a longer name",
+        &[308, 404, 421],
+        "GET /a/../re//%7e{id} HTTP/1.1\r\nHost: a.deep.wild.sim\r\n\r\n",
+    ),
+    flaw(
+        "a path that no expression takes",
+        &[404, 421],
+        "GET /nothing/{id} HTTP/1.1\r\nHost: a.wild.sim\r\nAccept: text/html;q=0.5, */*;q=0.1, \
+         application/json;q=0.9\r\n\r\n",
+    ),
+    flaw("a fixed answer", FIXED, "GET /fixed?{id} HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
+    flaw(
+        "a fixed answer with a body",
+        &[418, 421],
+        "GET /tea/%2e%2e/tea/{id} HTTP/1.1\r\nHost: any.sim\r\nAccept: application/json, */*\r\n\r\n",
+    ),
+    flaw("a decoy", &[404, 410, 421], "GET /decoy/1 HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"),
+    flaw("a decoy's path", &[404, 410, 421], "GET /decoy/2/abc HTTP/1.1\r\nHost: any.sim.\r\n\r\n"),
+    flaw(
+        "a path below a decoy",
+        &[404, 410, 421],
+        "POST /decoy/0/{id} HTTP/1.1\r\nHost: any.sim\r\nContent-Length: 0\r\n\r\n",
+    ),
+    flaw(
+        "no Host in 1.0",
+        &[404, 421],
+        "GET /r/{id} HTTP/1.0\r\nAccept: application/*\r\nConnection: keep-alive\r\n\r\n",
+    ),
+    flaw(
+        "a later minor version",
+        &[418, 421],
+        "GET /tea HTTP/1.7\r\nHost: any.sim\r\nAuthorization: Basic eDp5\r\nTrailer: x\r\n\
+         HTTP2-Settings: AAMAAABk\r\n\r\n",
+    ),
+    flaw(
+        "a path of two slashes",
+        &[308, 421],
+        "GET //moved/{id} HTTP/1.0\r\nHost: moved.sim\r\n\r\n",
+    ),
+    flaw("a server's options", &[404, 421], "OPTIONS * HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
 ];
+
+/// The bytes of a text of the corpus, for a request to `host`.
+pub(super) fn written(text: &str, id: u32, host: &str) -> Vec<u8> {
+    let text = text.replace("{id}", &id.to_string()).replace("{host}", host);
+    let text = text.replace("{2000}", &"a".repeat(2000));
+    text.replace("{fields}", &"X-More: 1\r\n".repeat(100)).into_bytes()
+}

@@ -4,8 +4,10 @@ use super::World;
 use super::client::Client;
 use crate::cx::{MS, US};
 use crate::kernel::Ep;
+use crate::mark;
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 
 /// Why a client ends its connection.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -25,7 +27,7 @@ impl World {
         let client = &mut self.clients[c as usize];
         let now = self.cx.now;
         if now >= client.give_up_at || client.left_early(now) {
-            self.cx.mark(site!("client: loses patience"));
+            self.cx.mark(mark!("client: loses patience"));
             return self.client_leave(c, Leaves::Aborts);
         }
         let is_done = client.out.is_none()
@@ -50,7 +52,7 @@ impl World {
         client.out = None;
         client.token += 1;
         let (front, resets) = (client.front, client.manner.resets);
-        trace!(self.cx, "client {c}: leaves connection {front}: {why:?}");
+        tell!(self.cx, Who::Client(c), "leaves connection {front}: {why:?}");
         if why != Leaves::SawEnd {
             self.oracle.client_left(front, true);
         }
@@ -65,7 +67,7 @@ impl World {
             return self.client_done(c);
         }
         let max = self.scenario.think_max;
-        let pause = self.cx.choices.log_between(site!("client/pause"), c.into(), 10 * US, max);
+        let pause = self.cx.choices.log_between(site!("client/pause"), client.slot, 10 * US, max);
         self.client_later(c, pause);
     }
 }

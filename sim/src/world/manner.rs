@@ -25,8 +25,8 @@ pub(super) struct Manner {
 impl World {
     /// Draws how the next connection of client `c` behaves.
     pub(super) fn draw_manner(&mut self, c: u32, role: Role) -> Manner {
+        let slot = self.clients[c as usize].slot;
         let (rates, scenario, cx) = (self.rates(), &self.scenario, &mut self.cx);
-        let slot = u64::from(c);
         let requests = cx.choices.between(site!("client/requests"), slot, 1, scenario.requests_max);
         let depth = cx.choices.between(site!("client/depth"), slot, 1, scenario.depth_max);
         let mut manner = Manner { requests, depth, patience: 90 * SEC, ..Manner::default() };
@@ -61,7 +61,9 @@ impl World {
             manner.stalls_at =
                 Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
         }
-        if !scenario.is_faultless {
+        if self.part.is_calm {
+            manner.patience = super::pairs::CALM;
+        } else if !scenario.is_faultless {
             manner.patience =
                 cx.choices.log_between(site!("client/patience"), slot, 3 * SEC, 90 * SEC);
         }

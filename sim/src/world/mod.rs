@@ -1,5 +1,6 @@
 //! The world of one run: the proxy, its kernel, clients, backends and a controller, phase by phase.
 
+mod actions;
 mod announce;
 mod ask;
 mod backend;
@@ -7,9 +8,11 @@ mod client;
 mod controller;
 mod dress;
 mod episodes;
+mod extras;
 mod flaws;
 mod leave;
 mod manner;
+mod pairs;
 mod phases;
 mod plan;
 mod producer;
@@ -21,51 +24,70 @@ mod talker;
 mod tls_marks;
 mod tunnel;
 mod turn;
+mod wrong;
 mod ws;
 
+pub use actions::{Actions, is_fault};
+pub use pairs::variant_of;
 pub use protocols::{Protocols, TunnelRates};
 pub use scenario::{Families, Rates, Scenario};
 pub use secure::{TlsPlan, provider_of};
 
-use crate::choice::{Choices, Draw, mix};
-use crate::cx::{Cx, Ev, MS};
+use crate::choice::{Choices, Draw, Source, mix};
+use crate::cx::{Cx, Ev, MS, SEC};
 use crate::gate::{Runaway, SERVER_LINKS, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
 use crate::marks::Marks;
+use crate::oracle::metamorphic::{Variant, View};
 use crate::oracle::truth::Truth;
-use crate::oracle::{Oracle, Violation, breach};
+use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
+use crate::story::{Ledger, START, Story};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
 use controller::{Desired, listener_address, server_address};
 use episodes::Episode;
+use pairs::Part;
 use phases::Phase;
 use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
+use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
 /// Events of one run at most; a run that needs more does not end.
-const EVENTS_MAX: u64 = 3_000_000;
+pub const EVENTS_MAX: u64 = 3_000_000;
+
+/// The first clients come within so many nanoseconds.
+const START_MAX: u64 = 4 * SEC;
 
 /// How a run is to be made.
 #[derive(Default)]
 pub struct Options {
     /// Stops after this event.
     pub until: Option<u64>,
+    /// Events at most, where another number than [`EVENTS_MAX`] is wanted: a run that makes so
+    /// many does not end.
+    pub events_max: Option<u64>,
     /// Keeps the hash after each event.
     pub keeps_each: bool,
+    /// Makes the run as the second world of a pair, and the first one before it.
+    pub variant: Option<Variant>,
     /// Keeps every draw.
     pub records: bool,
-    /// Draws that take precedence over the seed.
-    pub draws: Option<Vec<Draw>>,
+    /// Where draws come from.
+    pub source: Source,
+    /// Keeps the story; with `true`, the bytes on the wire too.
+    pub story: Option<bool>,
     /// The provider of TLS, instead of the seed's.
     pub provider: Option<Provider>,
     /// Where this thread last panicked, if somebody keeps that.
     pub place_of_panic: Option<fn() -> String>,
+    /// Records the proxy's sessions into a ring of so many bytes.
+    pub flight: Option<usize>,
     /// Reads the trace, line by line.
     pub sink: Option<crate::trace::Sink>,
 }
@@ -98,6 +120,23 @@ pub struct Outcome {
     pub marks: Marks,
     /// Every draw, if kept.
     pub draws: Vec<Draw>,
+    /// The flight recording, if one was made.
+    pub flight: Option<Vec<u8>>,
+    /// Clients, connections, requests, episodes and operations that a case could leave out; known
+    /// only if draws were recorded.
+    pub omittable: Vec<(&'static str, u64)>,
+    /// The world in one line, for a run that broke a rule.
+    pub scenario: String,
+    /// The provider of TLS.
+    pub provider: Provider,
+    /// What was done to the proxy.
+    pub actions: Actions,
+    /// The story, if kept.
+    pub story: Option<Box<Story>>,
+    /// Which pair this world belongs to, if to one.
+    pub variant: Option<Variant>,
+    /// What clients were shown, in a world of a pair.
+    pub view: View,
 }
 
 /// Everything that exists in one run.
@@ -127,12 +166,27 @@ pub struct World {
     stop_limit: u64,
     settled_at: u64,
     until: Option<u64>,
+    /// The configurations so far, as a flight recording keeps them.
+    flown: Vec<Vec<u8>>,
+    events_max: u64,
+    provider: Provider,
+    /// Changes of the configuration that were drawn.
+    operations: u64,
+    fired: Actions,
+    part: Part,
 }
 
 /// Makes the run of `seed`.
 pub fn run(seed: u64, options: Options) -> Outcome {
+    match options.variant {
+        Some(variant) => pairs::run(seed, variant, options),
+        None => one(seed, options, Part::default()),
+    }
+}
+
+fn one(seed: u64, options: Options, part: Part) -> Outcome {
     let place_of_panic = options.place_of_panic;
-    let mut world = World::new(seed, options);
+    let mut world = World::new(seed, options, part);
     let all = catch_unwind(AssertUnwindSafe(|| {
         world.begin();
         while world.violation().is_none() && world.step() {}
@@ -144,18 +198,21 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, options: Options) -> World {
-        let mut choices = match &options.draws {
-            Some(draws) => Choices::from_record(seed, draws),
-            None => Choices::from_seed(seed),
-        };
+    fn new(seed: u64, options: Options, part: Part) -> World {
+        let mut choices = Choices::new(seed, options.source);
         if options.records {
             choices.record();
         }
-        let scenario = scenario::draw(&mut choices);
+        let mut scenario = scenario::draw(&mut choices, part.is_calm);
+        scenario.calm(part);
         let mut cx = Cx::new(seed, choices);
         if options.keeps_each {
             cx.trace.keep_each();
+        }
+        if let Some(bytes) = options.story {
+            cx.trace.keep_story(bytes);
+            cx.heap.keep_causes();
+            cx.heap.pushing(START);
         }
         if let Some(sink) = options.sink {
             cx.trace.set_sink(sink);
@@ -174,10 +231,15 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
+        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
             Ok(proxy) => proxy,
             Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
         };
+        let mut flown = Vec::new();
+        if let Some(bytes) = options.flight {
+            proxy.record(bytes);
+            flown.push(Stored::bytes_of(&config));
+        }
         let truth = Truth {
             versions: vec![desired.version(cx.now, &scenario, config)],
             is_faultless: scenario.is_faultless,
@@ -187,9 +249,11 @@ impl World {
             loop_delay_max: scenario.slow_turn_delay + 5 * MS,
             ..Truth::default()
         };
+        let mut oracle = Oracle::new(scenario.settings.clone(), truth);
+        oracle.keeps_heads = part.is_told;
         World {
             seed,
-            oracle: Oracle::new(scenario.settings.clone(), truth),
+            oracle,
             cx,
             net,
             proxy,
@@ -211,6 +275,12 @@ impl World {
             stop_limit: u64::MAX,
             settled_at: u64::MAX,
             until: options.until,
+            flown,
+            events_max: options.events_max.unwrap_or(EVENTS_MAX),
+            provider,
+            operations: 0,
+            fired: Actions::default(),
+            part,
             scenario,
         }
     }
@@ -222,9 +292,11 @@ impl World {
         }
         self.schedule_turn(self.cx.now);
         for _ in 0..self.scenario.clients {
-            self.add_client(Role::Chaos, self.scenario.connections, self.scenario.chaos / 2);
+            let within = (self.scenario.chaos / 2).min(START_MAX);
+            self.add_client(Role::Chaos, self.scenario.connections, within);
         }
         self.schedule_episodes();
+        self.begin_part();
         if self.scenario.families.control {
             self.cx.after(200 * MS, 0, Ev::Control);
         }
@@ -233,7 +305,8 @@ impl World {
 
     fn add_client(&mut self, role: Role, connections: u64, within: u64) {
         let c = self.clients.len() as u32;
-        self.clients.push(Client::new(role, connections));
+        let is_omitted = self.cx.choices.omits(site!("client"), c.into());
+        self.clients.push(Client::new(role, if is_omitted { 0 } else { connections }));
         let delay = self.cx.choose(site!("client/start"), c.into(), within.max(1));
         // Listeners open in the very first turn.
         self.cx.after(MS + delay, c.into(), Ev::Client(c, 0));
@@ -247,7 +320,7 @@ impl World {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         let (text, place) = (text.unwrap_or_default(), place.map_or_else(String::new, |at| at()));
-        self.oracle.judge(breach("panic", "RUN-5", format!("{text} ({place})")));
+        self.oracle.judge(panics::panicked(&text, &place));
     }
 
     fn violation(&self) -> Option<&Violation> {
@@ -256,10 +329,18 @@ impl World {
 
     /// Lets the next event happen; false when the run is over.
     fn step(&mut self) -> bool {
-        let Some((at, event)) = self.cx.heap.pop() else { return false };
+        let Some((at, event, cause)) = self.cx.heap.pop_with_cause() else { return false };
         self.cx.now = at;
-        self.oracle.clock(at, self.cx.trace.events());
+        let number = self.cx.trace.events();
+        self.oracle.clock(at, number);
+        if let Some(story) = self.cx.trace.story() {
+            story.begin(at, event, cause.unwrap_or(START));
+            self.cx.heap.pushing(number as u32);
+        }
         if !self.happen(event) {
+            if let Some(story) = self.cx.trace.story() {
+                story.retract();
+            }
             return true;
         }
         self.dispatch();
@@ -269,22 +350,34 @@ impl World {
         self.cx.trace.fold(1, at, fold_event(event));
         self.cx.trace.end_event();
         let events = self.cx.trace.events();
-        if events >= EVENTS_MAX {
-            let message = format!("{events} events and no end");
-            self.oracle.judge(breach("progress", "LOOP-5", message));
+        if events >= self.events_max {
+            self.oracle.judge(progress::endless(events));
         }
-        self.phase != Phase::Over && self.until.is_none_or(|until| events <= until)
+        self.phase != Phase::Over && !self.is_cut()
+    }
+
+    /// Whether the run ends here because that was asked for.
+    fn is_cut(&self) -> bool {
+        self.until.is_some_and(|until| self.cx.trace.events() > until)
     }
 
     /// Whether the event was not too late to matter.
     fn happen(&mut self, event: Ev) -> bool {
         match event {
-            Ev::Flight(ep, flight) => self.net.deliver(&mut self.cx, ep, flight),
+            Ev::Flight(ep, flight) => {
+                self.mark_blow(ep, flight);
+                self.net.deliver(&mut self.cx, ep, flight);
+            }
             Ev::Turn => return self.turn(),
             Ev::Client(c, token) => return self.client_timer(c, token),
             Ev::BackConn(b, token) => return self.back_timer(b, token),
             Ev::BackAccept(server) => self.server_accept(server),
-            Ev::Episode(n, begins) => self.episode(n, begins),
+            Ev::Episode(n, begins) => {
+                self.episode(n, begins);
+                if begins {
+                    self.mark_stalls();
+                }
+            }
             Ev::Control => self.control(),
             Ev::Phase => self.next_phase(),
         }
@@ -331,16 +424,34 @@ impl World {
     }
 
     fn finish(mut self) -> Outcome {
-        if self.violation().is_none() && self.until.is_none() {
+        if self.violation().is_none() && !self.is_cut() {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
         phases::mark_counters(&mut self.cx, self.proxy.counters());
+        self.mark_decisions();
         reached::mark(&mut self.cx, &self.oracle);
         tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
         });
         let healed = healed.count() as u64;
+        let configs: Vec<(u64, &[u8])> = (1..).zip(self.flown.iter().map(|it| &it[..])).collect();
+        let recording = self.proxy.recording();
+        let flight = recording.map(|it| it.write(&format!("seed {}", self.seed), &configs));
+        let is_told = self.part.is_told;
+        let view = match is_told {
+            true => self.oracle.view(&self.net, |client| self.is_told(client)),
+            false => View::default(),
+        };
+        let scenario = match is_told || self.violation().is_some() {
+            true => self.scenario.to_string(),
+            false => String::new(),
+        };
+        let draws = self.cx.choices.take_record();
+        let mut story = self.cx.trace.take_story();
+        if let Some(story) = &mut story {
+            story.ledger = Ledger::of(&self.oracle, &self.net);
+        }
         Outcome {
             seed: self.seed,
             hash: self.cx.trace.hash(),
@@ -353,8 +464,21 @@ impl World {
             completed: self.oracle.completed,
             healed,
             violation: self.oracle.violation.take(),
-            draws: self.cx.choices.take_record(),
+            actions: Actions {
+                connections: self.oracle.fronts.len() as u64,
+                requests: self.oracle.rows.len() as u64,
+                faults: actions::faults(&draws),
+                ..self.fired
+            },
+            story,
+            draws,
+            omittable: self.cx.choices.take_omittable(),
+            scenario,
+            view,
+            variant: self.part.varied,
+            provider: self.provider,
             marks: self.cx.marks,
+            flight,
         }
     }
 }
@@ -364,7 +488,7 @@ fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> 
     for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
         let may_break = count > 1 && !scenario.is_faultless;
         let entity = servers.len() as u64;
-        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 0;
+        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 4;
         for n in 0..count {
             let number = servers.len();
             let at = server_address(number);

@@ -7,11 +7,13 @@ use super::leave::Leaves;
 use super::scenario::Rates;
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
-use crate::gate::WireRange;
-use crate::oracle::{accounting, balance, liveness};
+use crate::mark;
+use crate::marks::Group;
+use crate::oracle::{accounting, balance, reconfiguration};
 use crate::site;
 use crate::trace;
-use tidegate_core::event::{AccessRecord, Phase as Stage, Timer, Who};
+use crate::wires::WireRange;
+use tidegate_core::event::{AccessRecord, Phase as Stage, Who};
 use tidegate_core::stats::Counters;
 use tidegate_core::time::{TICK, Time};
 
@@ -72,7 +74,7 @@ impl World {
                 let skips = !self.scenario.is_faultless
                     && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
                 if skips {
-                    self.cx.mark(site!("phase: stopped in the middle of chaos"));
+                    self.cx.mark(mark!("phase: stopped in the middle of chaos"));
                     self.stop();
                 } else {
                     self.heal();
@@ -82,7 +84,7 @@ impl World {
             Phase::Healed => {}
             Phase::Drain => self.stop(),
             Phase::Stopping => {
-                let verdict = liveness::stopped_in_time(self.cx.now, self.stop_limit);
+                let verdict = reconfiguration::stopped_in_time(self.cx.now, self.stop_limit);
                 self.oracle.judge(verdict);
             }
             Phase::Settling if self.cx.now >= self.settled_at => self.phase = Phase::Over,
@@ -171,6 +173,7 @@ impl World {
     fn stop(&mut self) {
         self.phase = Phase::Stopping;
         self.oracle.truth.stop_at = Some(self.cx.now);
+        self.mark_states(Group::Stopped);
         self.proxy.advance(Time(self.cx.now));
         let proxy = &mut self.proxy;
         self.streams.lend(APPLY, || proxy.stop());
@@ -185,7 +188,7 @@ impl World {
     /// The proxy says that nothing is left.
     pub(super) fn stopped(&mut self) {
         self.phase = Phase::Settling;
-        self.oracle.judge(liveness::stopped_in_time(self.cx.now, self.stop_limit));
+        self.oracle.judge(reconfiguration::stopped_in_time(self.cx.now, self.stop_limit));
         self.oracle.judge(accounting::invariants(self.proxy.check_invariants()));
         self.oracle.judge(accounting::stopped(&self.proxy.gauges(), &self.net));
         self.end_episodes();
@@ -198,23 +201,22 @@ impl World {
 /// Marks what the core counted.
 pub(super) fn mark_counters(cx: &mut Cx, counters: &Counters) {
     let all = [
-        (counters.queue_overflow, site!("accept: queue overflow")),
-        (counters.queue_aged, site!("accept: waited too long")),
-        (counters.accept_pauses, site!("accept: paused")),
-        (counters.evicted, site!("accept: idle session evicted")),
-        (counters.connect_failures, site!("backend: connection attempt failed")),
-        (counters.resent_reused, site!("backend: sent again after a reused connection")),
-        (counters.resent_fresh, site!("backend: sent again after a fresh connection")),
-        (counters.truncated, site!("response: cut short")),
-        (counters.stale_ids, site!("socket: stale id")),
-        (counters.buffer_waits, site!("buffers: a session waited")),
-        (counters.tunnels, site!("tunnel: begun")),
-        (counters.proxy_refused, site!("proxy: a stranger refused")),
-        (counters.proxy_malformed, site!("proxy: a bad header refused")),
-        (counters.proxy_timed_out, site!("timer: proxy_header")),
-        (counters.over_address_limit, site!("limits: an address over its limit")),
-        (counters.backend_queued, site!("limits: waited for a server")),
-        (counters.backend_queue_full, site!("limits: the line was full")),
+        (counters.queue_overflow, mark!("accept: queue overflow")),
+        (counters.queue_aged, mark!("accept: waited too long")),
+        (counters.accept_pauses, mark!("accept: paused")),
+        (counters.evicted, mark!("accept: idle session evicted")),
+        (counters.connect_failures, mark!("backend: connection attempt failed")),
+        (counters.resent_reused, mark!("backend: sent again after a reused connection")),
+        (counters.resent_fresh, mark!("backend: sent again after a fresh connection")),
+        (counters.truncated, mark!("response: cut short")),
+        (counters.stale_ids, mark!("socket: stale id")),
+        (counters.buffer_waits, mark!("buffers: a session waited")),
+        (counters.tunnels, mark!("tunnel: begun")),
+        (counters.proxy_refused, mark!("proxy: a stranger refused")),
+        (counters.proxy_malformed, mark!("proxy: a bad header refused")),
+        (counters.over_address_limit, mark!("limits: an address over its limit")),
+        (counters.backend_queued, mark!("limits: waited for a server")),
+        (counters.backend_queue_full, mark!("limits: the line was full")),
     ];
     for (_, site) in all.into_iter().filter(|(count, _)| *count > 0) {
         cx.mark(site);
@@ -225,19 +227,19 @@ pub(super) fn mark_counters(cx: &mut Cx, counters: &Counters) {
 fn mark_tunnel(cx: &mut Cx, record: &AccessRecord) {
     let ending = record.ending;
     cx.mark(match (ending.phase, ending.who) {
-        (Stage::Complete, _) => site!("tunnel: ended in order"),
-        (Stage::Connect, Who::Backend) => site!("tunnel: no server reached"),
-        (Stage::Connect, _) => site!("tunnel: given up before it began"),
-        (Stage::Tunnel, Who::Client) => site!("tunnel: broken by the client"),
-        (Stage::Tunnel, Who::Backend) => site!("tunnel: broken by the server"),
-        (Stage::Tunnel, Who::Timeout) => site!("tunnel: cut by a timer"),
-        _ => site!("tunnel: other end"),
+        (Stage::Complete, _) => mark!("tunnel: ended in order"),
+        (Stage::Connect, Who::Backend) => mark!("tunnel: no server reached"),
+        (Stage::Connect, _) => mark!("tunnel: given up before it began"),
+        (Stage::Tunnel, Who::Client) => mark!("tunnel: broken by the client"),
+        (Stage::Tunnel, Who::Backend) => mark!("tunnel: broken by the server"),
+        (Stage::Tunnel, Who::Timeout) => mark!("tunnel: cut by a timer"),
+        _ => mark!("tunnel: other end"),
     });
     if record.received == 0 && record.sent > 0 {
-        cx.mark(site!("tunnel: only the server spoke"));
+        cx.mark(mark!("tunnel: only the server spoke"));
     }
     if record.attempts > 1 {
-        cx.mark(site!("tunnel: more than one attempt"));
+        cx.mark(mark!("tunnel: more than one attempt"));
     }
 }
 
@@ -247,48 +249,36 @@ pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
         mark_tunnel(cx, record);
     }
     cx.mark(match record.status {
-        _ if record.tcp => site!("record: TCP"),
-        101 => site!("status: 101"),
-        429 => site!("status: 429"),
-        0 => site!("status: none"),
-        100..=299 => site!("status: 2xx"),
-        300..=399 => site!("status: 3xx"),
-        400 => site!("status: 400"),
-        404 => site!("status: 404"),
-        408 => site!("status: 408"),
-        413 => site!("status: 413"),
-        421 => site!("status: 421"),
-        414 => site!("status: 414"),
-        431 => site!("status: 431"),
-        500 => site!("status: 500"),
-        501 => site!("status: 501"),
-        502 => site!("status: 502"),
-        503 => site!("status: 503"),
-        504 => site!("status: 504"),
-        505 => site!("status: 505"),
-        _ => site!("status: other"),
+        _ if record.tcp => mark!("record: TCP"),
+        101 => mark!("status: 101"),
+        429 => mark!("status: 429"),
+        0 => mark!("status: none"),
+        100..=299 => mark!("status: 2xx"),
+        300..=399 => mark!("status: 3xx"),
+        400 => mark!("status: 400"),
+        404 => mark!("status: 404"),
+        408 => mark!("status: 408"),
+        413 => mark!("status: 413"),
+        421 => mark!("status: 421"),
+        414 => mark!("status: 414"),
+        431 => mark!("status: 431"),
+        500 => mark!("status: 500"),
+        501 => mark!("status: 501"),
+        502 => mark!("status: 502"),
+        503 => mark!("status: 503"),
+        504 => mark!("status: 504"),
+        505 => mark!("status: 505"),
+        _ => mark!("status: other"),
     });
     if record.reused {
-        cx.mark(site!("backend: connection reused"));
+        cx.mark(mark!("backend: connection reused"));
     }
     if record.attempts > 1 {
-        cx.mark(site!("backend: more than one attempt"));
+        cx.mark(mark!("backend: more than one attempt"));
     }
-    let Some(timer) = record.ending.timer else { return };
-    cx.mark(match timer {
-        Timer::ProxyHeader => site!("timer: proxy_header"),
-        Timer::TlsHandshake => site!("timer: tls_handshake"),
-        Timer::RequestHead => site!("timer: request_head"),
-        Timer::KeepAlive => site!("timer: keep_alive"),
-        Timer::ClientIdle => site!("timer: client_idle"),
-        Timer::Connect => site!("timer: connect"),
-        Timer::RetryPause => site!("timer: retry_pause"),
-        Timer::BackendQueue => site!("timer: backend_queue"),
-        Timer::BackendResponse => site!("timer: backend_response"),
-        Timer::BackendIdle => site!("timer: backend_idle"),
-        Timer::BackendKeepAlive => site!("timer: backend_keep_alive"),
-        Timer::TunnelIdle => site!("timer: tunnel_idle"),
-        Timer::Linger => site!("timer: linger"),
-        Timer::Drain => site!("timer: drain"),
-    });
+    let ending = record.ending;
+    cx.mark(Group::Ended.at(ending.who as usize * Stage::ALL.len() + ending.phase as usize));
+    if let Some(timer) = ending.timer {
+        cx.mark(Group::TimedOut.at(timer as usize));
+    }
 }

@@ -3,14 +3,17 @@
 use super::World;
 use super::ask::{body_length, connection, field};
 use super::backend::After;
+use super::flaws::written;
 use super::producer::{Framing, Producer};
 use super::scenario::Rates;
 use crate::body::{BodyKey, Direction};
 use crate::choice::Rate;
 use crate::cx::{Cx, MS, SEC, US};
+use crate::mark;
 use crate::oracle::ledger::{Ask, BackFault, Method, Plan, SeenRequest};
 use crate::site;
-use crate::trace;
+use crate::story::Who;
+use crate::tell;
 use crate::wire;
 use std::io::Write as _;
 
@@ -27,6 +30,16 @@ const BAD_HEADS: &[&str] = &[
     "ICY 200 OK\r\n\r\n",
     "hello there, this is no HTTP at all\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n{fields}\r\n",
+    "HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\na(b): c\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\r\n",
 ];
@@ -153,7 +166,8 @@ impl World {
         } else {
             cx.choices.log_between(site!("plan/quick"), e, 2 * US, 2 * MS)
         };
-        trace!(cx, "backend conn {b}: request {id}: {plan:?} after {}us", delay / 1000);
+        let back = self.back_conns[b as usize].back;
+        tell!(cx, Who::Answers(back, id), "will answer {plan} after {} us", delay / 1000);
         let answer_at = cx.now + delay;
         let serial = row.plans.len() as u32;
         row.plans.push(plan);
@@ -181,16 +195,18 @@ impl World {
             head.clear();
             let mut bad = self.cx.choices.pick(site!("plan/which bad head"), e, BAD_HEADS);
             if !row_upgrades && e.is_multiple_of(7) {
-                self.cx.mark(site!("upgrade: a 101 nobody asked for"));
+                self.cx.mark(mark!("upgrade: a 101 nobody asked for"));
                 bad = UNASKED;
             }
-            head.extend_from_slice(bad.as_bytes());
+            head.extend_from_slice(&written(bad, id, ""));
             framing = Framing::Plain;
         }
         if plan.is_bodyless || plan.fault == BackFault::BadHead {
             body = 0;
         }
-        trace!(self.cx, "backend conn {b}: {:?}", String::from_utf8_lossy(&head));
+        let back = self.back_conns[b as usize].back;
+        let text = || String::from_utf8_lossy(&head).into_owned();
+        tell!(self.cx, Who::Answers(back, id), "begins to answer: {:?}", text());
         let head_bytes = head.len() as u64;
         let key = BodyKey::new(id, Direction::Down(serial));
         let mut producer = Producer::new(head, key, body, framing);

@@ -32,6 +32,30 @@ pub(super) struct Producer {
     has_bad_end: bool,
 }
 
+/// A chunk line without end, and a trailer section.
+const LONG_LINE: &[u8] = &{
+    let mut line = [b'a'; 20_000];
+    (line[0], line[1]) = (b'0', b';');
+    line
+};
+const LONG_TRAILER: &[u8] = &{
+    let mut trailer = [b'a'; 20_000];
+    (trailer[0], trailer[1], trailer[2], trailer[3], trailer[4]) = (b'0', b'\r', b'\n', b'x', b':');
+    trailer
+};
+
+/// What should be a last chunk.
+const BAD_ENDS: &[&[u8]] = &[
+    b"zz\r\n\r\n",
+    b"0;\0\r\n\r\n",
+    b"0;a=\"b\r\n\r\n",
+    b"0\r\n: nameless\r\n\r\n",
+    b"0\r\n folded\r\n\r\n",
+    b"0\r\nx: y\n\r\n",
+    LONG_LINE,
+    LONG_TRAILER,
+];
+
 impl Producer {
     /// A message with this head and `length` bytes of the body of `key`.
     pub(super) fn new(head: Vec<u8>, key: BodyKey, length: u64, framing: Framing) -> Producer {
@@ -115,7 +139,7 @@ impl Producer {
             }
             Framing::Chunked(_) if left == 0 => {
                 let end: &[u8] = if self.has_bad_end {
-                    b"zz\r\n\r\n"
+                    BAD_ENDS[(self.length % BAD_ENDS.len() as u64) as usize]
                 } else if self.has_extras {
                     b"0;last=1\r\nX-Trailer: dropped\r\n\r\n"
                 } else {

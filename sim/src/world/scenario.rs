@@ -4,8 +4,8 @@ use super::protocols::{self, Protocols};
 use super::secure::TlsPlan;
 use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
-use crate::gate::WireRange;
 use crate::site;
+use crate::wires::WireRange;
 use std::time::Duration;
 use tidegate_core::config::{Limits, Settings, Timeouts};
 
@@ -158,9 +158,22 @@ impl Scenario {
     }
 }
 
-/// Draws the world of a seed.
-pub(super) fn draw(choices: &mut Choices) -> Scenario {
-    let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5));
+/// In one line.
+impl std::fmt::Display for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Scenario { listeners, clients, connections, requests_max, .. } = self;
+        let servers: Vec<String> = self.all_clusters().iter().map(ToString::to_string).collect();
+        let tcp = if self.tcp_cluster().is_some() { " (the last for TCP)" } else { "" };
+        write!(f, "clusters of {} servers{tcp}, {listeners} listeners, ", servers.join(", "))?;
+        write!(f, "{clients} clients with up to {connections} connections of ")?;
+        write!(f, "{requests_max} requests, chaos for {} ms", self.chaos / MS)?;
+        if self.is_faultless { write!(f, ", faultless") } else { Ok(()) }
+    }
+}
+
+/// Draws the world of a seed, without faults if it must be calm.
+pub(super) fn draw(choices: &mut Choices, is_calm: bool) -> Scenario {
+    let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5)) || is_calm;
     let mut draw = Draw { choices: &mut *choices, is_faultless };
     let front_wires = draw.wires(0);
     let back_wires = draw.wires(1);

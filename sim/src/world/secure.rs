@@ -81,12 +81,12 @@ impl TlsPlan {
 }
 
 fn draw_listener(choices: &mut Choices, listener: u64, is_faultless: bool) -> ListenerTls {
-    let versions = match choices.choose(site!("tls/versions"), listener, 10) {
+    let versions = match choices.oddity(site!("tls/versions"), listener, 10) {
         0 if !is_faultless => Versions::Tls12,
         1 | 2 => Versions::Tls13,
         _ => Versions::Both,
     };
-    let auth = match choices.choose(site!("tls/auth"), listener, 6) {
+    let auth = match choices.oddity(site!("tls/auth"), listener, 6) {
         0 => ClientAuth::Required,
         1 => ClientAuth::Optional,
         _ => ClientAuth::None,
@@ -104,7 +104,7 @@ pub(super) fn swap(
 ) -> ListenerTls {
     let others: Vec<_> = SETS.iter().copied().filter(|set| *set != old.certificates).collect();
     let certificates = choices.pick(site!("tls/swap"), listener, &others);
-    let versions = match choices.choose(site!("tls/swap versions"), listener, 6) {
+    let versions = match choices.oddity(site!("tls/swap versions"), listener, 6) {
         0 => Versions::Tls13,
         1 => Versions::Both,
         _ => old.versions,

@@ -4,6 +4,7 @@ use super::World;
 use super::protocols::TunnelRates;
 use crate::cx::{Cx, MS, SEC, US};
 use crate::kernel::Ep;
+use crate::mark;
 use crate::site;
 use crate::stream::Stream;
 use tidegate_core::input::SocketError;
@@ -85,7 +86,7 @@ impl Talker {
             4..=6 => choices.log_between(site!("talk/medium"), entity, 64, 8192.min(rates.most)),
             _ => choices.log_between(site!("talk/large"), entity, 1024, rates.most),
         };
-        let start = match choices.choose(site!("talk/start"), entity, 6) {
+        let start = match choices.oddity(site!("talk/start"), entity, 6) {
             0 if rates.is_rough || !is_client => Start::WhenSpokenTo,
             1 => Start::At(cx.now + choices.log_between(site!("talk/wait"), entity, 10 * US, SEC)),
             _ => Start::Now,
@@ -101,7 +102,7 @@ impl Talker {
             (site!("talk/resets"), rates.reset, End::Reset),
         ];
         let fault = faults.into_iter().find(|&(site, rate, _)| choices.chance(site, entity, rate));
-        let echoes = choices.choose(site!("talk/echoes"), entity, 4) == 0 && !is_client;
+        let echoes = choices.choose(site!("talk/echoes"), entity, 4) == 3 && !is_client;
         let echoes = echoes.then(|| choices.log_between(site!("talk/ahead"), entity, 8, 4096));
         let mut talker = Talker {
             stream,
@@ -173,7 +174,7 @@ impl World {
     pub(super) fn talk(&mut self, ep: Ep, talker: &mut Talker) -> Next {
         let mut wake = None;
         if !self.talker_reads(ep, talker, &mut wake) {
-            self.cx.mark(site!("tunnel: a peer sees a reset"));
+            self.cx.mark(mark!("tunnel: a peer sees a reset"));
             return Next::Lost;
         }
         loop {
@@ -251,9 +252,9 @@ impl World {
         if !talker.has_shut {
             talker.has_shut = true;
             self.cx.mark(if talker.saw_end {
-                site!("tunnel: a peer half-closes after the other")
+                mark!("tunnel: a peer half-closes after the other")
             } else {
-                site!("tunnel: a peer half-closes first")
+                mark!("tunnel: a peer half-closes first")
             });
             self.net.shutdown_write(&mut self.cx, ep);
         }

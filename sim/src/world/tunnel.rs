@@ -6,9 +6,10 @@ use super::leave::Leaves;
 use super::protocols::TunnelRates;
 use super::talker::{Next, Talker};
 use crate::kernel::Ep;
-use crate::site;
+use crate::mark;
+use crate::story::Who;
 use crate::stream::{Speaker, Stream};
-use crate::trace;
+use crate::tell;
 
 /// Keys the draws of servers apart from those of clients.
 pub(super) const SERVERS: u64 = 1 << 40;
@@ -25,7 +26,7 @@ impl World {
         let rates = self.tunnel_rates();
         let stream = Stream::of(Speaker::Front(front));
         let talker = Talker::draw(&mut self.cx, &rates, c.into(), stream, (header, 0));
-        trace!(self.cx, "client {c}: {talker:?}");
+        tell!(self.cx, Who::Client(c), "talks: {talker:?}");
         let client = &mut self.clients[c as usize];
         let role = client.role;
         client.talker = Some(talker);
@@ -39,7 +40,7 @@ impl World {
     /// Something may have changed for client `c`, who speaks through a tunnel.
     pub(super) fn client_talks(&mut self, c: u32, ep: Ep) {
         if self.cx.now >= self.clients[c as usize].give_up_at {
-            self.cx.mark(site!("tunnel: a client loses patience"));
+            self.cx.mark(mark!("tunnel: a client loses patience"));
             return self.client_leave(c, Leaves::Aborts);
         }
         let Some(mut talker) = self.clients[c as usize].talker.take() else { return };
@@ -57,7 +58,7 @@ impl World {
             Next::Waits(_) => {}
             Next::Closes => self.client_leave(c, Leaves::IsDone),
             Next::Resets => {
-                self.cx.mark(site!("tunnel: a client resets"));
+                self.cx.mark(mark!("tunnel: a client resets"));
                 self.clients[c as usize].manner.resets = true;
                 self.client_leave(c, Leaves::Aborts);
             }
@@ -72,7 +73,7 @@ impl World {
         let heard_from = 0;
         let entity = SERVERS | u64::from(b);
         let talker = Talker::draw(&mut self.cx, &rates, entity, stream, (0, heard_from));
-        trace!(self.cx, "backend conn {b} ({back}): {talker:?}");
+        tell!(self.cx, Who::Back(back), "talks: {talker:?}");
         self.back_conns[b as usize].talker = Some(talker);
     }
 
@@ -88,7 +89,7 @@ impl World {
             Next::Waits(_) => {}
             Next::Closes | Next::Lost => self.back_end(b, false),
             Next::Resets => {
-                self.cx.mark(site!("tunnel: a server resets"));
+                self.cx.mark(mark!("tunnel: a server resets"));
                 self.back_end(b, true);
             }
         }

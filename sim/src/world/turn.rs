@@ -2,12 +2,15 @@
 
 use super::World;
 use super::phases::Phase;
-use crate::cx::{Ev, MS, US};
+use crate::cx::{Ev, US};
+use crate::fact;
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
+use crate::mark;
 use crate::oracle::{accept, accounting, limits, progress, timers};
 use crate::site;
-use crate::trace;
+use crate::story::{Fact, Who};
+use crate::tell;
 use tidegate_core::drive;
 use tidegate_core::event::Event;
 use tidegate_core::input::Readiness;
@@ -48,7 +51,8 @@ impl World {
         self.turn_at = u64::MAX;
         self.is_wake_scheduled = false;
         self.turns += 1;
-        self.proxy.set_wall_clock(1_700_000_000_000 + (self.cx.now / MS) as i64);
+        let wall_clock = self.wall_clock();
+        self.proxy.set_wall_clock(wall_clock);
         let now = Time(self.cx.now);
         self.proxy.advance(now);
         self.tell_readiness();
@@ -80,7 +84,7 @@ impl World {
             let other = self.cx.choose(site!("turn/swap"), 0, batch as u64) as usize;
             self.net.proxy_woken.swap(0, other);
         }
-        batch = batch.min(self.scenario.batch_max);
+        batch = self.shuffle_batch().unwrap_or(batch).min(self.scenario.batch_max);
         for _ in 0..batch {
             match self.net.proxy_woken.pop_front() {
                 Some(Woken::Endpoint(ep)) => {
@@ -114,7 +118,7 @@ impl World {
         if mask == Readiness::default() {
             return;
         }
-        trace!(self.cx, "proxy: ready {id:?} {mask:?}");
+        fact!(self.cx, Fact::Ready(id, ep, mask));
         if let Some(ep) = ep {
             self.oracle.told(&self.net, ep, mask);
         }
@@ -128,7 +132,7 @@ impl World {
             let n = self.cx.choose(site!("turn/which spurious"), 0, open) as usize;
             let found = self.sockets.endpoints().nth(n);
             if let Some((id, ep)) = found {
-                self.cx.mark(site!("kernel: spurious readiness"));
+                self.cx.mark(mark!("kernel: spurious readiness"));
                 let mut mask = self.net.mask(ep);
                 if !self.net.ep(ep).is_connecting() {
                     mask.readable = true;
@@ -138,14 +142,14 @@ impl World {
         }
         if let Some(id) = self.sockets.last_closed {
             let all = Readiness { readable: true, writable: true, read_closed: true, error: true };
-            self.cx.mark(site!("kernel: readiness of a closed socket"));
+            self.cx.mark(mark!("kernel: readiness of a closed socket"));
             self.proxy.ready(id, all);
         }
     }
 
     fn take_events(&mut self) {
         while let Some(event) = self.proxy.poll_event() {
-            trace!(self.cx, "proxy: {event:?}");
+            tell!(self.cx, Who::Proxy, "{event:?}");
             if let Event::Access(record) = &event {
                 let fold = record.received << 32 ^ record.sent;
                 self.cx.trace.fold(0x200, u64::from(record.status), fold);
@@ -180,7 +184,7 @@ impl World {
 
     fn plan_next_turn(&mut self, is_more: bool) {
         if is_more {
-            self.cx.mark(site!("turn: budget used up"));
+            self.cx.mark(mark!("turn: budget used up"));
             return self.schedule_turn(self.cx.now + US);
         }
         let (due, timer) = self.proxy.next_deadline();

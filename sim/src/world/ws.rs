@@ -5,6 +5,7 @@ use super::World;
 use super::client::Role;
 use super::talker::Talker;
 use crate::kernel::Ep;
+use crate::mark;
 use crate::oracle::ledger::{Ask, Method};
 use crate::site;
 use crate::stream::Stream;
@@ -58,6 +59,8 @@ impl World {
     pub(super) fn client_awaits_upgrade(&self, c: u32) -> bool {
         match self.client_unanswered_upgrade(c) {
             None => false,
+            // What comes first, a tunnel or what could be its beginning, is a race.
+            Some(_) if self.part.is_calm => true,
             Some((row, behind)) => {
                 behind > 0 || self.oracle.rows[row as usize].ask.key.is_multiple_of(2)
             }
@@ -69,7 +72,7 @@ impl World {
         if let Some((asked, _)) =
             self.client_unanswered_upgrade(c).filter(|&(asked, _)| asked != row)
         {
-            self.cx.mark(site!("upgrade: bytes right behind the request"));
+            self.cx.mark(mark!("upgrade: bytes right behind the request"));
             let bytes = self.clients[c as usize].out.as_mut().and_then(|out| out.peek(usize::MAX));
             let bytes = bytes.unwrap_or_default().to_vec();
             self.oracle.follows_upgrade(asked, row, bytes);
@@ -100,9 +103,9 @@ impl World {
         client.out = None;
         client.talker = Some(talker);
         let is_owed = client.role == Role::Healed;
-        self.cx.mark(site!("upgrade: a client has its tunnel"));
+        self.cx.mark(mark!("upgrade: a client has its tunnel"));
         if is_owed {
-            self.cx.mark(site!("upgrade: a tunnel after healing"));
+            self.cx.mark(mark!("upgrade: a tunnel after healing"));
         }
         true
     }

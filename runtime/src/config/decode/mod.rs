@@ -137,11 +137,31 @@ impl Cx<'_> {
         self.found.push(diagnostic);
     }
 
+    /// Errors noted so far.
+    fn errors(&self) -> usize {
+        self.found.iter().filter(|found| found.severity == Severity::Error).count()
+    }
+
     /// Notes a warning at `span`.
     fn warning(&mut self, code: Code, span: Range<usize>, message: impl Into<String>, hint: &str) {
         self.error(code, span, message, hint);
         if let Some(diagnostic) = self.found.last_mut() {
             diagnostic.severity = Severity::Warning;
+        }
+    }
+
+    /// Notes that something that the file names cannot be read here: an error, unless a rehearsal
+    /// has something to take its place.
+    fn unreadable(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+        why: &str,
+    ) {
+        match self.outside.stand_ins() {
+            None => self.error(code, span, message, why),
+            Some(_) => self.warning(code, span, message, &format!("a stand-in is used ({why})")),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `tls` of listeners and clusters: files are read and judged here, where their place is known.
 
 use super::super::outside::Mode;
+use super::super::rehearse::StandIns;
 use super::super::{ClientTlsOrigin, ServerTlsOrigin};
 use super::section::Section;
 use super::{Cx, Value};
@@ -123,6 +124,9 @@ fn differ(cx: &mut Cx<'_>, key: &str, value: &Value<'_>, first: &Value<'_>) -> b
 /// A certificate without names answers to clients that ask for none, if it is the default.
 fn nameless(cx: &mut Cx<'_>, section: &Section<'_>, identity: &Identity, is_default: bool) {
     let (true, Some(value)) = (identity.names.is_empty(), section.get("cert")) else { return };
+    if cx.outside.stand_ins().is_some() {
+        return;
+    }
     let message = "the certificate has no DNS name in its subject alternative names";
     if is_default {
         let hint = "browsers refuse it; only clients that look for no name take it";
@@ -142,6 +146,9 @@ fn pair(cx: &mut Cx<'_>, section: &Section<'_>) -> Option<Pair> {
         if given.is_none() {
             cx.missing(section, name, hint);
         }
+    }
+    if let Some(stand_ins) = cx.outside.stand_ins() {
+        return stand_in_pair(cx, stand_ins, cert?, key?);
     }
     let chain = cert.and_then(|value| file(cx, value, "certificate", tls::chain));
     let secret = key.and_then(|value| file(cx, value, "private key", tls::key));
@@ -181,6 +188,36 @@ fn pair(cx: &mut Cx<'_>, section: &Section<'_>) -> Option<Pair> {
     Some((identity, (cert_file, key_file)))
 }
 
+/// The pair of a rehearsal: the stand-in with the names of the file's certificate, if that is
+/// here. The key stays unopened.
+fn stand_in_pair(
+    cx: &mut Cx<'_>,
+    stand_ins: &StandIns,
+    cert: &Value<'_>,
+    key: &Value<'_>,
+) -> Option<Pair> {
+    let errors = cx.errors();
+    let chain = file(cx, cert, "certificate", tls::chain);
+    if cx.errors() != errors {
+        return None;
+    }
+    let shown = vec![stand_ins.certificate.clone()];
+    let mut identity = Identity::new(shown, stand_ins.key.clone_key()).ok()?;
+    identity.names.clear();
+    if let Some((chain, _)) = chain {
+        match tls::names(&chain) {
+            Ok(names) => identity.names = names,
+            Err(why) => {
+                cx.error(Code::BadPem, cert.span(), "the certificate cannot be used", &why);
+                return None;
+            }
+        }
+    }
+    let (cert, key) = (cx.string(cert)?, cx.string(key)?);
+    let files = (cx.path(cert), cx.path(key));
+    Some((identity, files))
+}
+
 /// What `read` finds in the file that `value` names.
 fn file<T>(
     cx: &mut Cx<'_>,
@@ -194,7 +231,7 @@ fn file<T>(
         Ok(bytes) => read(&bytes),
         Err(error) => {
             let message = format!("cannot read \"{written}\"");
-            cx.error(Code::TlsUnreadable, value.span(), message, &error.to_string());
+            cx.unreadable(Code::TlsUnreadable, value.span(), message, &error.to_string());
             return None;
         }
     };
@@ -210,10 +247,19 @@ fn file<T>(
 
 /// The authorities in the file that `value` names.
 fn authorities(cx: &mut Cx<'_>, value: &Value<'_>) -> Option<(Roots, PathBuf)> {
-    file(cx, value, "authority", |bytes| {
+    let errors = cx.errors();
+    let found = file(cx, value, "authority", |bytes| {
         let chain: Vec<CertificateDer<'static>> = tls::chain(bytes)?;
         Roots::exactly(&chain).map_err(|why| format!("one of them is no authority: {why}"))
-    })
+    });
+    if found.is_none()
+        && cx.errors() == errors
+        && let Some(stand_ins) = cx.outside.stand_ins()
+    {
+        let roots = Roots::exactly(std::slice::from_ref(&stand_ins.authority));
+        return Some((roots.ok()?, PathBuf::new()));
+    }
+    found
 }
 
 /// How a cluster speaks TLS: its settings, and the name that all its servers have, if given.

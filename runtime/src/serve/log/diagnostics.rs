@@ -29,14 +29,15 @@ pub(crate) enum Topic {
     Broken,
     Panic,
     Log,
+    Flight,
 }
 
-const TOPICS: usize = Topic::Log as usize + 1;
+const TOPICS: usize = Topic::Flight as usize + 1;
 
 impl Topic {
     /// Whether repeats are left out: not what answers an operator's own signal.
     fn is_limited(self) -> bool {
-        !matches!(self, Topic::Start | Topic::Stop | Topic::Reload)
+        !matches!(self, Topic::Start | Topic::Stop | Topic::Reload | Topic::Flight)
     }
 
     fn name(self) -> &'static str {
@@ -53,6 +54,7 @@ impl Topic {
             Topic::Broken => "broken",
             Topic::Panic => "panic",
             Topic::Log => "log",
+            Topic::Flight => "flight",
         }
     }
 }

@@ -52,7 +52,9 @@ fn rig() -> Rig {
     let change = Change { shared: in_force.shared.clone(), bound: Vec::new() };
     let settings = in_force.settings.clone();
     let (origin, records) = (Origin::now(), records.remove(0));
-    let start = Start { index: 0, settings, change, origin, log: log.clone(), records };
+    let recorder = crate::serve::Recorder { bytes: None, ..Default::default() };
+    let flights = crate::serve::flight::Flights::new(recorder, 0, log.clone());
+    let start = Start { index: 0, settings, change, origin, log: log.clone(), records, flights };
     let (worker, handle) =
         Worker::new(start, sender.clone(), drive::turn::<super::super::kernel::MioKernel>)
             .expect("a worker");

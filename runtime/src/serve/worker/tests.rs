@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{LogConfig, Sink};
+use crate::serve::Recorder;
 use crate::serve::demo;
 use crate::serve::listen::bind_all;
 use crate::serve::log::{Names, Running};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use tidegate_core::config::{Cluster, Compiled, Config, Listener, Route, Server};
+use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +39,8 @@ fn change(config: &Config, held: &[Wanted]) -> (Change, Option<SocketAddr>) {
     let bound = bind_all(config, held, 1).expect("bound").remove(0);
     let local = bound.first().and_then(|bound| bound.local);
     let compiled = Compiled::new(config.clone(), &Settings::default()).expect("valid");
-    let shared = Shared { compiled, names: Arc::new(Names::of(config)) };
+    let flown = Stored::bytes_of(config).into();
+    let shared = Shared { compiled, names: Arc::new(Names::of(config)), flown };
     (Change { shared, bound }, local)
 }
 
@@ -60,7 +63,10 @@ fn rig<F: Turn + Send + 'static>(name: &str, config: &Config, turn: F) -> Rig {
     let (change, local) = change(config, &[]);
     let settings = Settings { max_connections: 16, buffers_max: 32, ..Settings::default() };
     let (index, origin, records) = (0, Origin::now(), records.remove(0));
-    let start = Start { index, settings, change, origin, log, records };
+    let dir = path.with_extension("flights");
+    let recorder = Recorder { dir, ..Recorder::default() };
+    let flights = Flights::new(recorder, index, log.clone());
+    let start = Start { index, settings, change, origin, log, records, flights };
     let (sender, reports) = channel();
     let (worker, handle) = Worker::new(start, sender, turn).expect("a worker");
     let thread = std::thread::Builder::new().spawn(move || worker.run()).expect("a thread");

@@ -14,11 +14,10 @@ use tree::{Copy, Hunted, say};
 
 /// Where the tree keeps its own patches.
 pub(crate) const DIR: &str = "sim/plants";
-/// The group without a checker.
-pub(crate) const PANIC: &str = "panic";
-
 /// What a seed may take beyond the time of its bug, before it is taken for hanging.
 const GRACE: Duration = Duration::from_secs(30);
+/// Groups that no patch has to break: the run itself, not a rule of the product's.
+pub(crate) const UNPLANTED: [&str; 2] = ["metamorphic", "panic"];
 
 /// What to plant.
 #[derive(clap::Args)]
@@ -197,7 +196,8 @@ fn one(args: &PlantArgs, copy: &Copy, plant: Plant) -> Result<Row, String> {
 fn seeds(args: &PlantArgs, binary: &Path, plant: &Plant) -> Fate {
     let mut hunt = vec![format!("--seeds=0..{}", args.seeds), format!("--jobs={}", args.jobs)];
     // A panic is no checker's merit.
-    let checkers = GROUPS.iter().filter(|&&group| group != PANIC).map(ToString::to_string);
+    let checkers =
+        GROUPS.iter().filter(|group| !UNPLANTED.contains(group)).map(ToString::to_string);
     let groups = match plant.groups.as_slice() {
         [] => checkers.collect(),
         groups => groups.to_vec(),

@@ -4,6 +4,8 @@ use super::*;
 use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::Flaw;
 use crate::oracle::{answers, retry};
+use tidegate_core::config::Reuse;
+use tidegate_core::event::{AccessRecord, Event};
 
 fn body(id: u32, serial: u32, len: usize) -> Vec<u8> {
     BodyKey::new(id, Direction::Down(serial)).at(0, len).to_vec()
@@ -144,24 +146,108 @@ fn matching_fires_on_a_request_out_of_turn() {
     lab.fires("matching", "REQ-8");
 }
 
-// REQ-5, REQ-6: what must cross crosses, what must not does not.
+/// What the oracle makes of a request whose head was changed on its way.
+fn changed(asked: Ask, what: &str, with: &str) -> Lab {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.asked(front, asked);
+    let back = lab.back(0);
+    let head = lab.head(id);
+    assert!(head.contains(what), "{what:?} is not in {head:?}");
+    lab.emit_up(back, &head.replacen(what, with, 1));
+    lab
+}
+
+// REQ-4, REQ-5, REQ-6, REQ-7: what must cross crosses, what must not does not.
 #[test]
 fn headers_fires_on_lost_and_smuggled_fields() {
-    for (what, with, rule) in [
-        ("Via: 1.1 t", "X-Hop: 1\r\nVia: 1.1 t", "REQ-5"),
-        ("Via: 1.1 t\r\n", "", "REQ-6"),
-        ("Via: 1.1 t", "x-e-a: invented\r\nVia: 1.1 t", "REQ-5"),
-        ("192.0.2.1", "198.51.100.7", "REQ-6"),
-        ("Host: a.example", "Host: b.example", "REQ-4"),
-    ] {
+    let get = || ask(0, Method::Get);
+    changed(get(), "Via: 1.1 t", "X-Hop: 1\r\nVia: 1.1 t").fires("headers", "REQ-5");
+    changed(get(), "Via: 1.1 t", "x-e-a: invented\r\nVia: 1.1 t").fires("headers", "REQ-5");
+    changed(get(), "Via: 1.1 t\r\n", "").fires("headers", "REQ-6");
+    changed(get(), "192.0.2.1", "198.51.100.7").fires("headers", "REQ-6");
+    changed(get(), "Host: a.example", "Host: b.example").fires("headers", "REQ-4");
+    let expect = "Expect: 100-continue\r\nVia: 1.1 t";
+    changed(get(), "Via: 1.1 t", expect).fires("headers", "REQ-7");
+    let expecting = Ask { body: 5, expects: true, ..ask(0, Method::Put) };
+    changed(expecting, "Via: 1.1 t", "Via: 1.1 t").fires("headers", "REQ-7");
+}
+
+// REQ-6: the id of a request is its own.
+#[test]
+fn headers_fires_on_an_id_that_comes_twice() {
+    let mut lab = Lab::new();
+    let record = AccessRecord { request_id: 7, ..AccessRecord::default() };
+    lab.oracle.event(&Event::Access(record.clone()));
+    lab.clean();
+    lab.oracle.event(&Event::Access(record));
+    lab.fires("headers", "REQ-6");
+}
+
+// RES-7: an answer of the proxy's own says how long it is.
+#[test]
+fn headers_fires_on_an_own_answer_without_length() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
+    lab.emit_down(front, b"HTTP/1.1 404 No\r\nConnection: close\r\n\r\n");
+    lab.fires("headers", "RES-7");
+}
+
+// REQ-10: whatever the client speaks, backends are spoken to in 1.1; RES-4: who speaks 1.0 does
+// not know chunks.
+#[test]
+fn framing_fires_on_the_wrong_version() {
+    changed(ask(0, Method::Get), "HTTP/1.1", "HTTP/1.0").fires("framing", "REQ-10");
+    let mut lab = Lab::new();
+    let old = Ask { minor: 0, ..ask(0, Method::Get) };
+    let (front, id, _) = lab.relayed(old, plan(5, BackFault::None));
+    lab.emit_down(front, Lab::response(id, 0, "Transfer-Encoding: chunked").as_bytes());
+    lab.fires("framing", "RES-4");
+}
+
+// RES-5: who was told that the connection ends is told nothing more.
+#[test]
+fn matching_fires_on_a_response_behind_the_last() {
+    let mut lab = Lab::new();
+    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
+    let last = Lab::response(id, 0, "Content-Length: 0\r\nConnection: close");
+    lab.emit_down(front, last.as_bytes());
+    lab.oracle.violation = None;
+    lab.emit_down(front, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    lab.fires("matching", "RES-5");
+}
+
+// BACK-3: nothing is repeated once the client has seen a byte of an answer.
+#[test]
+fn matching_fires_on_a_request_that_is_being_answered() {
+    let (mut lab, _, id) = answered(50, BackFault::None);
+    let back = lab.back(3);
+    let head = lab.head(id);
+    lab.emit_up(back, &head);
+    lab.fires("matching", "BACK-3");
+}
+
+// BACK-6: who may use a connection again is said by the cluster and by the method.
+#[test]
+fn reuse_fires_on_a_connection_that_is_not_ones_own() {
+    let lab_with = |reuse: Reuse, method: Method| {
         let mut lab = Lab::new();
-        let front = lab.front();
-        let id = lab.asked(front, ask(0, Method::Get));
-        let back = lab.back(0);
-        let head = lab.head(id).replace(what, with);
+        lab.oracle.truth.versions[0].config.clusters[0].reuse = reuse;
+        let (front, id, back) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+        lab.oracle.rows[id as usize].plans[0].end = Some(0);
+        lab.emit_down(front, Lab::response(id, 0, "Content-Length: 0").as_bytes());
+        let other = lab.front();
+        let id = lab.asked(other, ask(0, method));
+        let head = lab.head(id);
         lab.emit_up(back, &head);
-        lab.fires("headers", rule);
-    }
+        lab
+    };
+    lab_with(Reuse::Safe, Method::Get).clean();
+    lab_with(Reuse::Safe, Method::Post).fires("reuse", "BACK-6");
+    lab_with(Reuse::Session, Method::Get).fires("reuse", "BACK-6");
+    lab_with(Reuse::Never, Method::Get).fires("reuse", "BACK-6");
 }
 
 // BACK-3: a POST goes out once, and nothing goes out twice while its connection lives.

@@ -228,6 +228,27 @@ fn answers_fires_on_a_503_with_room_in_the_line() {
     }
 }
 
+// BACK-9, RES-7: whoever was given to a connection is in the line no more, unless that broke.
+#[test]
+fn answers_counts_those_in_line_whose_connection_broke() {
+    for is_broken in [false, true] {
+        let mut lab = lab_with(None, Some(1));
+        let other = lab.front();
+        let id = lab.asked(other, ask(0, Method::Get));
+        let back = lab.back(0);
+        let head = lab.head(id);
+        lab.emit_up(back, &head);
+        if is_broken {
+            lab.oracle.backs[back as usize].closed_at = Some(lab.cx.now);
+        }
+        lab.later(1);
+        let front = lab.front();
+        lab.asked(front, ask(0, Method::Get));
+        lab.emit_down(front, b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+        if is_broken { lab.clean() } else { lab.fires("answers", "RES-7") }
+    }
+}
+
 // ACC-9: the limit of an address is kept, and refuses nobody below it.
 #[test]
 fn limits_fires_on_addresses_over_and_under_their_limit() {

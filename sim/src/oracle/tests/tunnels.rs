@@ -291,6 +291,23 @@ fn tunnels_fires_on_records_that_are_wrong_or_missing() {
     breaks(tube.lab.oracle.audit_tunnels(&tube.lab.net), "tunnels", "RUN-5");
 }
 
+// SES-4: between healthy peers a tunnel carries everything.
+#[test]
+fn tunnels_fires_on_a_cut_between_healthy_peers() {
+    let mut tube = Tube::new();
+    let client = tube.client;
+    tube.lab.net.reset(&mut tube.lab.cx, client);
+    settle(&mut tube.lab);
+    assert_eq!(tube.closes(Close::Reset), Ok(()));
+    let ending = Ending { who: Who::Client, phase: Phase::Tunnel, timer: None };
+    let record = tube.record(ending, (20, 20));
+    tube.lab.oracle.event(&record);
+    tube.lab.clean();
+    assert_eq!(tube.lab.oracle.audit_tunnels(&tube.lab.net), Ok(()));
+    tube.lab.oracle.tunnels[0].must_succeed = true;
+    breaks(tube.lab.oracle.audit_tunnels(&tube.lab.net), "tunnels", "SES-4");
+}
+
 // BACK-2: three attempts, no fewer, each elsewhere while there is an elsewhere.
 #[test]
 fn tunnels_fires_on_attempts() {

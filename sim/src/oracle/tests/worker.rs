@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::oracle::ledger::Recorded;
-use crate::oracle::{accept, accounting, balance, liveness, progress, reconfiguration, timers};
+use crate::oracle::{
+    accept, accounting, balance, liveness, panics, progress, reconfiguration, timers,
+};
 use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
 use tidegate_core::input::Readiness;
 use tidegate_core::stats::{Counters, Gauges};
@@ -152,6 +154,25 @@ fn accounting_fires_on_counts_that_do_not_add_up() {
     breaks(accounting::invariants(Err("what".into())), "accounting", "LOOP-2");
 }
 
+// SES-5: no more buffers are lent and promised than there are.
+#[test]
+fn accounting_fires_on_buffers_that_are_not_there() {
+    let mut lab = Lab::new();
+    lab.oracle.settings.buffers_max = 4;
+    let lent = |n| Gauges { buffers_lent: n, buffers_promised: 2, ..Gauges::default() };
+    assert_eq!(accounting::turn_ended(&lab.oracle, &lab.net, &lent(2)), Ok(()));
+    breaks(accounting::turn_ended(&lab.oracle, &lab.net, &lent(3)), "accounting", "SES-5");
+}
+
+// RUN-5: whatever panics has broken a rule; LOOP-5: so has what does not end, or was forgotten.
+#[test]
+fn panics_and_endless_runs_are_broken_rules() {
+    breaks(panics::panicked("what", "where"), "panic", "RUN-5");
+    breaks(progress::endless(5), "progress", "LOOP-5");
+    let forgotten = Err("session 1 is ready and not queued".into());
+    breaks(accounting::invariants(forgotten), "progress", "LOOP-5");
+}
+
 fn access(id: u32, status: u16, request_id: u128) -> Event {
     let mut record = AccessRecord { status, request_id, version: 1, ..AccessRecord::default() };
     record.path.set(format!("/r/{id}").as_bytes());
@@ -219,7 +240,16 @@ fn reconfiguration_fires_on_mixed_versions_and_dropped_backlogs() {
     breaks(reconfiguration::listener_closed(&lab.oracle, 1), "reconfiguration", "RUN-2");
     lab.oracle.truth.stop_at = Some(lab.oracle.now);
     breaks(reconfiguration::listener_closed(&lab.oracle, 1), "reconfiguration", "RUN-2");
-    breaks(liveness::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
+    breaks(reconfiguration::stopped_in_time(2_000_000, 1), "reconfiguration", "RUN-2");
+}
+
+// RUN-1: nonsense is refused for a reason, and changes nothing.
+#[test]
+fn reconfiguration_fires_on_nonsense_that_takes_effect() {
+    let (none, one) = (Gauges::default(), Gauges { listeners: 1, ..Gauges::default() });
+    assert_eq!(reconfiguration::refused(1, &none, &none), Ok(()));
+    breaks(reconfiguration::refused(0, &none, &none), "reconfiguration", "RUN-1");
+    breaks(reconfiguration::refused(1, &none, &one), "reconfiguration", "RUN-1");
 }
 
 // SES-4: what is healthy succeeds, and the zombie checker has nothing to do.

@@ -1,0 +1,338 @@
+//! What the recorder writes: tagged entries of a few bytes, decoded without trust.
+
+use crate::event::Timer;
+use crate::input::SocketError;
+
+/// What an entry tells. Its number is part of the file format: add new ones at the end, and raise
+/// [`FORMAT`](super::FORMAT) when one changes its meaning.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Tag {
+    /// The worker's time moved on by `a` nanoseconds.
+    Turn,
+    /// A graceful stop began.
+    Stopped,
+    /// The configuration with serial number `a` came into force.
+    Installed,
+    /// A session began; `bytes` is a [`Start`](super::Start).
+    Accepted,
+    /// An event told of a socket; bits of `a`: readable, writable, read closed, error.
+    Ready,
+    /// Space for a read is lent.
+    Lent,
+    /// A read gave `a` bytes, 0 at the end of the stream.
+    Read,
+    /// A read was owed, and the session could take nothing.
+    NoRoom,
+    /// A read, or with [`FLAG`] a write, would block.
+    Blocked,
+    /// The socket failed with error `a`; [`FLAG`]: while writing.
+    Failed,
+    /// A write took `a` bytes; [`FLAG`]: not all that it was offered.
+    Sent,
+    /// Timer `a` fired.
+    Fired,
+    /// The session goes on with a request that is here already.
+    Resumed,
+    /// The session's turn for buffers has come.
+    Granted,
+    /// The session's turn for a server has come.
+    Woken,
+    /// The worker ended the session for a reason of its own, [`Cause`] `a`.
+    Ended,
+    /// The pool is short while the next entry is carried out: `a` buffers are left, and with
+    /// [`FLAG`] others wait.
+    Scarce,
+    /// A decision that the session shares with others: [`Verdict`] `a` came out as `b`.
+    Decided,
+    /// What `bytes` at offset `a` of a side's stream were: a head.
+    Head,
+    /// The same, of a chunked body's framing.
+    Framing,
+    /// The same, of a PROXY header or a ClientHello.
+    Prelude,
+    /// The access record is written; `a` is the low half of the rolling hash.
+    Logged,
+    /// The session ended; `a` is its rolling hash.
+    Closed,
+    /// The session lived when the recording was written out; `a` is its rolling hash.
+    Alive,
+    /// Something of the session was too large to be kept, or cannot be played back: reason `a`.
+    Torn,
+}
+
+/// How many tags there are.
+const TAGS: u8 = Tag::Torn as u8 + 1;
+/// The entry concerns the server's side.
+pub const BACK: u8 = 0x20;
+/// See the tags that name it.
+pub const FLAG: u8 = 0x40;
+const TAG_BITS: u8 = 0x1f;
+
+/// Bytes of an entry beside its payload, at most.
+pub(super) const OVERHEAD: usize = 1 + 5 + 10 + 10 + 5;
+
+impl Tag {
+    fn of(number: u8) -> Option<Tag> {
+        const ALL: [Tag; TAGS as usize] = [
+            Tag::Turn,
+            Tag::Stopped,
+            Tag::Installed,
+            Tag::Accepted,
+            Tag::Ready,
+            Tag::Lent,
+            Tag::Read,
+            Tag::NoRoom,
+            Tag::Blocked,
+            Tag::Failed,
+            Tag::Sent,
+            Tag::Fired,
+            Tag::Resumed,
+            Tag::Granted,
+            Tag::Woken,
+            Tag::Ended,
+            Tag::Scarce,
+            Tag::Decided,
+            Tag::Head,
+            Tag::Framing,
+            Tag::Prelude,
+            Tag::Logged,
+            Tag::Closed,
+            Tag::Alive,
+            Tag::Torn,
+        ];
+        ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether it concerns one session, whose slot is named.
+    pub fn has_slot(self) -> bool {
+        !matches!(self, Tag::Turn | Tag::Stopped | Tag::Installed)
+    }
+
+    fn has_a(self) -> bool {
+        !matches!(
+            self,
+            Tag::Stopped
+                | Tag::Accepted
+                | Tag::Lent
+                | Tag::NoRoom
+                | Tag::Blocked
+                | Tag::Resumed
+                | Tag::Granted
+                | Tag::Woken
+        )
+    }
+
+    fn has_b(self) -> bool {
+        self == Tag::Decided
+    }
+
+    /// Whether it carries a payload.
+    pub fn has_bytes(self) -> bool {
+        matches!(self, Tag::Accepted) || self.is_content()
+    }
+
+    /// Whether it tells what bytes of a stream were.
+    pub fn is_content(self) -> bool {
+        matches!(self, Tag::Head | Tag::Framing | Tag::Prelude)
+    }
+}
+
+/// The decisions that sessions share.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Verdict {
+    /// Whether the pool had the session's buffers: 0 or 1.
+    Buffers,
+    /// Whether the client's address may have one more session: 0 or 1.
+    Address,
+    /// The server: 0 none, 1 all are full, 2 + its index in the cluster.
+    Server,
+    /// The idle connection: 0 none, 1 one that takes bytes, 2 one that is full, + 2 for TLS.
+    Idle,
+    /// Whether the line for a server had no room: 0 or 1.
+    LineFull,
+    /// Whether the server that was held back is still free: 0 or 1.
+    StillFree,
+    /// The server that the sticky cookie names: 0 none, 1 + its index.
+    Sticky,
+    /// Buffers that the response's first read is given.
+    Window,
+    /// Whether the connection was kept for others: 0 or 1.
+    Kept,
+    /// Whether the certificate that was shown covers the request's host: 0 or 1.
+    Covers,
+}
+
+impl Verdict {
+    /// All, in order.
+    pub const ALL: [Verdict; 10] = [
+        Verdict::Buffers,
+        Verdict::Address,
+        Verdict::Server,
+        Verdict::Idle,
+        Verdict::LineFull,
+        Verdict::StillFree,
+        Verdict::Sticky,
+        Verdict::Window,
+        Verdict::Kept,
+        Verdict::Covers,
+    ];
+}
+
+/// Why the worker ended a session that did nothing to deserve it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cause {
+    /// It was idle, and another one needed its place (ACC-10).
+    Evicted,
+    /// It was too old, or a zombie (SES-4).
+    Swept,
+}
+
+/// One entry, its payload borrowed from the recording.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Entry<'a> {
+    /// What it tells.
+    pub tag: Tag,
+    /// [`BACK`] and [`FLAG`].
+    pub flags: u8,
+    /// The session's slot, 0 for entries of the worker.
+    pub slot: u32,
+    /// First number.
+    pub a: u64,
+    /// Second number.
+    pub b: u64,
+    /// Payload.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// An entry without numbers.
+    pub(crate) fn new(tag: Tag, slot: u32) -> Entry<'a> {
+        Entry { tag, flags: 0, slot, a: 0, b: 0, bytes: &[] }
+    }
+
+    /// The same with a first number.
+    pub(crate) fn with(self, a: u64) -> Entry<'a> {
+        Entry { a, ..self }
+    }
+
+    /// The same with `flag` set if `on`.
+    pub(crate) fn flagged(self, flag: u8, on: bool) -> Entry<'a> {
+        if on { Entry { flags: self.flags | flag, ..self } } else { self }
+    }
+
+    /// Whether it concerns the server's side.
+    pub fn is_back(&self) -> bool {
+        self.flags & BACK != 0
+    }
+
+    /// Whether [`FLAG`] is set.
+    pub fn is_flagged(&self) -> bool {
+        self.flags & FLAG != 0
+    }
+
+    /// Writes the entry to the front of `into`, which has room for it and [`OVERHEAD`]. Returns
+    /// its length.
+    pub(super) fn write(&self, into: &mut [u8]) -> usize {
+        into[0] = self.tag as u8 | self.flags;
+        let mut at = 1;
+        if self.tag.has_slot() {
+            at += put_number(&mut into[at..], u64::from(self.slot));
+        }
+        if self.tag.has_a() || self.tag.is_content() {
+            at += put_number(&mut into[at..], self.a);
+        }
+        if self.tag.has_b() {
+            at += put_number(&mut into[at..], self.b);
+        }
+        if self.tag.has_bytes() {
+            at += put_number(&mut into[at..], self.bytes.len() as u64);
+            into[at..at + self.bytes.len()].copy_from_slice(self.bytes);
+            at += self.bytes.len();
+        }
+        at
+    }
+
+    /// Reads the entry at the front of `from`, and where its payload lies in there. `None`: there
+    /// is none, or it is damaged.
+    pub fn read(from: &'a [u8]) -> Option<(Entry<'a>, usize)> {
+        let (&first, _) = from.split_first()?;
+        let tag = Tag::of(first & TAG_BITS)?;
+        let mut at = 1;
+        let mut number = |wanted: bool| {
+            if !wanted {
+                return Some(0);
+            }
+            let (value, len) = get_number(from.get(at..)?)?;
+            at += len;
+            Some(value)
+        };
+        let slot = u32::try_from(number(tag.has_slot())?).ok()?;
+        let a = number(tag.has_a() || tag.is_content())?;
+        let b = number(tag.has_b())?;
+        let len = usize::try_from(number(tag.has_bytes())?).ok()?;
+        let end = at.checked_add(len)?;
+        let bytes = from.get(at..end)?;
+        Some((Entry { tag, flags: first & !TAG_BITS, slot, a, b, bytes }, end))
+    }
+}
+
+/// Writes `value` in groups of seven bits, the lowest first. Returns its length, 10 at most.
+#[inline]
+fn put_number(into: &mut [u8], mut value: u64) -> usize {
+    let mut at = 0;
+    while value >= 0x80 {
+        into[at] = value as u8 | 0x80;
+        value >>= 7;
+        at += 1;
+    }
+    into[at] = value as u8;
+    at + 1
+}
+
+/// Reads what [`put_number`] wrote, and its length.
+fn get_number(from: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    for (at, byte) in from.iter().take(10).enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        if at == 9 && bits > 1 {
+            return None;
+        }
+        value |= bits << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, at + 1));
+        }
+    }
+    None
+}
+
+/// Timers by their number in recordings.
+pub(super) const TIMERS: [Timer; 14] = [
+    Timer::ProxyHeader,
+    Timer::TlsHandshake,
+    Timer::RequestHead,
+    Timer::KeepAlive,
+    Timer::ClientIdle,
+    Timer::Connect,
+    Timer::RetryPause,
+    Timer::BackendQueue,
+    Timer::BackendResponse,
+    Timer::BackendIdle,
+    Timer::BackendKeepAlive,
+    Timer::TunnelIdle,
+    Timer::Linger,
+    Timer::Drain,
+];
+
+/// Errors of sockets by their number in recordings.
+pub(super) const ERRORS: [SocketError; 7] = [
+    SocketError::WouldBlock,
+    SocketError::Refused,
+    SocketError::Reset,
+    SocketError::Unreachable,
+    SocketError::TimedOut,
+    SocketError::Resources,
+    SocketError::Other,
+];

@@ -1,0 +1,408 @@
+//! Where the proxy and its recorder meet: what is off costs one comparison.
+
+use super::{
+    AMPLE, BACK, Cause, Entry, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Trail, Verdict,
+};
+use crate::backend::{Back, BackId, Choice, Pick, ServerId};
+use crate::event::{AccessRecord, Timer};
+use crate::http1::BodyReader;
+use crate::id::SocketId;
+use crate::input::SocketError;
+use crate::proxy::Proxy;
+use crate::session::state::State;
+use crate::session::{ResponsePhase, SessionId};
+use crate::sockets::{Ops, Owner};
+use crate::time::Time;
+
+impl Proxy {
+    /// Records from here on into a ring of about `bytes`; sessions that live already are not
+    /// replayable. Call it before the first turn.
+    pub fn record(&mut self, bytes: usize) {
+        self.flight = Some(Box::new(Flight::recorder(bytes)));
+    }
+
+    /// A copy of what was recorded, if anything is: of the ring's size, so not for every turn.
+    pub fn recording(&self) -> Option<Recording> {
+        let flight = self.flight.as_deref()?;
+        let Mode::Record(ring) = &flight.mode else { return None };
+        Some(Recording {
+            ring: ring.clone(),
+            alive: flight.alive(),
+            settings: self.settings.clone(),
+        })
+    }
+
+    /// The configuration in force, the only one so far, gets this serial number.
+    pub(super) fn renumber(&mut self, serial: u64) {
+        self.version_serial = serial;
+        self.versions[self.current].serial = serial;
+    }
+
+    /// A session's step, about to be carried out.
+    #[inline]
+    pub(crate) fn note(&mut self, id: SessionId, entry: Entry<'_>) {
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        let due = self.sessions.get(id).map_or(Time::NEVER, |session| session.timers.earliest());
+        let left = self.pool.available();
+        if left < AMPLE || self.pool.contended {
+            let scarce = Entry::new(Tag::Scarce, entry.slot).with(left.min(AMPLE) as u64);
+            flight.put(self.now, &scarce.flagged(FLAG, self.pool.contended));
+        }
+        flight.step(self.now, due, &entry);
+    }
+
+    /// A step on a socket; nothing is noted of sockets without a session.
+    #[inline]
+    pub(crate) fn note_socket(&mut self, id: SocketId, tag: Tag, a: u64, flag: bool) {
+        if self.flight.is_none() {
+            return;
+        }
+        let (session, back) = match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => (session, false),
+            Some(Owner::Back(back)) if !self.backs[back].idle => (self.backs[back].session, true),
+            _ => return,
+        };
+        let entry = Entry::new(tag, slot(session)).with(a);
+        self.note(session, entry.flagged(BACK, back).flagged(FLAG, flag));
+    }
+
+    /// What a session gives out on a socket: any number that a replay must repeat.
+    #[inline]
+    pub(crate) fn gave_on(&mut self, id: SocketId, value: u64) {
+        if self.flight.is_none() {
+            return;
+        }
+        match self.sockets.get(id).map(|socket| socket.owner) {
+            Some(Owner::Front(session)) => self.gave(session, value),
+            Some(Owner::Back(back)) if !self.backs[back].idle => {
+                self.gave(self.backs[back].session, value);
+            }
+            _ => {}
+        }
+    }
+
+    /// The same for a failed socket.
+    pub(crate) fn note_failure(&mut self, id: SocketId, error: SocketError, writing: bool) {
+        self.note_socket(id, Tag::Failed, number_of(&super::entry::ERRORS, &error), writing);
+    }
+
+    pub(crate) fn note_timer(&mut self, id: SessionId, timer: Timer) {
+        let number = number_of(&super::entry::TIMERS, &timer);
+        self.note(id, Entry::new(Tag::Fired, slot(id)).with(number));
+    }
+
+    pub(crate) fn note_plain(&mut self, id: SessionId, tag: Tag) {
+        self.note(id, Entry::new(tag, slot(id)));
+    }
+
+    pub(crate) fn note_end(&mut self, id: SessionId, cause: Cause) {
+        self.note(id, Entry::new(Tag::Ended, slot(id)).with(cause as u64));
+    }
+
+    /// A fact about the worker that its sessions see.
+    pub(crate) fn note_worker(&mut self, tag: Tag, a: u64) {
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.put(self.now, &Entry::new(tag, 0).with(a));
+        }
+    }
+
+    /// A session was created, and nothing done with it yet.
+    pub(crate) fn note_start(&mut self, id: SessionId, child: u128) {
+        if self.flight.is_none() {
+            return;
+        }
+        let start = Start::of(self, id, child);
+        let mut bytes = Vec::with_capacity(128);
+        super::wire::Wire::put(&start, &mut bytes);
+        let flight = self.flight.as_deref_mut().expect("just seen");
+        *flight.trail(slot(id)) = Trail { lives: true, ..Trail::default() };
+        flight.put(self.now, &Entry { bytes: &bytes, ..Entry::new(Tag::Accepted, slot(id)) });
+    }
+
+    /// A decision that depends on more than the session: `live` takes it, and it is recorded; in
+    /// a replay it is what it was.
+    pub(crate) fn decide(
+        &mut self,
+        id: SessionId,
+        what: Verdict,
+        live: impl FnOnce(&mut Proxy) -> u64,
+    ) -> u64 {
+        if let Some(flight) = self.flight.as_deref_mut()
+            && let Some(value) = flight.forced(what)
+        {
+            return value;
+        }
+        let value = live(self);
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.decided(self.now, id, what, value);
+        }
+        value
+    }
+
+    /// What the session gives out: any number that a replay must repeat.
+    #[inline]
+    pub(crate) fn gave(&mut self, id: SessionId, value: u64) {
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.trail(slot(id)).mix(value);
+        }
+    }
+
+    /// The client's unread input, or the server's, is about to be understood, up to `end`, or lost.
+    pub(crate) fn tell_input(&mut self, id: SessionId, back: bool, tag: Tag, end: Option<usize>) {
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        let Some(x) = self.sessions.get(id).and_then(|s| s.exchange.as_deref()) else { return };
+        let pipe = if back { &x.response } else { &x.request };
+        let input = pipe.head_input();
+        let bytes = &input[..end.unwrap_or(input.len())];
+        let entry = Entry { bytes, ..Entry::new(tag, slot(id)) };
+        flight.tell(self.now, entry.flagged(BACK, back), pipe.input_len());
+    }
+
+    /// What was read of a head that will never be complete: it is answered, or lost.
+    pub(crate) fn tell_unread(&mut self, id: SessionId) {
+        if self.flight.is_none() {
+            return;
+        }
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(x) = session.exchange.as_deref() else { return };
+        let is_head = session.timers.front() == Some(Timer::RequestHead);
+        let (state, answers) = (session.state, x.phase == ResponsePhase::Head && x.response_begun);
+        let pipe = if state == State::Relay { &x.response } else { &x.request };
+        let (pending, back) = (pipe.input_len(), state == State::Relay);
+        let flight = self.flight.as_deref().expect("just seen");
+        if flight.has_told(slot(id), back, pending) {
+            // A head that was told whole: what is behind it is a body's.
+            return;
+        }
+        match state {
+            State::Head if is_head => self.tell_input(id, false, Tag::Head, None),
+            State::ExpectProxy | State::Hello => self.tell_input(id, false, Tag::Prelude, None),
+            State::Relay if answers => self.tell_input(id, true, Tag::Head, None),
+            _ => {}
+        }
+    }
+
+    /// The session cannot be played back, for this reason.
+    pub(crate) fn note_flaw(&mut self, id: SessionId, flaw: Flaw) {
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.put(self.now, &Entry::new(Tag::Torn, slot(id)).with(flaw as u64));
+        }
+    }
+
+    /// Chooses a server for the session's request, as far as others have left it a choice.
+    pub(crate) fn choose_server(&mut self, id: SessionId) -> Choice {
+        if let Some(flight) = self.flight.as_deref_mut()
+            && let Some(number) = flight.forced(Verdict::Server)
+        {
+            return self.choice_of(id, number);
+        }
+        let choice = self.pick_server(id);
+        self.note_choice(id, choice);
+        choice
+    }
+
+    pub(crate) fn note_choice(&mut self, id: SessionId, choice: Choice) {
+        let number = match choice {
+            Choice::Nobody => 0,
+            Choice::Full => 1,
+            Choice::Server(pick) => 2 + u64::from(pick.index),
+        };
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.decided(self.now, id, Verdict::Server, number);
+        }
+    }
+
+    fn choice_of(&self, id: SessionId, number: u64) -> Choice {
+        let index = match number {
+            0 => return Choice::Nobody,
+            1 => return Choice::Full,
+            _ => (number - 2) as usize,
+        };
+        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
+        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
+        let version = &self.versions[x.version.expect("a request sees a version")];
+        match version.clusters[cluster].servers.get(index) {
+            Some(&server) => Choice::Server(Pick { server, index: index as u16 }),
+            None => Choice::Nobody,
+        }
+    }
+
+    /// Takes an idle connection of `server`, as [`Proxy::take_idle`] does; in a replay, one that is
+    /// as the recorded one was.
+    pub(crate) fn choose_idle(
+        &mut self,
+        server: ServerId,
+        id: SessionId,
+        others: bool,
+    ) -> Option<BackId> {
+        if let Some(flight) = self.flight.as_deref_mut()
+            && let Some(number) = flight.forced(Verdict::Idle)
+        {
+            return (number > 0).then(|| self.make_idle(server, id, number == 2));
+        }
+        let back = self.take_idle(server, id, others);
+        if let Some(flight) = self.flight.as_deref_mut() {
+            let takes = |back: BackId| {
+                let socket = self.sockets.get(self.backs[back].socket);
+                socket.is_some_and(|socket| socket.is_ready(Ops::WRITE))
+            };
+            let number = back.map_or(0, |back| if takes(back) { 1 } else { 2 });
+            flight.decided(self.now, id, Verdict::Idle, number);
+            if back.is_some_and(|back| self.has_layers(back)) {
+                self.note_flaw(id, Flaw::Tls);
+            }
+        }
+        back
+    }
+
+    fn has_layers(&self, back: BackId) -> bool {
+        self.sockets.get(self.backs[back].socket).is_some_and(|socket| socket.transport.is_some())
+    }
+
+    /// A connection as one that was taken out of the pool.
+    fn make_idle(&mut self, server: ServerId, session: SessionId, is_full: bool) -> BackId {
+        let back = self.backs.next_id();
+        let socket = self.sockets.insert(Owner::Back(back), false, None);
+        if is_full {
+            self.sockets.exhausted(socket, Ops::WRITE);
+        }
+        let deadline = self.back_deadline(back);
+        let state = &mut self.servers[server];
+        state.users += 1;
+        state.open += 1;
+        let speech = state.speech_serial;
+        self.backs.insert(Back {
+            socket,
+            server,
+            session,
+            speech,
+            idle: false,
+            reused: true,
+            deadline,
+        })
+    }
+
+    /// The framing of a chunked body in the unread input, which is about to be decoded.
+    #[inline]
+    pub(crate) fn tell_framing(&mut self, id: SessionId, back: bool) {
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        if flight.is_replay() {
+            return;
+        }
+        let Some(x) = self.sessions.get(id).and_then(|s| s.exchange.as_deref()) else { return };
+        let (pipe, reader) = match back {
+            true => (&x.response, &x.response_body),
+            false => (&x.request, &x.request_body),
+        };
+        let BodyReader::Chunked(mut decoder) = *reader else { return };
+        let mut pending = pipe.input_len();
+        let now = self.now;
+        for input in pipe.inputs() {
+            decoder.walk(input, |at, bytes| {
+                let entry = Entry { bytes, ..Entry::new(Tag::Framing, slot(id)) };
+                flight.tell(now, entry.flagged(BACK, back), pending - at);
+            });
+            pending -= input.len();
+        }
+    }
+
+    /// The session's access record is about to be written.
+    pub(crate) fn note_record(&mut self, id: SessionId) {
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        let Some(x) = self.sessions[id].exchange.as_deref() else { return };
+        let trail = flight.trail(slot(id));
+        for value in fields_of(&x.record) {
+            trail.mix(value);
+        }
+        flight.milestone(self.now, id, Tag::Logged);
+    }
+
+    /// The session is gone.
+    pub(crate) fn note_closed(&mut self, id: SessionId) {
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.milestone(self.now, id, Tag::Closed);
+            flight.trail(slot(id)).lives = false;
+        }
+    }
+}
+
+impl Flight {
+    fn is_replay(&self) -> bool {
+        matches!(self.mode, Mode::Replay(_))
+    }
+
+    fn forced(&mut self, what: Verdict) -> Option<u64> {
+        match &mut self.mode {
+            Mode::Record(_) => None,
+            Mode::Replay(script) => script.forced(what),
+        }
+    }
+
+    pub(crate) fn decided(&mut self, now: Time, id: SessionId, what: Verdict, value: u64) {
+        let entry = Entry { b: value, ..Entry::new(Tag::Decided, slot(id)).with(what as u64) };
+        self.put(now, &entry);
+    }
+
+    /// [`Proxy::decide`] for whoever has lent the proxy's parts away.
+    pub(crate) fn settle_on(&mut self, now: Time, id: SessionId, what: Verdict, live: u64) -> u64 {
+        let value = self.forced(what).unwrap_or(live);
+        self.decided(now, id, what, value);
+        value
+    }
+
+    fn milestone(&mut self, now: Time, id: SessionId, tag: Tag) {
+        let hash = self.trail(slot(id)).hash;
+        let shown = if tag == Tag::Logged { hash & u64::from(u32::MAX) } else { hash };
+        if let Mode::Replay(script) = &mut self.mode {
+            script.reached(tag, shown);
+        }
+        self.put(now, &Entry::new(tag, slot(id)).with(shown));
+    }
+
+    /// The sessions that live, with their hashes so far.
+    fn alive(&self) -> Vec<(u32, u64)> {
+        let live = self.trails.iter().zip(0..).filter(|(trail, _)| trail.lives);
+        live.map(|(trail, slot)| (slot, trail.hash)).collect()
+    }
+
+    pub(super) fn hash_of(&self, slot: u32) -> u64 {
+        self.trails.get(slot as usize).map_or(0, |trail| trail.hash)
+    }
+}
+
+/// The slot of a session, as entries name it.
+pub(super) fn slot(id: SessionId) -> u32 {
+    id.index() as u32
+}
+
+fn number_of<T: PartialEq>(all: &[T], one: &T) -> u64 {
+    all.iter().position(|it| it == one).expect("all are listed") as u64
+}
+
+/// What of a record must come out equal: kinds, sizes, spans and parsed fields, no payload.
+fn fields_of(record: &AccessRecord) -> [u64; 16] {
+    let option = |value: Option<u64>| value.map_or(0, |value| value + 1);
+    let ending = record.ending;
+    [
+        record.start.0,
+        u64::from(record.request),
+        option(record.listener.map(u64::from)),
+        option(record.route.map(u64::from)),
+        option(record.cluster.map(u64::from)) << 16 ^ option(record.server.map(u64::from)),
+        record.version,
+        u64::from(record.attempts) << 8 | u64::from(record.reused),
+        (record.method.as_bytes().len() << 32
+            | record.host.as_bytes().len() << 16
+            | record.path.as_bytes().len()) as u64,
+        u64::from(record.status) << 8 | u64::from(record.minor),
+        record.received,
+        record.sent,
+        record.head.as_nanos() as u64,
+        record.queue.as_nanos() as u64 ^ (record.connect.as_nanos() as u64).rotate_left(32),
+        record.wait.as_nanos() as u64,
+        record.transfer.as_nanos() as u64,
+        (ending.who as u64) << 16
+            | (ending.phase as u64) << 8
+            | ending.timer.map_or(0, |timer| timer as u64 + 1),
+    ]
+}

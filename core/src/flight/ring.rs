@@ -1,0 +1,85 @@
+//! The ring: entries in segments of a fixed size, the oldest segment overwritten whole.
+//!
+//! A ring that gives way entry by entry would have to read what it overwrites, in the hottest
+//! path there is. Whole segments cost nothing to drop, each begins with its own absolute time, so
+//! that a recording can be read from any of them on, and no more than one of 64 is lost too early.
+
+use super::entry::{Entry, OVERHEAD, Tag};
+use crate::time::Time;
+
+/// Segments of a ring.
+const SEGMENTS: usize = 64;
+/// Bytes of a segment at least: a head of the largest buffer fits.
+const SEGMENT_BYTES_MIN: usize = 1024;
+
+/// A bounded memory of entries.
+#[derive(Clone)]
+pub(super) struct Ring {
+    bytes: Box<[u8]>,
+    segment_bytes: usize,
+    /// For each segment its first time, and how much of it is filled.
+    heads: Vec<(Time, usize)>,
+    /// The segment being filled.
+    current: usize,
+    now: Time,
+}
+
+impl Ring {
+    /// A ring of about `bytes`, all of it taken now, and touched as it fills.
+    pub(super) fn new(bytes: usize) -> Ring {
+        let segment_bytes = (bytes / SEGMENTS).max(SEGMENT_BYTES_MIN);
+        let count = (bytes / segment_bytes).max(2);
+        Ring {
+            bytes: vec![0; count * segment_bytes].into_boxed_slice(),
+            segment_bytes,
+            heads: vec![(Time::ZERO, 0); count],
+            current: 0,
+            now: Time::ZERO,
+        }
+    }
+
+    /// Appends `entry`, which happened at `now`. False if it is larger than the ring can keep:
+    /// nothing is written then.
+    #[inline]
+    pub(super) fn push(&mut self, now: Time, entry: &Entry<'_>) -> bool {
+        if now != self.now {
+            let passed = now.0.saturating_sub(self.now.0);
+            self.append(&Entry::new(Tag::Turn, 0).with(passed));
+            self.now = now;
+        }
+        self.append(entry)
+    }
+
+    #[inline]
+    fn append(&mut self, entry: &Entry<'_>) -> bool {
+        let room = entry.bytes.len() + OVERHEAD;
+        if self.heads[self.current].1 + room > self.segment_bytes && !self.next_segment(room) {
+            return false;
+        }
+        let (start, used) = (self.current * self.segment_bytes, self.heads[self.current].1);
+        let end = start + self.segment_bytes;
+        self.heads[self.current].1 += entry.write(&mut self.bytes[start + used..end]);
+        true
+    }
+
+    #[cold]
+    fn next_segment(&mut self, room: usize) -> bool {
+        if room > self.segment_bytes {
+            return false;
+        }
+        self.current = (self.current + 1) % self.heads.len();
+        self.heads[self.current] = (self.now, 0);
+        true
+    }
+
+    /// The segments that hold something, the oldest first, each with its first time.
+    pub(super) fn segments(&self) -> impl Iterator<Item = (Time, &[u8])> {
+        let count = self.heads.len();
+        (1..=count).filter_map(move |back| {
+            let index = (self.current + back) % count;
+            let (time, used) = self.heads[index];
+            let start = index * self.segment_bytes;
+            (used > 0).then(|| (time, &self.bytes[start..start + used]))
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! What a session begins with.
+
+use super::wire::{Wire, wired};
+use crate::input::Address;
+use crate::proxy::Proxy;
+use crate::session::SessionId;
+use std::net::SocketAddr;
+
+/// The first entry of a session's chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Serial number within the worker, as the access log has it.
+    pub serial: u64,
+    /// The client, absent on Unix sockets.
+    pub peer: Option<SocketAddr>,
+    /// The address it connected to, where that was asked for.
+    pub local: Option<SocketAddr>,
+    /// The seed of the session's own randomness.
+    pub child: u128,
+    /// Serial number of the configuration whose listener it came by, and the listener's index there.
+    pub opened: u64,
+    /// See `opened`.
+    pub listener: u16,
+    /// The address of the listener that it came by.
+    pub at: Address,
+    /// Serial number of the configuration in force.
+    pub current: u64,
+    /// Whether the client had finished writing, or was gone, before its session began.
+    pub read_closed: bool,
+    /// See `read_closed`.
+    pub reset: bool,
+    /// When the graceful stop began, if one has: nanoseconds of the worker's time.
+    pub stopping: Option<u64>,
+}
+wired!(Start {
+    serial,
+    peer,
+    local,
+    child,
+    opened,
+    listener,
+    at,
+    current,
+    read_closed,
+    reset,
+    stopping
+});
+
+impl Start {
+    pub(super) fn of(proxy: &Proxy, id: SessionId, child: u128) -> Start {
+        let session = &proxy.sessions[id];
+        let socket = proxy.sockets.get(session.front).expect("a session has a socket");
+        let listen = &proxy.listens[session.listener];
+        Start {
+            serial: session.serial,
+            peer: session.peer,
+            local: session.local,
+            child,
+            opened: proxy.versions[listen.last.0].serial,
+            listener: listen.last.1,
+            at: listen.at.clone(),
+            current: proxy.versions[proxy.current].serial,
+            read_closed: socket.read_closed,
+            reset: socket.reset,
+            stopping: proxy.stopping.then_some(proxy.stop_began.0),
+        }
+    }
+
+    /// What [`Tag::Accepted`](super::Tag::Accepted) carries. `None`: it is damaged.
+    pub fn read(mut bytes: &[u8]) -> Option<Start> {
+        let start = Start::get(&mut bytes)?;
+        bytes.is_empty().then_some(start)
+    }
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# A campaign of the simulator by GNU parallel, on this machine or on several.
+#
+#   examples/campaign/parallel.sh A..B SHARDS OUT [HOST,HOST,..]
+#
+# The seeds A..B are split into SHARDS parts, run one for each processor, and merged. What they
+# say is kept below OUT: a report for each shard, the sum of all as JSON and as JUnit's XML. A
+# campaign that was interrupted goes on where it was: shards whose report is there are not run
+# again. With hosts, which need this directory at the same path and ssh without a password, the
+# shards are spread over them.
+set -euo pipefail
+
+readonly seeds=${1:?seeds A..B} shards=${2:?number of shards} out=${3:?directory} hosts=${4:-}
+sim=${TIDEGATE_SIM:-$PWD/target/sim/tidegate-sim}
+[ -x "$sim" ] || { echo "no $sim: cargo build --profile sim -p tidegate-sim" >&2; exit 2; }
+mkdir -p "$out"
+
+spread=()
+[ -z "$hosts" ] || spread=(--sshlogin "$hosts" --workdir "$PWD")
+# A shard that finds something ends with 1; the others go on. The merge tells of all.
+seq "$shards" | parallel "${spread[@]}" --joblog "$out/joblog" --resume --retries 1 \
+    "$sim run --seeds $seeds --shard {}/$shards --cases $out \
+     --json $out/shard-{}.json >$out/shard-{}.txt" || true
+
+reports=()
+for n in $(seq "$shards"); do reports+=("$out/shard-$n.json"); done
+"$sim" merge "${reports[@]}" --json "$out/all.json" --junit "$out/all.xml"

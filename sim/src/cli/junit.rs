@@ -1,0 +1,126 @@
+//! `--junit`: the report in the form that CI servers read. A test case for each block of seeds,
+//! one for each seed that failed, and one for the quotas of marks.
+
+use super::report::{Failure, Report};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Writes `report` to `path`; `missed` names the marks that too few seeds reached.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn write(report: &Report, missed: &[String], path: &Path) -> Result<(), String> {
+    std::fs::write(path, text(report, missed)).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn text(report: &Report, missed: &[String]) -> String {
+    let totals = &report.totals;
+    let cases = totals.blocks.len() + totals.failures.len() + 1;
+    let failures = totals.failures.len() + usize::from(!missed.is_empty());
+    let counts = format!("tests=\"{cases}\" failures=\"{failures}\" errors=\"0\"");
+    let time = format!("time=\"{:.3}\"", report.seconds);
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuites name=\"tidegate-sim\" {counts} {time}>\n\
+         <testsuite name=\"seeds\" {counts} skipped=\"0\" {time}>\n<properties>\n"
+    );
+    let properties = [
+        ("commit", report.commit.clone()),
+        ("command", report.command.join(" ")),
+        ("seeds", totals.seeds.to_string()),
+        ("events", totals.events.to_string()),
+        ("hash", format!("{:016x}", totals.hash)),
+    ];
+    // Writing to a string cannot fail.
+    for (name, value) in properties {
+        let _ = writeln!(xml, "<property name=\"{name}\" value=\"{}\"/>", escaped(&value));
+    }
+    xml += "</properties>\n";
+    for (first, block) in &totals.blocks {
+        let last = first + block.seeds.saturating_sub(1);
+        let seconds = block.seconds;
+        let _ = writeln!(
+            xml,
+            "<testcase classname=\"seeds\" name=\"seeds {first} to {last}\" time=\"{seconds:.3}\"/>"
+        );
+    }
+    for failure in &totals.failures {
+        xml += &failed(failure);
+    }
+    let open = "<testcase classname=\"marks\" name=\"quotas\" time=\"0\"";
+    xml += &match missed {
+        [] => format!("{open}/>\n"),
+        _ => format!(
+            "{open}>\n<failure type=\"marks\" message=\"{} marks missed their quota\">{}\
+             </failure>\n</testcase>\n",
+            missed.len(),
+            escaped(&missed.join("\n"))
+        ),
+    };
+    xml + "</testsuite>\n</testsuites>\n"
+}
+
+fn failed(failure: &Failure) -> String {
+    let Failure { seed, group, rule, message, event, replay } = failure;
+    format!(
+        "<testcase classname=\"{}\" name=\"seed {seed}\" time=\"0\">\n\
+         <failure type=\"{}\" message=\"{}\">{}</failure>\n</testcase>\n",
+        escaped(group),
+        escaped(&format!("{group} {rule}")),
+        escaped(message),
+        escaped(&format!("{group} {rule}: {message}\nevent {event}\n{replay}"))
+    )
+}
+
+/// `text` as XML 1.0 may hold it, in an attribute or between tags; what it may not hold becomes
+/// U+FFFD.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\n' => out += "&#10;",
+            '\t' => out += "&#9;",
+            '\r' => out += "&#13;",
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::merge::tests::report;
+
+    #[test]
+    fn every_block_failure_and_the_quotas_are_cases() {
+        let mut report = report(1, 2);
+        report.totals.failures.push(Failure {
+            seed: 7,
+            group: "bytes".into(),
+            rule: "RES-2".into(),
+            message: "a <\"b\"> & \u{1}".into(),
+            event: 5,
+            replay: "tidegate-sim replay 7".into(),
+        });
+        let clean = text(&report, &[]);
+        assert!(clean.contains("tests=\"3\" failures=\"1\""), "{clean}");
+        assert!(clean.contains("name=\"seeds 0 to 49\""), "{clean}");
+        assert!(clean.contains("message=\"a &lt;&quot;b&quot;&gt; &amp; \u{fffd}\""), "{clean}");
+        assert!(clean.contains("tidegate-sim replay 7</failure>"), "{clean}");
+        let missed = text(&report, &["x: 0 seeds of 4".into()]);
+        assert!(missed.contains("failures=\"2\"") && missed.contains("x: 0 seeds of 4"));
+        for tag in ["testcase", "failure", "testsuite", "testsuites", "properties"] {
+            let open = missed.matches(&format!("<{tag}")).count();
+            let own =
+                missed.lines().filter(|l| l.starts_with(&format!("<{tag} ")) && l.ends_with("/>"));
+            let closed = missed.matches(&format!("</{tag}>")).count() + own.count();
+            assert!(open >= closed, "{tag}: {open} opened, {closed} closed");
+        }
+    }
+}

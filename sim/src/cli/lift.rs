@@ -1,0 +1,138 @@
+//! `tidegate-sim lift`, and the replay of what it wrote.
+
+use super::replay::usage;
+use super::{BROKEN, CLEAN, LiftArgs, panics};
+use crate::flight::{Contents, Results, contents, replay_all};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use tidegate_core::flight::{Case, Chain, Damage, Difference, Player};
+use tidegate_core::time::Time;
+
+/// Shows what a recording holds and writes the case; the exit code.
+pub(crate) fn lift(args: &LiftArgs) -> u8 {
+    let case = match read(&args.recording) {
+        Ok(case) => case,
+        Err(error) => return usage(&error),
+    };
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{}", case.about);
+    let _ = write!(out, "{}", table(&contents(&case)));
+    if args.list {
+        case.chains.iter().for_each(|chain| drop(writeln!(out, "{}", line(chain))));
+    }
+    let is_wanted = |chain: &Chain| {
+        chain.flaw.is_none() && args.session.is_none_or(|session| serial(chain) == Some(session))
+    };
+    if let Some(session) = args.session {
+        let Some(chain) = case.chains.iter().find(|chain| serial(chain) == Some(session)) else {
+            return usage(&format!(
+                "session {session} does not begin in this recording; see them all with --list"
+            ));
+        };
+        if args.trace {
+            chain.lines().for_each(|line| drop(writeln!(out, "{line}")));
+        }
+        if let Some(flaw) = chain.flaw {
+            return usage(&format!("session {session} is not replayable: {}", flaw.name()));
+        }
+    }
+    if !case.chains.iter().any(is_wanted) {
+        let _ = writeln!(out, "nothing to replay");
+        return CLEAN;
+    }
+    let path = args.output.clone().unwrap_or_else(|| case_path(&args.recording, args.session));
+    if let Err(error) = std::fs::write(&path, case.write(is_wanted)) {
+        return usage(&format!("{}: {error}", path.display()));
+    }
+    let _ = writeln!(out, "replay with: tidegate-sim replay {}", path.display());
+    CLEAN
+}
+
+fn read(path: &Path) -> Result<Case, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Case::read(&bytes).map_err(|damage| format!("{}: {damage}", path.display()))
+}
+
+fn case_path(recording: &Path, session: Option<u64>) -> PathBuf {
+    match session {
+        Some(session) => recording.with_extension(format!("{session}.case")),
+        None => recording.with_extension("case"),
+    }
+}
+
+fn serial(chain: &Chain) -> Option<u64> {
+    chain.start.as_ref().map(|start| start.serial)
+}
+
+fn table(contents: &Contents) -> String {
+    let Contents { sessions, whole, replayable, requests, flaws } = contents;
+    let mut text = format!(
+        "{sessions:>8} sessions\n{whole:>8} with their start\n{replayable:>8} replayable, with \
+         {requests} requests\n"
+    );
+    for (flaw, count) in flaws {
+        text.push_str(&format!("{count:>8} not replayable: {}\n", flaw.name()));
+    }
+    text
+}
+
+/// One session, for a list.
+fn line(chain: &Chain) -> String {
+    let name = serial(chain).map_or_else(|| "-".into(), |serial| serial.to_string());
+    let peer = chain.start.as_ref().and_then(|start| start.peer);
+    let peer = peer.map_or_else(|| "-".into(), |peer| peer.to_string());
+    let state = match (chain.flaw, chain.is_ended) {
+        (Some(flaw), _) => format!("not replayable: {}", flaw.name()),
+        (None, true) => "replayable".into(),
+        (None, false) => "replayable, was alive".into(),
+    };
+    format!("session {name:>8}  {peer:<24} {:>6} requests  {state}", chain.requests)
+}
+
+/// Replays `path` if it is a recording or a case of one; the exit code. `None`: it is something
+/// else.
+pub(crate) fn replay(path: &Path) -> Option<u8> {
+    let bytes = std::fs::read(path).ok()?;
+    let case = match Case::read(&bytes) {
+        Err(Damage::NotARecording) => return None,
+        Err(damage) => return Some(usage(&format!("{}: {damage}", path.display()))),
+        Ok(case) => case,
+    };
+    Some(match replay_all(&case, guarded) {
+        Err(error) => usage(&error),
+        Ok(results) => {
+            print(&results);
+            if results.different.is_empty() { CLEAN } else { BROKEN }
+        }
+    })
+}
+
+/// A panic is a difference like any other.
+fn guarded(player: &Player<'_>, chain: &Chain) -> Result<usize, Difference> {
+    let played = catch_unwind(AssertUnwindSafe(|| player.play(chain)));
+    match played {
+        Ok(played) => Ok(played?.steps),
+        Err(_) => {
+            let what = format!("the replay panicked at {}", panics::last_place());
+            Err(Difference { entry: 0, at: Time::ZERO, what })
+        }
+    }
+}
+
+/// Differences that are shown at most.
+const SHOWN_MAX: usize = 20;
+
+fn print(results: &Results) {
+    let mut out = std::io::stdout().lock();
+    for (serial, difference) in results.different.iter().take(SHOWN_MAX) {
+        let _ = writeln!(out, "session {serial} differs: {difference}");
+    }
+    let Results { equal, requests, steps, different } = results;
+    let all = equal + different.len();
+    let _ = writeln!(
+        out,
+        "{all} sessions replayed: {equal} equal ({requests} requests, {steps} steps), {} different",
+        different.len()
+    );
+}

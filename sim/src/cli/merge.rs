@@ -1,0 +1,164 @@
+//! `tidegate-sim merge`: the shards of a campaign become one report.
+
+use super::report::{Range, Report};
+use super::{MergeArgs, usage};
+use std::io::Write;
+use std::path::PathBuf;
+
+const INCOMPLETE: &str = "not every seed was run, and the hash is not that of all";
+
+/// Merges the reports and prints what came out; the exit code. The quotas of marks are judged, if
+/// there are seeds enough.
+pub(crate) fn merge(args: &MergeArgs) -> u8 {
+    let reports: Result<Vec<(PathBuf, Report)>, String> =
+        args.reports.iter().map(|path| Ok((path.clone(), Report::read(path)?))).collect();
+    match reports.and_then(|reports| merged(&reports)) {
+        Ok(report) => {
+            if !report.is_complete {
+                let _ = writeln!(std::io::stderr(), "a shard gave up: {INCOMPLETE}");
+            }
+            let judges = args.marks.judges(report.totals.seeds);
+            report.finish(judges, args.json.as_deref(), args.junit.as_deref())
+        }
+        Err(error) => usage(&error),
+    }
+}
+
+/// The sum of all shards of one command.
+///
+/// # Errors
+/// Shards of different builds or different commands, shards that are missing or there twice.
+fn merged(reports: &[(PathBuf, Report)]) -> Result<Report, String> {
+    let Some(((first_path, first), others)) = reports.split_first() else {
+        return Err("nothing to merge".into());
+    };
+    let name = |path: &PathBuf| path.display().to_string();
+    for (path, report) in reports {
+        let (Some(_), Some(_)) = (report.range, report.shard) else {
+            return Err(format!("{} is no shard: run with --seeds and --shard", name(path)));
+        };
+        if report.commit != first.commit {
+            return Err(format!(
+                "{} is of commit {}, {} of {}",
+                name(first_path),
+                first.commit,
+                name(path),
+                report.commit
+            ));
+        }
+        let of = |report: &Report| {
+            let Range { from, to } = report.range.unwrap_or(Range { from: 0, to: 0 });
+            format!("{from}..{to} in {} shards", report.shard.map_or(0, |shard| shard.of))
+        };
+        if of(report) != of(first) {
+            let (one, other) = (of(first), of(report));
+            return Err(format!("{} is of {one}, {} of {other}", name(first_path), name(path)));
+        }
+    }
+    let count = first.shard.map_or(0, |shard| shard.of);
+    for index in 1..=count {
+        let mine =
+            |(_, report): &&(PathBuf, Report)| report.shard.is_some_and(|s| s.index == index);
+        let found: Vec<String> = reports.iter().filter(mine).map(|(path, _)| name(path)).collect();
+        match found.len() {
+            1 => {}
+            0 => return Err(format!("shard {index}/{count} is missing")),
+            _ => return Err(format!("shard {index}/{count} is there twice: {}", found.join(", "))),
+        }
+    }
+    let mut sum = first.clone();
+    for (_, report) in others {
+        sum.totals.merge(&report.totals);
+        sum.seconds += report.seconds;
+        sum.jobs = sum.jobs.max(report.jobs);
+        sum.is_complete &= report.is_complete;
+    }
+    sum.shard = None;
+    sum.command = std::env::args().collect();
+    sum.name_marks();
+    Ok(sum)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::cli::report::{Block, FORMAT, Shard, Totals};
+    use crate::world::{Options, run};
+    use std::time::Duration;
+
+    /// The report of a shard of the seeds 0 to 100.
+    pub(crate) fn report(index: u64, of: u64) -> Report {
+        let range = Range { from: 0, to: 100 };
+        let mut totals = Totals { seeds: 50, hash: index, ..Totals::default() };
+        let first = range.shard(Shard { index, of }).from;
+        totals.blocks.insert(first, Block { seeds: 50, seconds: 1.0 });
+        let mut report = Report {
+            format: FORMAT,
+            commit: "c0ffee".into(),
+            command: vec!["tidegate-sim".into(), "run".into()],
+            range: Some(range),
+            shard: Some(Shard { index, of }),
+            is_complete: true,
+            jobs: 1,
+            seconds: 2.0,
+            totals,
+            marks: Default::default(),
+        };
+        report.name_marks();
+        report
+    }
+
+    fn merge_of(reports: Vec<Report>) -> Result<Report, String> {
+        let named = reports.into_iter().enumerate();
+        merged(&named.map(|(n, report)| (format!("{n}.json").into(), report)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn shards_that_do_not_fit_are_refused_by_name() {
+        let whole = merge_of(vec![report(2, 2), report(1, 2)]).expect("both shards");
+        assert_eq!((whole.totals.seeds, whole.totals.hash, whole.shard), (100, 3, None));
+        assert_eq!(merge_of(vec![report(1, 2)]), Err("shard 2/2 is missing".into()));
+        let twice = merge_of(vec![report(1, 2), report(1, 2), report(2, 2)]);
+        assert_eq!(twice, Err("shard 1/2 is there twice: 0.json, 1.json".into()));
+        let mut other = report(2, 2);
+        other.commit = "dead".into();
+        let error = merge_of(vec![report(1, 2), other]).expect_err("another commit");
+        assert_eq!(error, "0.json is of commit c0ffee, 1.json of dead");
+        let error = merge_of(vec![report(1, 2), report(2, 3)]).expect_err("another split");
+        assert!(error.contains("0..100 in 2 shards") && error.contains("in 3 shards"), "{error}");
+        let mut whole = report(1, 1);
+        whole.shard = None;
+        assert!(merge_of(vec![whole]).is_err(), "no shard");
+    }
+
+    #[test]
+    fn the_sum_of_the_shards_is_the_whole() {
+        let range = Range { from: 3, to: 21 };
+        let totals = |range: Range| {
+            let mut totals = Totals::default();
+            for seed in range.from..range.to {
+                totals.add(&run(seed, Options::default()), range.from, Duration::ZERO);
+            }
+            totals
+        };
+        let whole = totals(range);
+        let mut sum = Totals::default();
+        for index in [4, 1, 3, 2] {
+            sum.merge(&totals(range.shard(Shard { index, of: 4 })));
+        }
+        sum.blocks = whole.blocks.clone();
+        assert_eq!(sum, whole);
+    }
+
+    #[test]
+    fn a_report_is_written_and_read() {
+        let mut whole = report(1, 2);
+        whole.totals.add(&run(5, Options::default()), 0, Duration::from_millis(3));
+        whole.name_marks();
+        let path = std::env::temp_dir().join(format!("report-{}.json", std::process::id()));
+        whole.write(&path).expect("a file");
+        let read = Report::read(&path);
+        std::fs::remove_file(&path).expect("the file is there");
+        assert_eq!(read, Ok(whole));
+    }
+}

@@ -1,0 +1,167 @@
+//! `tidegate-sim shrink`: runs candidates, prints what is left, writes it down.
+
+use super::replay::{Subject, usage};
+use super::{BROKEN, CLEAN, Case, ShrinkArgs};
+use crate::choice::Source;
+use crate::cli::case::Origin;
+use crate::shrink::{Found, Runner, Shrinker, Signature, State};
+use crate::world::{self, Actions, EVENTS_MAX, Options, Outcome};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Runs candidates on threads.
+struct Bench<'a> {
+    subject: &'a Subject,
+    signature: Signature,
+    jobs: usize,
+    start: Instant,
+    budget: Duration,
+    runs: u64,
+    bar: indicatif::ProgressBar,
+}
+
+impl Bench<'_> {
+    fn options(&self, state: &State) -> Options {
+        let changes = state.changes();
+        Options { source: Source::Changed(changes.iter().collect()), ..self.subject.options() }
+    }
+
+    fn one(&self, state: State, until: u64) -> Option<Found> {
+        // A run that does not end by then is no smaller.
+        let events_max = Some(until.saturating_add(1000).min(EVENTS_MAX));
+        let options =
+            Options { until: Some(until), events_max, records: true, ..self.options(&state) };
+        let outcome = self.subject.run(options);
+        let is_same = Signature::of(&outcome).as_ref() == Some(&self.signature);
+        is_same.then(|| Found::new(state, outcome))
+    }
+}
+
+impl Runner for Bench<'_> {
+    fn run(&mut self, states: Vec<State>, until: u64) -> Vec<Option<Found>> {
+        self.runs += states.len() as u64;
+        self.bar.set_message(format!("{} attempts, {:.0?}", self.runs, self.start.elapsed()));
+        if states.len() == 1 {
+            return states.into_iter().map(|state| self.one(state, until)).collect();
+        }
+        let this = &*self;
+        std::thread::scope(|scope| {
+            let all: Vec<_> = states
+                .into_iter()
+                .map(|state| scope.spawn(move || this.one(state, until)))
+                .collect();
+            all.into_iter().map(|one| one.join().unwrap_or(None)).collect()
+        })
+    }
+
+    fn width(&self) -> usize {
+        self.jobs
+    }
+
+    fn goes_on(&self) -> bool {
+        self.start.elapsed() < self.budget
+    }
+}
+
+/// Shrinks a seed or a case and writes down what is left; the exit code.
+pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
+    #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
+    let start = Instant::now();
+    let subject = match Subject::read(&args.what) {
+        Ok(subject) => subject,
+        Err(error) => return usage(&error),
+    };
+    if matches!(subject.origin, Origin::Bytes(_)) {
+        return usage("bytes are shrunk by whoever made them; shrink a seed, or a case of one");
+    }
+    let given = subject.case.as_ref().map_or(&[][..], |case| &case.changes);
+    let state = State::new(given);
+    let first = subject.run(Options { records: true, ..subject.options() });
+    let Some(signature) = Signature::of(&first) else {
+        let _ = writeln!(std::io::stdout(), "{} breaks no rule", subject.title());
+        return CLEAN;
+    };
+    let message = first.violation.as_ref().map(super::run::describe).unwrap_or_default();
+    let _ = write!(std::io::stdout(), "{message}");
+    let before = first.actions;
+    let bar = match std::io::stderr().is_terminal() {
+        true => indicatif::ProgressBar::new_spinner(),
+        false => indicatif::ProgressBar::hidden(),
+    };
+    let jobs = usize::from(args.jobs);
+    let mut bench =
+        Bench { subject: &subject, signature, jobs, start, budget: args.budget, runs: 0, bar };
+    let found = Found::new(state, first);
+    let (found, attempts) = Shrinker::new(&mut bench, found, args.attempts).shrink();
+    bench.bar.finish_and_clear();
+    finish(args, &subject, &found, (before, attempts, start.elapsed()))
+}
+
+fn finish(
+    args: &ShrinkArgs,
+    subject: &Subject,
+    found: &Found,
+    (before, attempts, took): (Actions, u64, Duration),
+) -> u8 {
+    let changes = found.state.changes();
+    // Once more as a replay will do it: without recording, without a limit.
+    let source = Source::Changed(changes.iter().collect());
+    let last = world::run(subject.origin.seed(), Options { source, ..subject.options() });
+    let Some(case) = Case::of(&last, subject.origin.clone(), &changes) else {
+        return usage("the smallest case does not fail when it runs again");
+    };
+    let path = args.output.clone().unwrap_or_else(|| default_path(subject));
+    if let Err(error) = std::fs::write(&path, case.to_string()) {
+        return usage(&format!("{}: {error}", path.display()));
+    }
+    let mut out = std::io::stdout().lock();
+    let _ = print(&mut out, subject, &case, &last, found, before);
+    let _ = writeln!(out, "{attempts} attempts in {:.1} s", took.as_secs_f64());
+    let _ = writeln!(out, "case: {}", path.display());
+    let _ = writeln!(
+        out,
+        "  tidegate-sim replay {0} --trace\n  tidegate-sim explain {0}",
+        path.display()
+    );
+    let _ = writeln!(out, "\nA regression test, to paste once it is mended:\n\n{}", test(&case));
+    BROKEN
+}
+
+fn default_path(subject: &Subject) -> PathBuf {
+    PathBuf::from(format!("{}.small.case.sim", subject.origin.seed()))
+}
+
+fn print(
+    out: &mut impl Write,
+    subject: &Subject,
+    case: &Case,
+    last: &Outcome,
+    found: &Found,
+    before: Actions,
+) -> std::io::Result<()> {
+    writeln!(out, "\nshrunk {}", subject.title())?;
+    writeln!(out, "  before: {before}")?;
+    writeln!(out, "  after:  {}, {} events", found.actions, last.events)?;
+    writeln!(out, "  {}\n  {}", case.scenario, case.message)
+}
+
+/// The source of a test that runs `case` and expects it clean.
+fn test(case: &Case) -> String {
+    let name: String = format!("{}_{}", case.group, case.rule)
+        .chars()
+        .map(
+            |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' },
+        )
+        .collect();
+    let seed = case.origin.seed();
+    let mut text = format!(
+        "// {}: found by seed {seed}.\n#[test]\nfn {name}_{seed}() {{\n    \
+         tidegate_sim::cli::Case::assert_clean(\n        \"\\\n",
+        case.rule
+    );
+    for line in case.to_string().lines() {
+        text += &format!("{}\\n\\\n", line.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    text + "\",\n    );\n}"
+}

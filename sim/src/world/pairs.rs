@@ -1,0 +1,159 @@
+//! Pairs of worlds between which a client must see no difference.
+//!
+//! The wall clock moves in the seed's own world, faults and all: nothing but dates may follow from
+//! it, so that even the hash of both runs is the same. Segments, batches and versions change when
+//! things happen, and where there are faults and short timeouts that may change what happens. Their
+//! pairs run in a *calm* world: the seed's own, with every fault off and every timeout long, and
+//! with clients who finish what they have begun. There every request must end alike, whoever is
+//! first. Clients that come while the proxy stops race with that, and are left out.
+
+use super::client::Role;
+use super::scenario::Scenario;
+use super::{Options, Outcome, World, one};
+use crate::choice::mix;
+use crate::cx::{Ev, MS, SEC};
+use crate::oracle::metamorphic::{self, Variant};
+use crate::oracle::{Verdict, Violation};
+use crate::site;
+use std::time::Duration;
+use tidegate_core::config::Timeouts;
+
+/// One seed in so many is run as a pair, too.
+const PAIR_EVERY: u64 = 20;
+/// How long clients have for what they want in a calm world.
+pub(super) const CALM: u64 = 600 * SEC;
+/// Every timeout of a calm world, in seconds.
+const CALM_TIMEOUT: u64 = 300;
+/// Segments of each stream that are cut small in the second world, at most.
+const CUTS_MAX: u64 = 300;
+/// The wall clock when virtual time begins, in milliseconds since the epoch.
+const WALL_CLOCK: i64 = 1_700_000_000_000;
+/// Turns between two jumps of the wall clock.
+const JUMP_EVERY: u64 = 8;
+/// The last millisecond whose year has four digits.
+const WALL_CLOCK_MAX: u64 = 253_402_300_799_999;
+
+/// Which world of a pair this is, if it is of one.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Part {
+    /// Calm, as is the other.
+    pub(super) is_calm: bool,
+    /// What is changed in it.
+    pub(super) varied: Option<Variant>,
+    /// What clients are shown is kept.
+    pub(super) is_told: bool,
+}
+
+/// The variant that a seed is run with beside its own run: one seed in 20, the same ones always.
+pub fn variant_of(seed: u64) -> Option<Variant> {
+    let word = mix(seed ^ 0x9a12_77e1);
+    let count = Variant::ALL.len() as u64;
+    word.is_multiple_of(PAIR_EVERY).then(|| Variant::ALL[(word / PAIR_EVERY % count) as usize])
+}
+
+/// Runs both worlds of a pair. What comes out is the second one's, with the difference as the rule
+/// that it broke; or the first one's, if that broke one by itself.
+pub(super) fn run(seed: u64, variant: Variant, options: Options) -> Outcome {
+    let is_calm = variant != Variant::Clock;
+    let first = Part { is_calm, varied: None, is_told: true };
+    let quietly = Options {
+        source: options.source.clone(),
+        provider: options.provider,
+        place_of_panic: options.place_of_panic,
+        events_max: options.events_max,
+        ..Options::default()
+    };
+    let mut base = one(seed, quietly, first);
+    base.variant = Some(variant);
+    if base.violation.is_some() {
+        return base;
+    }
+    let until = options.until;
+    let mut other = one(seed, options, Part { varied: Some(variant), ..first });
+    if let Some(violation) = &mut other.violation {
+        violation.breach = metamorphic::with(variant, violation.breach.clone());
+    } else if until.is_none_or(|until| other.events <= until)
+        && let Err(breach) = compare(variant, &base, &other)
+    {
+        let (event, at) = (other.events, other.virtual_nanos);
+        other.violation = Some(Violation { breach, event, at });
+    }
+    other
+}
+
+fn compare(variant: Variant, base: &Outcome, other: &Outcome) -> Verdict {
+    metamorphic::judge(variant, &base.view, &other.view)?;
+    if variant == Variant::Clock {
+        metamorphic::same_course(base.hash_without_cipher, other.hash_without_cipher)?;
+    }
+    Ok(())
+}
+
+impl Scenario {
+    /// Makes it one in which it does not matter who comes first.
+    pub(super) fn calm(&mut self, part: Part) {
+        if part.is_calm {
+            self.chaos = CALM;
+            for name in Timeouts::NAMES {
+                self.timeouts.set(name, Duration::from_secs(CALM_TIMEOUT));
+            }
+        }
+        if part.varied == Some(Variant::Segments) {
+            self.front_wires.tiny_max = CUTS_MAX;
+            self.back_wires.tiny_max = CUTS_MAX;
+        }
+    }
+}
+
+impl World {
+    /// Whether a client's fate must be the same in both worlds of a pair.
+    pub(super) fn is_told(&self, client: u32) -> bool {
+        !self.part.is_calm || self.clients[client as usize].role != Role::Drain
+    }
+
+    /// The second world of some pairs differs from the start.
+    pub(super) fn begin_part(&mut self) {
+        if self.part.varied == Some(Variant::Copy) {
+            self.cx.after(MS, 0, Ev::Control);
+        }
+    }
+
+    /// Applies the configuration once more, as it is; false in any other world.
+    pub(super) fn control_again(&mut self) -> bool {
+        if self.part.varied != Some(Variant::Copy) {
+            return false;
+        }
+        self.apply(self.desired.clone());
+        let pause = self.cx.choices.log_between(site!("pair/pause"), 0, MS, SEC);
+        self.cx.after(pause, 0, Ev::Control);
+        true
+    }
+
+    /// What the wall clock shows now, in milliseconds since the epoch.
+    pub(super) fn wall_clock(&mut self) -> i64 {
+        let usual = WALL_CLOCK + (self.cx.now / MS) as i64;
+        if self.part.varied != Some(Variant::Clock) {
+            return usual;
+        }
+        let word = mix(self.seed ^ mix(self.turns / JUMP_EVERY));
+        // Hours, years, or anywhere in the history of four digits.
+        match word % 4 {
+            0 => usual + (word >> 16) as i64 % 36_000_000 - 18_000_000,
+            1 => usual + (word >> 16) as i64 % 630_720_000_000 - 315_360_000_000,
+            _ => ((word >> 8) % WALL_CLOCK_MAX) as i64,
+        }
+    }
+
+    /// Readiness that waits changes its order; how much of it is told now.
+    pub(super) fn shuffle_batch(&mut self) -> Option<usize> {
+        let waiting = self.net.proxy_woken.len();
+        if self.part.varied != Some(Variant::Batches) || waiting < 2 {
+            return None;
+        }
+        for at in 1..waiting {
+            let with = self.cx.choose(site!("pair/shuffle"), 0, at as u64 + 1) as usize;
+            self.net.proxy_woken.swap(at, with);
+        }
+        Some(1 + self.cx.choose(site!("pair/batch"), 0, waiting as u64) as usize)
+    }
+}

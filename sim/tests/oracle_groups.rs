@@ -1,0 +1,174 @@
+//! The oracle's table of groups is the truth: what checkers say, what it lists, what the heads of
+//! their files state and what has been seen to fire are the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use tidegate_sim::oracle::Group;
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every Rust file below `dir`, in order.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The text without line breaks and what rustfmt puts around them.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(")
+}
+
+/// The group that `GROUP` stands for in a file: its own constant, or that of the module from which
+/// it is imported.
+fn group_of(path: &Path, text: &str) -> Option<String> {
+    if let Some((_, rest)) = text.split_once("const GROUP: Group = Group::") {
+        return rest.split(';').next().map(str::to_string);
+    }
+    let import = flat(text);
+    let uses = import.split("use super::").skip(1).find(|found| {
+        found.split(';').next().is_some_and(|names| names.contains("::") && names.contains("GROUP"))
+    })?;
+    let module = uses.split("::").next()?;
+    let sibling = path.with_file_name(format!("{module}.rs"));
+    group_of(&sibling, &read(&sibling))
+}
+
+/// Every (group's variant, rule) that a checker can say is broken, with its file.
+fn claims() -> BTreeMap<(String, String), BTreeSet<PathBuf>> {
+    let mut found = Vec::new();
+    files(&sources(), &mut found);
+    found.retain(|path| !path.ends_with("oracle/groups.rs"));
+    found.retain(|path| !path.ends_with("oracle/tests.rs"));
+    found.retain(|path| !path.starts_with(sources().join("oracle/tests")));
+    let mut claims: BTreeMap<_, BTreeSet<PathBuf>> = BTreeMap::new();
+    for path in found {
+        let text = read(&path);
+        let flat = flat(&text);
+        let calls = flat.split("breach(").skip(1).filter_map(|call| {
+            let (group, rest) = call.split_once(", ")?;
+            Some((group.to_string(), rest.to_string()))
+        });
+        let direct = flat.split("Breach { group: ").skip(1).filter_map(|call| {
+            let (group, rest) = call.split_once(".name(), rule: ")?;
+            Some((group.to_string(), rest.to_string()))
+        });
+        for (group, rest) in calls.chain(direct) {
+            let variant = match group.as_str() {
+                "GROUP" => group_of(&path, &text),
+                other => other.rsplit("Group::").next().map(str::to_string),
+            };
+            let rule = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let (Some(variant), Some(rule)) = (variant, rule) else {
+                // The function's own signature.
+                assert!(
+                    group.contains(": Group"),
+                    "{}: breach({group}, {rest:.40}",
+                    path.display()
+                );
+                continue;
+            };
+            claims.entry((variant, rule.to_string())).or_default().insert(path.clone());
+        }
+    }
+    claims
+}
+
+#[test]
+fn checkers_claim_what_the_table_lists_and_nothing_else() {
+    let claims = claims();
+    let listed: BTreeSet<(String, String)> = Group::all()
+        .flat_map(|group| group.rules().iter().map(move |(rule, _)| (group, rule)))
+        .map(|(group, rule)| (format!("{group:?}"), (*rule).to_string()))
+        .collect();
+    let claimed: BTreeSet<(String, String)> = claims.keys().cloned().collect();
+    assert_eq!(claimed, listed);
+    for ((group, rule), paths) in &claims {
+        let group = Group::all().find(|known| format!("{known:?}") == *group).expect("a group");
+        for path in paths {
+            let is_its = group.files().iter().any(|file| path.ends_with(Path::new(file)));
+            assert!(is_its, "{} speaks for {group:?} ({rule})", path.display());
+        }
+    }
+}
+
+/// The rules with a sentence each that the comment at the head of a file states.
+fn stated(path: &Path) -> BTreeMap<String, String> {
+    let text = read(path);
+    let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).collect();
+    let head = head.join("\n");
+    let items = head.split("\n - ").skip(1).filter_map(|item| {
+        flat(item)
+            .split_once(": ")
+            .map(|(rule, says)| (rule.to_string(), says.trim_end_matches('.').to_string()))
+    });
+    items.collect()
+}
+
+#[test]
+fn the_head_of_a_checkers_file_states_its_rules_as_the_table_does() {
+    let claims = claims();
+    for group in Group::all() {
+        for file in group.files() {
+            let path = sources().join("oracle").join(file);
+            let checked = claims.iter().filter(|((variant, _), paths)| {
+                *variant == format!("{group:?}") && paths.contains(&path)
+            });
+            let checked: BTreeMap<String, String> = checked
+                .map(|((_, rule), _)| {
+                    (rule.clone(), group.says(rule).unwrap_or_default().to_string())
+                })
+                .collect();
+            assert_eq!(stated(&path), checked, "{file}");
+        }
+    }
+}
+
+#[test]
+fn every_rule_of_every_group_was_seen_to_fire() {
+    let mut found = vec![sources().join("oracle/tests.rs")];
+    files(&sources().join("oracle/tests"), &mut found);
+    found.push(sources().join("metamorphic.rs"));
+    let text: String = found.iter().filter(|path| path.exists()).map(|path| read(path)).collect();
+    let text = flat(&text);
+    let mut silent = Vec::new();
+    for group in Group::all() {
+        for (rule, _) in group.rules() {
+            if !text.contains(&format!("\"{}\", \"{rule}\"", group.name())) {
+                silent.push(format!("{} {rule}", group.name()));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "no doctored ledger makes these fire: {silent:?}");
+}
+
+/// A rule that the product's own sources and tests never cite is none.
+#[test]
+fn the_rules_exist() {
+    let mut found = Vec::new();
+    for member in ["core", "runtime", "proptests"] {
+        files(&sources().join("../..").join(member), &mut found);
+    }
+    let text: String = found.iter().map(|path| read(path)).collect();
+    let words: BTreeSet<&str> =
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).collect();
+    for group in Group::all() {
+        for (rule, says) in group.rules() {
+            assert!(words.contains(rule), "{group:?} names {rule}, which nothing else does");
+            assert!(!says.ends_with('.') && says.len() > 10, "{group:?} {rule}: {says:?}");
+        }
+    }
+}
