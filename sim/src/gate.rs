@@ -1,8 +1,8 @@
 //! The system calls of the driver under test, answered by the simulated kernel and watched by the
 //! oracle.
 
-use crate::cx::{Cx, MS, US};
-use crate::kernel::{Acceptor, Ep, Net, Owner, Wire};
+use crate::cx::Cx;
+use crate::kernel::{Acceptor, Ep, Net, Owner};
 use crate::layer::{Layers, Link};
 use crate::mark;
 use crate::marks::Group;
@@ -10,10 +10,10 @@ use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
     Breach, Oracle, Side, balance, dials, limits, proxy, reconfiguration, reuse, tls,
 };
-use crate::site;
 use crate::story::{Call, Fact, Who};
 use crate::swarm::Fault;
 use crate::tls::random;
+use crate::wires::WireRange;
 use crate::{fact, tell};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use tidegate_core::drive::Kernel;
@@ -82,46 +82,6 @@ impl Sockets {
             Slot::Endpoint(bits, ep) => Some((SocketId::from_bits(bits), ep)),
             _ => None,
         })
-    }
-}
-
-/// Sizes from which the wires of one kind of connection are drawn.
-#[derive(Copy, Clone, Debug)]
-pub struct WireRange {
-    /// Smallest and largest buffer, in bytes.
-    pub buffer: (u64, u64),
-    /// Smallest and largest latency, in nanoseconds.
-    pub latency: (u64, u64),
-    /// Most segments each way that are cut to a few bytes.
-    pub tiny_max: u64,
-}
-
-impl WireRange {
-    /// Nothing special.
-    pub const HEALTHY: WireRange =
-        WireRange { buffer: (16 * 1024, 128 * 1024), latency: (2 * US, MS), tiny_max: 4 };
-
-    /// One wire out of the range.
-    pub fn draw(&self, cx: &mut Cx, entity: u64) -> Wire {
-        let buffer = |at: &mut Cx| {
-            let (low, high) = self.buffer;
-            at.choices.log_between(site!("wire/buffer"), entity, low, high) as usize
-        };
-        let active_send = buffer(cx);
-        let active_recv = buffer(cx);
-        let passive_send = buffer(cx);
-        let passive_recv = buffer(cx);
-        let (low, high) = self.latency;
-        let latency = cx.choices.log_between(site!("wire/latency"), entity, low, high);
-        let tiny = cx.choices.choose(site!("wire/tiny"), entity, self.tiny_max + 1);
-        Wire {
-            active_send,
-            active_recv,
-            passive_send,
-            passive_recv,
-            latency,
-            tiny_segments: tiny as u16,
-        }
     }
 }
 
@@ -206,9 +166,7 @@ impl Kernel for Gate<'_> {
         self.call();
         let at = self.sockets.listener(listener);
         let result = self.net.accept(self.cx, at, Owner::Proxy(id));
-        if result == Err(AcceptError::Resources) {
-            self.oracle.short_at = Some(self.cx.now);
-        }
+        self.oracle.accept_answered(result.err());
         let code = result.map_or_else(|error| 1 << 40 | error as u64, u64::from);
         self.fold(1, id, code);
         self.cx.mark_failure(Group::Accept, result.err().map(|error| error as usize));
@@ -314,9 +272,7 @@ impl Kernel for Gate<'_> {
                     self.oracle.truth.has_lost_backs |= !self.ends_in_order(back);
                 }
                 if result.is_ok_and(|n| n > 0) {
-                    let at = &mut self.oracle.backs[back as usize];
-                    at.last_read_at = self.cx.now;
-                    self.oracle.dials.forgive(at.server);
+                    self.oracle.back_spoke(back);
                 }
             }
         }
@@ -502,10 +458,8 @@ impl Gate<'_> {
                 self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
-                let at = &mut self.oracle.backs[back as usize];
-                at.closed_at = Some(self.cx.now);
-                let is_known = at.told_at.is_some_and(|told| told < self.cx.now);
-                at.left_unread = is_known && self.net.content_unread(ep) > 0;
+                self.oracle.back_closed(self.net, back);
+                let at = &self.oracle.backs[back as usize];
                 // A silent tunnel is no failure.
                 let stands = at.is_tcp && self.net.ep(ep).is_open();
                 if self.is_unused(back) && !stands {

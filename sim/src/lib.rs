@@ -28,4 +28,5 @@ pub mod tls;
 pub mod trace;
 pub mod view;
 pub mod wire;
+pub mod wires;
 pub mod world;

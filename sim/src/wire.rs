@@ -5,7 +5,7 @@ use crate::choice::mix;
 use crate::oracle::ledger::Ask;
 use std::io::Write as _;
 
-/// A name that nobody serves and no certificate has.
+/// A name that nobody serves and no certificate has: a wildcard stands for one label, not two.
 pub const UNKNOWN_HOST: u16 = 900;
 
 /// The hosts that requests name: those that certificates are for, exactly or by a wildcard.
@@ -13,7 +13,7 @@ pub fn host_name(host: u16) -> String {
     match host {
         0 => "a.example".into(),
         1 => "b.example".into(),
-        UNKNOWN_HOST => "unknown.example".into(),
+        UNKNOWN_HOST => "unknown.h2.wild.example".into(),
         _ => format!("h{host}.wild.example"),
     }
 }

@@ -111,12 +111,13 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Hunts, and prints the [`Bag`]; the exit code.
-pub(crate) fn hunt(args: &HuntArgs) -> u8 {
-    let mut err = std::io::stderr();
+/// Runs the seeds.
+///
+/// # Errors
+/// A group is asked for that does not exist.
+fn search(args: &HuntArgs) -> Result<Bag, String> {
     if let Some(group) = args.groups.iter().find(|group| !GROUPS.contains(&group.as_str())) {
-        let _ = writeln!(err, "error: no group {group:?}; there are {}", GROUPS.join(", "));
-        return USAGE;
+        return Err(format!("no group {group:?}; there are {}", GROUPS.join(", ")));
     }
     let hunt = Hunt {
         args,
@@ -125,6 +126,16 @@ pub(crate) fn hunt(args: &HuntArgs) -> u8 {
         limit: AtomicU64::new(args.seeds.1),
         bites: Mutex::new(Vec::new()),
     };
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs {
+            scope.spawn(|| hunt.work());
+        }
+    });
+    Ok(hunt.bag())
+}
+
+/// Hunts, and prints the [`Bag`]; the exit code.
+pub(crate) fn hunt(args: &HuntArgs) -> u8 {
     if args.leashed {
         #[expect(clippy::disallowed_methods, reason = "it must not keep the command from its end")]
         std::thread::spawn(|| {
@@ -132,12 +143,13 @@ pub(crate) fn hunt(args: &HuntArgs) -> u8 {
             std::process::exit(i32::from(USAGE));
         });
     }
-    std::thread::scope(|scope| {
-        for _ in 0..args.jobs {
-            scope.spawn(|| hunt.work());
+    let bag = match search(args) {
+        Ok(bag) => bag,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            return USAGE;
         }
-    });
-    let bag = hunt.bag();
+    };
     let text = serde_json::to_string(&bag).unwrap_or_default();
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) if bag.found.is_some() => BROKEN,
@@ -179,8 +191,8 @@ mod tests {
     fn a_healthy_build_gives_nothing() {
         let args =
             HuntArgs { seeds: (0, 3), groups: Vec::new(), jobs: 2, within: 99, leashed: false };
-        assert_eq!(hunt(&args), CLEAN);
+        assert_eq!(search(&args), Ok(Bag { seeds: 3, ..Bag::default() }));
         let args = HuntArgs { groups: vec!["nonsense".into()], ..args };
-        assert_eq!(hunt(&args), USAGE);
+        assert!(search(&args).is_err());
     }
 }

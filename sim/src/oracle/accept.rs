@@ -11,6 +11,7 @@ use super::ledger::Front;
 use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::{Acceptor, Net};
 use tidegate_core::accept::ACCEPT_PAUSE;
+use tidegate_core::input::AcceptError;
 use tidegate_core::stats::Gauges;
 use tidegate_core::time::TICK;
 
@@ -30,6 +31,13 @@ impl Oracle {
         // When a TCP session begins does not show: nothing is read before its server is there.
         if !self.fronts[front as usize].is_tcp {
             self.waiting.push(front);
+        }
+    }
+
+    /// What came of the proxy's last attempt to accept.
+    pub fn accept_answered(&mut self, error: Option<AcceptError>) {
+        if error == Some(AcceptError::Resources) {
+            self.short_at = Some(self.now);
         }
     }
 

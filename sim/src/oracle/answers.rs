@@ -63,6 +63,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
 /// A server's whole answer that the proxy has been told of is not replaced by 502, whatever became
 /// of the connection behind it: it may be why the request was not taken whole (REQ-9).
 fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
+    super::tls::not_found(oracle, row, status)?;
     let Some(last) = row.attempts.last().filter(|_| status == 502) else { return Ok(()) };
     let back = &oracle.backs[last.back as usize];
     let Some(plan) = last.plan.map(|plan| &row.plans[plan as usize]) else { return Ok(()) };

@@ -6,8 +6,9 @@
 //!   than its doublings allow.
 
 use super::ledger::Row;
-use super::truth::Version;
+use super::truth::{Down, Version};
 use super::{Group, Oracle, Verdict, breach, retry};
+use crate::kernel::Net;
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Server};
 use tidegate_core::input::Address;
@@ -50,10 +51,22 @@ impl Dials {
     pub fn failed(&mut self, dial: u32, now: u64) {
         self.all[dial as usize].failed_at.get_or_insert(now);
     }
+}
 
-    /// A server sent something.
-    pub fn forgive(&mut self, server: u16) {
-        self.refusals.remove(&server);
+impl Oracle {
+    /// The proxy read something from a server.
+    pub fn back_spoke(&mut self, back: u32) {
+        let back = &mut self.backs[back as usize];
+        back.last_read_at = self.now;
+        self.dials.refusals.remove(&back.server);
+    }
+
+    /// The proxy closes a connection to a server.
+    pub fn back_closed(&mut self, net: &Net, back: u32) {
+        let back = &mut self.backs[back as usize];
+        back.closed_at = Some(self.now);
+        let is_known = back.told_at.is_some_and(|told| told < self.now);
+        back.left_unread = is_known && net.content_unread(back.ep) > 0;
     }
 }
 
@@ -149,10 +162,8 @@ fn left_alone(
     // that was out of the configuration meanwhile is a new one.
     let has_spoken =
         oracle.backs.iter().any(|back| back.server == server && back.last_read_at == oracle.now);
-    let is_backing_off = down.since < oracle.now
-        && oracle.now < down.until
-        && version.at <= down.since
-        && !has_spoken;
+    let is_backing_off =
+        down.since < oracle.now && oracle.now < down.until && stays(oracle, down) && !has_spoken;
     let other = usable(oracle, row, |config| !config.backup).find(|&other| other != server);
     if let Some(other) = other.filter(|_| is_backing_off) {
         let id = row.ask.id;
@@ -163,6 +174,16 @@ fn left_alone(
         return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())
+}
+
+/// Whether a server was in the configuration all the time since it was marked down: one that comes
+/// back is a new one.
+fn stays(oracle: &Oracle, down: &Down) -> bool {
+    let mut since = oracle.truth.in_force(down.since, oracle.now).iter();
+    since.all(|version| {
+        let mut its = version.config.clusters.iter().filter(|it| it.name == down.cluster);
+        its.any(|cluster| cluster.servers.iter().any(|server| server.addr == down.address))
+    })
 }
 
 /// The version and the cluster that a request sees, if they are certain.
@@ -208,7 +229,8 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
     let config = version.cluster(cluster).expect("it is certain");
     // The others ask chance, or the client's address.
     let takes_turns = matches!(config.balance, Balance::RoundRobin | Balance::LeastConnections);
-    if !takes_turns || config.sticky.is_some() || !row.attempts.is_empty() {
+    let may_stick = config.sticky.is_some() && row.ask.cookie.is_some();
+    if !takes_turns || may_stick || !row.attempts.is_empty() {
         return Ok(());
     }
     let total: u64 = config.servers.iter().map(|server| u64::from(server.weight)).sum();
@@ -220,7 +242,7 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
         let all = &oracle.truth.down;
         // The last that was told of it counts.
         let last = all.iter().rposition(|down| down.is_of(&config.name, &server.addr));
-        let over = last.filter(|&n| version.at <= all[n].since && all[n].until <= from);
+        let over = last.filter(|&n| all[n].until <= from && stays(oracle, &all[n]));
         if let Some(down) =
             over.filter(|_| has_turns && server.max_connections.is_none() && !is_busy)
         {

@@ -3,7 +3,7 @@
 use super::ledger::{Answer, SeenResponse};
 use super::{
     Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, progress, proxy,
-    routes, sticky, tls,
+    reconfiguration, routes, sticky, tls,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -79,6 +79,7 @@ impl Oracle {
             self.fronts[front as usize].response_begun_at = None;
             return Ok(BodyReader::length(0));
         }
+        reconfiguration::says_goodbye(self, front, keeps && status != 101)?;
         let serial = matching::origin(&self.rows[row as usize], head)?;
         if status == 101 {
             self.switches(net, row, serial)?;

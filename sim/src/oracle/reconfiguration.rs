@@ -50,6 +50,20 @@ pub fn good_refused(reasons: &impl std::fmt::Debug) -> Verdict {
     breach(GROUP, "RUN-1", format!("a good configuration is refused: {reasons:?}"))
 }
 
+/// A final response is emitted to a client: once a graceful stop has begun, none lets its
+/// connection be used again. What the client had no room for may have been written before.
+pub fn says_goodbye(oracle: &Oracle, front: u32, keeps: bool) -> Verdict {
+    let at = &oracle.fronts[front as usize];
+    let Some(stop) = oracle.truth.stop_at.filter(|_| keeps) else { return Ok(()) };
+    let begun = at.response_begun_at.unwrap_or(0);
+    let has_stalled = at.stalled_at.is_some_and(|stalled| stalled < begun);
+    if begun > stop && !has_stalled {
+        let message = format!("connection {front} is told that it is kept, in a graceful stop");
+        return breach(GROUP, "RUN-2", message);
+    }
+    Ok(())
+}
+
 /// The proxy closes a listener in whose backlog `waiting` connections wait. Once a graceful stop
 /// has waited for `drain` it may: accepting may have been held up for want of descriptors.
 pub fn listener_closed(oracle: &Oracle, waiting: usize) -> Verdict {

@@ -299,6 +299,17 @@ pub fn may_misdirect(oracle: &Oracle, row: &Row) -> bool {
     is_misdirected(oracle, row).1
 }
 
+/// `row` was answered with `status`: of a host that is not the certificate's nobody is told whether
+/// it exists (ROUTE-5).
+pub fn not_found(oracle: &Oracle, row: &Row, status: u16) -> Verdict {
+    if status == 404 && is_misdirected(oracle, row).0 {
+        let message =
+            format!("request {} got 404, and its host is not the certificate's", row.ask.id);
+        return breach(GROUP, "ROUTE-5", message);
+    }
+    Ok(())
+}
+
 /// `row` was answered with `status`, for which there is no cause: as if it had been given to a
 /// server before TLS stood there?
 pub fn own_answer(oracle: &Oracle, row: &Row, status: u16) -> Verdict {

@@ -4,9 +4,9 @@ use super::protocols::{self, Protocols};
 use super::secure::TlsPlan;
 use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
-use crate::gate::WireRange;
 use crate::site;
 use crate::swarm::{Fault, Operation, Swarm};
+use crate::wires::WireRange;
 use std::time::Duration;
 use tidegate_core::config::{Limits, Settings, Timeouts};
 

@@ -79,7 +79,7 @@ impl Copy {
     pub(crate) fn of(root: &Path, place: &Path) -> Result<Copy, String> {
         let (dir, lock) = (place.join("tree"), place.join("pid"));
         let say = |error: std::io::Error| format!("{}: {error}", place.display());
-        std::fs::create_dir_all(&place).map_err(say)?;
+        std::fs::create_dir_all(place).map_err(say)?;
         if let Ok(pid) = std::fs::read_to_string(&lock)
             && is_ours(pid.trim())
         {

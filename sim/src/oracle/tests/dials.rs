@@ -4,6 +4,7 @@ use super::*;
 use crate::cx::Flight;
 use crate::oracle::{accept, dials};
 use tidegate_core::event::Event;
+use tidegate_core::input::AcceptError;
 
 /// A lab with one request that waits for a server.
 fn waiting() -> (Lab, u32) {
@@ -98,7 +99,8 @@ fn balance_fires_on_a_server_that_is_never_marked_down() {
         assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()));
     }
     breaks(dials::refused(&mut lab.oracle, 0), "balance", "BACK-4");
-    lab.oracle.dials.forgive(0);
+    let back = lab.back(0);
+    lab.oracle.back_spoke(back);
     assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it answered");
     lab.marks_down(0, 60);
     for _ in 0..20 * fall {
@@ -134,7 +136,7 @@ fn accept_fires_on_a_backlog_that_is_left() {
     assert_eq!(accept::backlogs(&lab.oracle, &lab.net), Ok(()), "it is not told yet");
     lab.net.told_listener(listener);
     breaks(accept::backlogs(&lab.oracle, &lab.net), "accept", "ACC-8");
-    lab.oracle.short_at = Some(lab.cx.now);
+    lab.oracle.accept_answered(Some(AcceptError::Resources));
     lab.later(100);
     assert_eq!(accept::backlogs(&lab.oracle, &lab.net), Ok(()), "it pauses");
     lab.later(20);

@@ -169,6 +169,14 @@ fn tls_fires_on_a_host_that_the_certificate_has_not() {
     assert_eq!(goes(client, 2, Some(server)), Ok(()), "by the wildcard");
     assert_eq!(goes(Facts { sni: None, ..client }, 1, Some(server)), Ok(()));
     assert!(tls::covers(&[Which::A], Some(2), 0) && !tls::covers(&[Which::A], Some(2), 1));
+    let deep = Some(crate::wire::UNKNOWN_HOST);
+    assert_eq!(tls::chosen(&[Which::B, Which::A], deep), Which::B, "a wildcard is one label");
+    let (mut lab, front) = lab(client);
+    let id = lab.asked(front, ask(0, Method::Get));
+    lab.oracle.rows[id as usize].ask.host = 1;
+    let row = &lab.oracle.rows[id as usize];
+    breaks(tls::not_found(&lab.oracle, row, 404), "TLS", "ROUTE-5");
+    assert_eq!(tls::not_found(&lab.oracle, row, 421), Ok(()));
 }
 
 // TLS-1: a client that must be refused is not served, and one that is served gets its ticket.

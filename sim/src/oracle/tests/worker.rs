@@ -76,6 +76,20 @@ fn timers_fires_on_an_idle_server_whose_bytes_wait() {
     breaks(verdict(&lab), "timers", "SES-3");
 }
 
+// RUN-2: answers in a graceful stop say that their connection closes.
+#[test]
+fn reconfiguration_fires_on_a_connection_that_is_kept_in_a_stop() {
+    for (framing, is_right) in [("Connection: close\r\n", true), ("", false)] {
+        let mut lab = Lab::new();
+        let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+        lab.oracle.truth.stop_at = Some(lab.cx.now);
+        lab.later(1);
+        let response = Lab::response(id, 0, &format!("{framing}Content-Length: 0"));
+        lab.emit_down(front, response.as_bytes());
+        if is_right { lab.clean() } else { lab.fires("reconfiguration", "RUN-2") }
+    }
+}
+
 // SES-3: a dripping head does not extend its deadline.
 #[test]
 fn timers_fires_on_a_head_that_took_too_long() {
