@@ -120,7 +120,7 @@ struct ServeArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     record_dir: PathBuf,
     /// How much each worker keeps of what went through it, or `off`
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = ring)]
+    #[arg(long, value_name = "SIZE", default_value = "off", value_parser = ring)]
     record: Ring,
     /// Print the configuration that would be served, and end: a start for a file of your own
     #[arg(long)]

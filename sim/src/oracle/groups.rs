@@ -15,7 +15,7 @@ pub enum Group {
     Retry,
     /// Reuse: a backend connection is used again only when it is clean and its cluster allows it.
     Reuse,
-    /// Routes: a request takes the most specific way, and edits and answers are those of its route.
+    /// Routes: a request takes the most specific way; edits and answers are those of its route.
     Routes,
     /// Balance: only servers that may be chosen are, in fair shares, and cookies stick.
     Balance,
@@ -33,9 +33,11 @@ pub enum Group {
     Progress,
     /// Tunnels: bytes pass both ways as they are, and so do ends.
     Tunnels,
-    /// PROXY: a PROXY header is there where it is wanted, once and first, and is believed where it may be.
+    /// PROXY: a PROXY header is there where it is wanted, once and first, and believed where it may
+    /// be.
     Proxy,
-    /// TLS: TLS shows whom it should, tells why it ends, and lets nothing look complete that was cut.
+    /// TLS: TLS shows whom it should, tells why it ends, and lets nothing look complete that was
+    /// cut.
     Tls,
     /// Reconfiguration: a request sees one version, and whatever is taken away goes in order.
     Reconfiguration,

@@ -260,7 +260,9 @@ fn draw_routes(choices: &mut Choices, scenario: &Scenario) -> Vec<Way> {
             way.edits = choices.between(site!("config/edit"), entity, 1, 3) as u8;
         }
     }
-    if choices.chance(site!("config/special routes"), 0, Rate::percent(35)) {
+    if scenario.has_special_routes
+        && choices.chance(site!("config/special routes"), 0, Rate::percent(35))
+    {
         for kind in 0..choices.between(site!("config/specials"), 0, 1, 3) {
             let way = draw_special(choices, scenario, kind % 3);
             if !routes.iter().any(|other| other.ties(&way)) {

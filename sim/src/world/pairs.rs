@@ -93,6 +93,8 @@ impl Scenario {
     pub(super) fn calm(&mut self, part: Part) {
         if part.is_calm {
             self.chaos = CALM;
+            // Who comes first has the lower number.
+            self.has_special_routes = false;
             for name in Timeouts::NAMES {
                 self.timeouts.set(name, Duration::from_secs(CALM_TIMEOUT));
             }

@@ -33,6 +33,8 @@ pub struct Scenario {
     pub backlog: u32,
     /// Addresses the proxy listens on.
     pub listeners: usize,
+    /// Whether there may be routes that catch some requests by their number.
+    pub has_special_routes: bool,
     /// Servers of each cluster.
     pub clusters: Vec<usize>,
     /// Clients at work at a time.
@@ -122,6 +124,7 @@ pub(super) fn draw(choices: &mut Choices, swarm: Swarm) -> Scenario {
         abort_on_close: draw.faulty(site!("scenario/abort on close"), 15),
         backlog: if swarm.has(Fault::ShortBacklog) { 2 } else { 128 },
         listeners,
+        has_special_routes: true,
         clusters,
         clients,
         connections: draw.between(site!("scenario/connections"), 0, 2, 6),
