@@ -31,9 +31,9 @@ pub enum Group {
     Progress,
     /// Tunnels: bytes pass both ways as they are, and so do ends.
     Tunnels,
-    /// PROXY: a PROXY header is there where it is wanted, once and first, and is believed where it may be.
+    /// PROXY: a header is there where it is wanted, once and first, and is believed where it may be.
     Proxy,
-    /// TLS: TLS shows whom it should, tells why it ends, and lets nothing look complete that was cut.
+    /// TLS: it shows whom it should, tells why it ends, and lets nothing look whole that was cut.
     Tls,
     /// Reconfiguration: a request sees one version, and whatever is taken away goes in order.
     Reconfiguration,
