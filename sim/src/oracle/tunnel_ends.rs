@@ -273,8 +273,8 @@ impl Oracle {
         let is_idle = ending.timer == Some(Timer::TunnelIdle);
         let tunnel = &self.tunnels[id as usize];
         let is_right = match over {
-            // The last end may come in the very turn in which the timer is due.
-            Over::Complete if is_idle => at >= self.idle_bounds(tunnel).0,
+            // The last end, or a reset, may come in the very turn in which the timer is due.
+            Over::Complete | Over::Broken if is_idle => at >= self.idle_bounds(tunnel).0,
             Over::Complete => ending.phase == Phase::Complete && ending.who == Who::Nobody,
             Over::Idle => is_idle,
             Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,
