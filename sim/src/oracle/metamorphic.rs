@@ -65,7 +65,8 @@ pub struct Seen {
     pub status: u16,
     /// The final head, as [`shown`] tells it.
     pub head: String,
-    /// Bytes of a server's body; what the proxy says by itself has its length in the head. Each run's own checkers hold them against what they must be.
+    /// Bytes of a server's body; what the proxy says by itself has its length in the head. Each
+    /// run's own checkers hold them against what they must be.
     pub body: u64,
     /// Bytes that the client said through the tunnel that it became.
     pub tunnel: u64,
