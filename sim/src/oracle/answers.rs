@@ -111,7 +111,10 @@ pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
         None if announced.is_some() => (announced?, announced?),
         // A session that must wait for buffers exists before it first reads.
         // With TLS it runs from the end of the handshake.
-        None if front.tls.is_some() => (front.secured_at?, front.secured_at?),
+        None if front.tls.is_some() => {
+            let secured = front.secured_at?;
+            (if front.handshake.0 > 0 { front.handshake.1 } else { secured }, secured)
+        }
         None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
         None => (front.served_at?, front.served_at?),
         Some(_) => (row.first_read_at?, row.first_read_at?),
