@@ -1,6 +1,9 @@
 //! Group *routes*: where a request leads, by a model of its own: of all routes that match, the most
-//! specific one (ROUTE-1 to ROUTE-4); what redirects and fixed answers say; which fields a route
-//! sets and removes (REQ-6).
+//! specific one; what redirects and fixed answers say; which fields a route sets and removes.
+//!
+//! - ROUTE-1: a redirect leads where its route says, and a fixed answer is its route's.
+//! - ROUTE-2: a request goes to a cluster only if its most specific route leads there.
+//! - REQ-6: a route's edits are made, and no others.
 
 use super::ledger::{Ask, Method, Row};
 use super::truth::{Place, Version};
