@@ -195,7 +195,9 @@ pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let is_routed = may_answer(oracle, row, status);
     let ways = || versions(oracle, row).filter_map(|version| version.way(&row.ask));
     let is_redirect = (300..400).contains(&status) && status != 304;
-    let is_sure = ways().all(|way| !matches!(way.to, Lead::Cluster(_)));
+    // Where a version has no way for it, 404 is right, too.
+    let answers = |way: &Way| !matches!(way.to, Lead::Cluster(_));
+    let is_sure = versions(oracle, row).all(|it| it.way(&row.ask).is_some_and(answers));
     if (is_routed && (is_sure || is_redirect) && !ways().any(is_right))
         || (!is_routed && location.is_some())
     {
