@@ -159,7 +159,7 @@ fn only_restricts_the_swarm_and_knows_its_names() {
     let totals = std::fs::read_to_string(&json).expect("the totals");
     let _ = std::fs::remove_file(&json);
     let totals: serde_json::Value = serde_json::from_str(&totals).expect("JSON");
-    let fired = |name: &str| totals["totals"]["marks"][name]["seeds"].as_u64() > Some(0);
+    let fired = |name: &str| totals["marks"][name]["seeds"].as_u64() > Some(0);
     assert!(fired("fault: slow-head") && fired("operation: reload"), "{totals}");
     assert!(!fired("fault: clog") && !fired("operation: balance"), "{totals}");
     for (wrong, hint) in [("slow-haed", "did you mean `slow-head`"), ("weather", "swizzle-clog")] {
