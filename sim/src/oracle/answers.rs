@@ -38,8 +38,12 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         504 => {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
             let is_late = |from: u64| oracle.now >= from.saturating_add(low);
+            // What a server was given in pieces, none of them whole, does not show whose it is.
+            let read_at = row.head_read_at.unwrap_or(u64::MAX);
+            let may_be_its = |back: &&Back| back.connect_at >= read_at && back.seen.is_empty();
             row.attempts.iter().any(|attempt| is_late(attempt.at))
                 || heads_begun(oracle, row).any(|back| is_late(back.connect_at))
+                || oracle.backs.iter().filter(may_be_its).any(|back| is_late(back.connect_at))
         }
         429 => super::limits::may_refuse(oracle, row.front),
         _ => false,

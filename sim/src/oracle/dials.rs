@@ -114,7 +114,10 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
         let message = format!("request {id}: connection attempt {count}, to server {server}");
         return breach(Group::Retry, "BACK-2", message);
     }
-    if let Some(last) = before.last()
+    // An attempt that may be another's may be this one's, too.
+    let since = before.last().map_or(0, |last| last.at);
+    let is_doubtful = oracle.dials.all.iter().any(|dial| dial.row.is_none() && dial.at >= since);
+    if let Some(last) = before.last().filter(|_| !is_doubtful)
         && last.server == server
         && let Some(failed_at) = last.failed_at
         && oracle.now < failed_at + RETRY_PAUSE
