@@ -1,6 +1,6 @@
 //! What clients ask for, and how it looks on the wire.
 
-use super::flaws::{BARE, FLAWS, Flawed, written};
+use super::flaws::{self, BARE, FLAWS, Flawed};
 use super::producer::{Framing, Producer};
 use super::scenario::Scenario;
 use crate::body::{BodyKey, Direction};
@@ -65,8 +65,8 @@ fn cookie(cx: &mut Cx, scenario: &Scenario, slot: u64) -> Option<(u16, u16)> {
 }
 
 /// One of the corpus: what its text says.
-fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
-    let Flawed { flaw, text } = &FLAWS[flaw];
+fn flawed(choices: &mut Choices, slot: u64, hosts: u64, which: usize) -> Ask {
+    let Flawed { flaw, text } = &FLAWS[which];
     Ask {
         id: 0,
         key: 0,
@@ -78,7 +78,7 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
         minor: 1,
         listener: 0,
         host: choices.choose(site!("ask/host"), slot, hosts) as u16,
-        body: 0,
+        body: FLAWS[which].body(),
         is_chunked: flaw.in_body,
         expects: false,
         keeps: true,
@@ -116,7 +116,7 @@ pub(super) fn produce(ask: &Ask) -> Producer {
     if let Some(flaw) = ask.flaw {
         let text =
             FLAWS.iter().chain([&BARE]).find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
-        let bytes = written(text, ask.id, &wire::host_name(ask.host));
+        let bytes = flaws::request(text, ask.id, &wire::host_name(ask.host));
         return Producer::new(bytes, key, 0, Framing::Plain);
     }
     let mut head = Vec::with_capacity(256);

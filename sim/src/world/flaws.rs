@@ -1,9 +1,11 @@
 //! Requests that must be refused, and what may answer them (REQ-2 to REQ-5).
 
 use super::extras::FIXED;
+use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::Flaw;
 
-/// One way to get a request wrong: `{id}` and `{host}` stand for the request's own.
+/// One way to get a request wrong: `{id}` and `{host}` stand for the request's own, and [`BODY`] for
+/// a byte of the body that it should have.
 pub(super) struct Flawed {
     /// What may answer it.
     pub(super) flaw: Flaw,
@@ -17,6 +19,16 @@ const fn flaw(name: &'static str, statuses: &'static [u16], text: &'static str) 
 
 const fn body_flaw(name: &'static str, text: &'static str) -> Flawed {
     Flawed { flaw: Flaw { name, statuses: &[400], in_body: true }, text }
+}
+
+/// Where a sound byte of the body stands.
+const BODY: &str = "{body}";
+
+impl Flawed {
+    /// Bytes of sound body before what is wrong.
+    pub(super) fn body(&self) -> u64 {
+        self.text.matches(BODY).count() as u64
+    }
 }
 
 /// Sound by itself, and in the clear where TLS is expected.
@@ -157,7 +169,7 @@ pub(super) const FLAWS: &[Flawed] = &[
     ),
     body_flaw(
         "a chunk that does not end",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{body}yz",
     ),
     body_flaw(
         "a bad chunk extension",
@@ -257,7 +269,19 @@ pub(super) const FLAWS: &[Flawed] = &[
     flaw("a server's options", &[404, 421], "OPTIONS * HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
 ];
 
-/// The bytes of a text of the corpus, for a request to `host`.
+/// The bytes of a flawed request to `host`.
+pub(super) fn request(text: &str, id: u32, host: &str) -> Vec<u8> {
+    let key = BodyKey::new(id, Direction::Up);
+    let mut parts = text.split(BODY);
+    let mut bytes = written(parts.next().unwrap_or(""), id, host);
+    for (offset, part) in (0..).zip(parts) {
+        bytes.extend_from_slice(key.at(offset, 1));
+        bytes.extend(written(part, id, host));
+    }
+    bytes
+}
+
+/// The bytes of a text of the corpus.
 pub(super) fn written(text: &str, id: u32, host: &str) -> Vec<u8> {
     let text = text.replace("{id}", &id.to_string()).replace("{host}", host);
     let text = text.replace("{2000}", &"a".repeat(2000));
