@@ -8,7 +8,7 @@ use crate::mark;
 use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
-    Breach, Oracle, Side, balance, dials, limits, proxy, reconfiguration, reuse, tls,
+    Breach, Oracle, Side, balance, dials, limits, probes, proxy, reconfiguration, reuse, tls,
 };
 use crate::story::{Call, Fact, Who};
 use crate::tls::random;
@@ -150,7 +150,7 @@ impl Gate<'_> {
             let server = self.oracle.backs[back as usize].server;
             tell!(self.cx, Who::Proxy, "connection {back} to server {server} failed: {error:?}");
             self.back_failed(back);
-            let verdict = dials::refused(self.oracle, server);
+            let verdict = probes::refused(self.oracle, server);
             self.oracle.judge(verdict);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::ledger::{Attempt, SeenRequest};
 use super::{
-    Oracle, Verdict, balance, bytes, dials, framing, headers, limits, matching, proxy, retry,
+    Oracle, Verdict, balance, bytes, framing, headers, limits, matching, probes, proxy, retry,
     reuse, sticky, timers, tls, tunnels,
 };
 use crate::kernel::Net;
@@ -63,7 +63,7 @@ impl Oracle {
         retry::attempt(self, net, row, is_reused)?;
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
-        dials::probed(self, id)?;
+        probes::probed(self, id)?;
         let row = &self.rows[id as usize];
         sticky::request(self, back, row, head)?;
         tls::request(self, back, row)?;

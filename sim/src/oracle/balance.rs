@@ -3,7 +3,8 @@
 //!
 //! - BACK-1: only members that are not drained get requests; round-robin and source keep their
 //!   promise in a quiet run.
-//! - BACK-4: a server that backs off is left alone while another can be used.
+//! - BACK-4: a server that backs off is left alone while another can be used; it is marked down
+//!   when enough has failed, and not before, and probed when its back-off is over.
 
 use super::ledger::Row;
 use super::truth::Down;

@@ -176,7 +176,7 @@ const ALL: [Entry; 20] = [
         rules: &[
             (
                 "BACK-2",
-                "a request tries to connect three times at most, and its repetitions once each",
+                "a request tries to connect three times at most, and its repetitions once each; not where it has failed while there is another server, and not at once where it has just failed",
             ),
             (
                 "BACK-3",
@@ -199,13 +199,16 @@ const ALL: [Entry; 20] = [
     Entry {
         group: Group::Balance,
         name: "balance",
-        files: &["balance.rs", "sticky.rs", "dials.rs"],
+        files: &["balance.rs", "sticky.rs", "probes.rs"],
         rules: &[
             (
                 "BACK-1",
                 "only members that are not drained get requests; round-robin and source keep their promise in a quiet run",
             ),
-            ("BACK-4", "a server that backs off is left alone while another can be used"),
+            (
+                "BACK-4",
+                "a server that backs off is left alone while another can be used; it is marked down when enough has failed, and not before, and probed when its back-off is over",
+            ),
             (
                 "BACK-8",
                 "a cookie leads to its server while that can be used, is set only when it changes, and crosses no boundary",
@@ -220,7 +223,7 @@ const ALL: [Entry; 20] = [
             ("ACC-9", "no more connections of an address are served than may be"),
             (
                 "BACK-9",
-                "a server has no more connections than it may, its line no more requests, and nobody overtakes there",
+                "a server has no more connections than it may, its line no more requests, nobody overtakes there, and nobody waits there while a server has room",
             ),
         ],
     },
@@ -229,6 +232,7 @@ const ALL: [Entry; 20] = [
         name: "answers",
         files: &["answers.rs"],
         rules: &[
+            ("REQ-9", "a server's early answer is not replaced by the proxy's own"),
             ("RES-2", "a response is cut short only for a cause"),
             (
                 "RES-7",
@@ -259,6 +263,7 @@ const ALL: [Entry; 20] = [
             ),
             ("ACC-6", "the queue stays below its capacity"),
             ("ACC-7", "nobody waits while a session is free"),
+            ("ACC-8", "nobody who was told of waits in a backlog, but for want of descriptors"),
         ],
     },
     Entry {

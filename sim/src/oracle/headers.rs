@@ -96,6 +96,17 @@ pub fn response(row: &Row, serial: u32, head: &Head) -> Verdict {
     same(head, "x-s-", &what, |each| wire::response_fields(id, serial, each))
 }
 
+/// An interim response says nothing of the connection, of a body, or of who will serve next.
+pub fn interim(head: &Head) -> Verdict {
+    for name in ["connection", "content-length", "transfer-encoding", "set-cookie"] {
+        if head.all(name).next().is_some() {
+            let status = head.status();
+            return breach(GROUP, "REQ-7", format!("an interim {status} carries {name}"));
+        }
+    }
+    Ok(())
+}
+
 /// One of the proxy's own answers.
 pub fn own_answer(head: &Head) -> Verdict {
     no_hops(head, false, &|| "an own answer".to_string())?;

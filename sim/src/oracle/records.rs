@@ -4,7 +4,7 @@
 
 use super::ledger::Recorded;
 use super::{
-    Group, Oracle, Verdict, accounting, balance, breach, handshakes, headers, liveness,
+    Group, Oracle, Verdict, accounting, balance, breach, handshakes, headers, liveness, probes,
     reconfiguration, retry, timers,
 };
 use tidegate_core::event::{AccessRecord, Event};
@@ -22,7 +22,7 @@ impl Oracle {
             }
             Event::ServerDown { .. } | Event::ServerUp { .. } => {
                 balance::health(self, event);
-                Ok(())
+                probes::marked_down(self, event)
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;

@@ -269,6 +269,8 @@ impl Oracle {
         tunnel.record = Some(kept);
         let Some((_, over)) = tunnel.over else { return super::attempts::gave_up(self, id, &kept) };
         let is_right = match over {
+            // An end that comes with the turn in which the timer fires is not read any more.
+            Over::Complete | Over::Broken if ending.timer == Some(Timer::TunnelIdle) => true,
             Over::Complete => ending.phase == Phase::Complete && ending.who == Who::Nobody,
             Over::Idle => ending.timer == Some(Timer::TunnelIdle),
             Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cx::Flight;
-use crate::oracle::{accept, dials};
+use crate::oracle::{accept, dials, probes};
 use tidegate_core::event::Event;
 use tidegate_core::input::AcceptError;
 
@@ -96,16 +96,33 @@ fn balance_fires_on_a_server_that_is_never_marked_down() {
     let mut lab = Lab::new();
     let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
     for _ in 0..3 * fall {
-        assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()));
+        assert_eq!(probes::refused(&mut lab.oracle, 0), Ok(()));
     }
-    breaks(dials::refused(&mut lab.oracle, 0), "balance", "BACK-4");
+    breaks(probes::refused(&mut lab.oracle, 0), "balance", "BACK-4");
     let back = lab.back(0);
     lab.oracle.back_spoke(back);
-    assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it answered");
+    assert_eq!(probes::refused(&mut lab.oracle, 0), Ok(()), "it answered");
     lab.marks_down(0, 60);
     for _ in 0..20 * fall {
-        assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it is down");
+        assert_eq!(probes::refused(&mut lab.oracle, 0), Ok(()), "it is down");
     }
+}
+
+// BACK-4: nobody is marked down before enough has failed.
+#[test]
+fn balance_fires_on_a_server_that_is_marked_down_too_early() {
+    let backoff = std::time::Duration::from_secs(1);
+    let down = Event::ServerDown { cluster: "c0".into(), addr: server(0), backoff };
+    let mut lab = Lab::new();
+    let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
+    for _ in 1..fall {
+        let back = lab.back(0);
+        lab.oracle.back_closed(&lab.net, back);
+    }
+    breaks(probes::marked_down(&lab.oracle, &down), "balance", "BACK-4");
+    let back = lab.back(0);
+    lab.oracle.back_closed(&lab.net, back);
+    assert_eq!(probes::marked_down(&lab.oracle, &down), Ok(()));
 }
 
 // BACK-4: when a back-off is over, the server is probed.
@@ -116,7 +133,7 @@ fn balance_fires_on_a_server_that_is_never_probed() {
     lab.later(2_000);
     let front = lab.front();
     let id = lab.asked(front, ask(0, Method::Get));
-    let pass = |lab: &mut Lab| dials::probed(&mut lab.oracle, id);
+    let pass = |lab: &mut Lab| probes::probed(&mut lab.oracle, id);
     for _ in 0..8 {
         assert_eq!(pass(&mut lab), Ok(()));
     }

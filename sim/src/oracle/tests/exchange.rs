@@ -327,3 +327,32 @@ fn answers_fires_on_silence_and_on_answers_that_do_not_arrive() {
     let row = &lab.oracle.rows[id as usize];
     assert_eq!(answers::silence(&lab.oracle, &lab.net, row), Ok(()));
 }
+
+// REQ-7: an interim response says nothing of its connection.
+#[test]
+fn headers_fires_on_an_interim_response_that_closes() {
+    for (field, is_right) in [("Link: </x>", true), ("Connection: close", false)] {
+        let mut lab = Lab::new();
+        let plan = Plan { interims: 1, ..plan(0, BackFault::None) };
+        let (front, ..) = lab.relayed(ask(0, Method::Get), plan);
+        lab.emit_down(front, format!("HTTP/1.1 103 Early Hints\r\n{field}\r\n\r\n").as_bytes());
+        if is_right { lab.clean() } else { lab.fires("headers", "REQ-7") }
+    }
+}
+
+// REQ-9: what a server said in time is not replaced by 502, though it takes no more of the request.
+#[test]
+fn answers_fires_on_a_502_in_place_of_an_answer() {
+    let (mut lab, _, id) = answered(0, BackFault::None);
+    let last = lab.oracle.rows[id as usize].attempts[0].back;
+    let verdict = |lab: &Lab, status| {
+        answers::not_in_its_place(&lab.oracle, &lab.net, &lab.oracle.rows[id as usize], status)
+    };
+    lab.oracle.rows[id as usize].plans[0].end = Some(0);
+    assert_eq!(verdict(&lab, 502), Ok(()), "nobody told the proxy");
+    lab.oracle.backs[last as usize].told_at = Some(lab.cx.now);
+    breaks(verdict(&lab, 502), "answers", "REQ-9");
+    assert_eq!(verdict(&lab, 504), Ok(()));
+    lab.oracle.rows[id as usize].plans[0].end = Some(1);
+    assert_eq!(verdict(&lab, 502), Ok(()), "it is not whole yet");
+}
