@@ -1,6 +1,7 @@
 //! Interest **and** readiness: the one place that joins them, shared by every driver.
 
 use crate::accept::ACCEPT_BUDGET;
+use crate::buggify::Point;
 use crate::effect::{Close, Effect};
 use crate::flight::Tag;
 use crate::id::SocketId;
@@ -70,7 +71,7 @@ pub const STEPS_MAX: usize = 4096;
 pub fn turn<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, now: Time) -> bool {
     proxy.expire(now);
     let mut has_shed = false;
-    for _ in 0..STEPS_MAX {
+    for _ in 0..proxy.begin_turn() {
         // Who gets room may order a connection, which must exist before its first step.
         proxy.give_room();
         carry_out(proxy, kernel);
@@ -117,7 +118,14 @@ fn carry_out<K: Kernel>(proxy: &mut Proxy, kernel: &mut K) {
 
 fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
     let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
-    let count = proxy.recv_space(id, &mut space);
+    let few = proxy.buggify.point(Point::ShortRead).then(|| proxy.buggify.few(Point::ShortRead));
+    let mut count = proxy.recv_space(id, &mut space);
+    if let (Some(few), 1..) = (few, count) {
+        let first = std::mem::take(&mut space[0]);
+        let len = first.len().min(few);
+        space[0] = &mut first[..len];
+        count = 1;
+    }
     let offered: usize = space[..count].iter().map(|slice| slice.len()).sum();
     if offered == 0 {
         proxy.note_socket(id, Tag::NoRoom, 0, false);
@@ -139,7 +147,8 @@ fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
 fn accept<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, listener: SocketId, has_shed: &mut bool) {
     let mut ended = None;
     let is_told = proxy.tells_local_address(listener);
-    for _ in 0..ACCEPT_BUDGET {
+    let budget = if proxy.buggify.point(Point::AcceptOne) { 1 } else { ACCEPT_BUDGET };
+    for _ in 0..budget {
         let id = proxy.next_socket_id();
         match kernel.accept(listener, id) {
             Ok(peer) => {
@@ -162,6 +171,15 @@ fn accept<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, listener: SocketId, has_
 }
 
 impl Proxy {
+    /// A turn begins: how many steps it may take.
+    fn begin_turn(&mut self) -> usize {
+        self.pool.withheld = self.buggify.point(Point::NoExtraBuffer);
+        match self.buggify.point(Point::EarlyYield) {
+            true => self.buggify.few(Point::EarlyYield),
+            false => STEPS_MAX,
+        }
+    }
+
     /// Whoever waits for a session, a server or buffers gets what has become free (ACC-7).
     fn give_room(&mut self) {
         if self.vacancy {

@@ -56,6 +56,7 @@ pub mod accept;
 mod admission;
 pub mod backend;
 pub mod buffer;
+pub mod buggify;
 pub mod config;
 pub mod deadline;
 pub mod drive;

@@ -4,6 +4,7 @@ use crate::accept::AcceptQueue;
 use crate::backend::balance::ServerLoad;
 use crate::backend::{Back, BackId, ServerState};
 use crate::buffer::Pool;
+use crate::buggify::Buggify;
 use crate::config::{Compiled, Config, ConfigError, Settings};
 use crate::deadline::Deadlines;
 use crate::effect::{Close, Effect};
@@ -117,6 +118,8 @@ pub struct Proxy {
     pub(crate) per_address: BTreeMap<IpAddr, u32>,
     /// The flight recorder, if it is on.
     pub(crate) flight: Option<Box<Flight>>,
+    /// Decides where rare ways are taken; nothing, but in simulations.
+    pub(crate) buggify: Buggify,
 }
 
 impl Proxy {
@@ -187,11 +190,18 @@ impl Proxy {
             relief_due: Time::NEVER,
             per_address: BTreeMap::new(),
             flight: None,
+            buggify: Buggify::default(),
             settings,
         };
         proxy.install(compiled);
         proxy.counters.applied = 0;
         proxy
+    }
+
+    /// Lends what decides where rare ways are taken; by default none is.
+    #[cfg(feature = "sim")]
+    pub fn buggify(&mut self) -> &mut Buggify {
+        &mut self.buggify
     }
 
     /// The wall clock in milliseconds since the Unix epoch; for Date fields only, so that a jump

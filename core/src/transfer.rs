@@ -3,6 +3,7 @@
 
 use crate::backend::Back;
 use crate::buffer::Pool;
+use crate::buggify::Point;
 use crate::effect::Effect;
 use crate::flight::{Flight, Tag, Verdict};
 use crate::id::{Slots, SocketId};
@@ -200,9 +201,15 @@ impl Proxy {
         // Bytes on the wire, which a preface or TLS makes more than the session's own.
         let mut wrote = 0;
         let mut send = |from: &[&[u8]]| send(from).inspect(|&n| wrote = n);
+        let few = self.buggify.point(Point::ShortWrite);
+        let few = few.then(|| self.buggify.few(Point::ShortWrite));
         let Proxy { sockets, sessions, backs, .. } = self;
         let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
-        let count = output(owner, sessions, backs, &mut slices);
+        let mut count = output(owner, sessions, backs, &mut slices);
+        if let (Some(few), 1..) = (few, count) {
+            slices[0] = &slices[0][..slices[0].len().min(few)];
+            count = 1;
+        }
         let plain = &slices[..count];
         let offered: usize = plain.iter().map(|slice| slice.len()).sum();
         let socket = sockets.get_mut(id).expect("just seen");
@@ -244,13 +251,17 @@ impl Proxy {
     /// Turns a session's output into records, once the ones before are out. From here on it
     /// counts as sent.
     fn seal(&mut self, id: SocketId, owner: Owner) {
+        let is_small = self.buggify.point(Point::SmallRecord);
         let Proxy { sockets, sessions, backs, .. } = self;
         let Some(tls) = sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else { return };
         if !tls.is_secured() || tls.owes() {
             return;
         }
         let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
-        let count = output(owner, sessions, backs, &mut slices);
+        let mut count = output(owner, sessions, backs, &mut slices);
+        if is_small {
+            count = count.min(1);
+        }
         let sealed = tls.seal(&slices[..count]);
         match owner {
             Owner::Front(session) if sealed > 0 => {

@@ -8,9 +8,10 @@ use crate::mark;
 use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
-    Breach, Oracle, Side, balance, dials, limits, probes, proxy, reconfiguration, reuse, tls,
+    Breach, Oracle, Side, balance, dials, limits, proxy, reconfiguration, reuse, tls,
 };
 use crate::story::{Call, Fact, Who};
+use crate::swarm::Fault;
 use crate::tls::random;
 use crate::wires::WireRange;
 use crate::{fact, tell};
@@ -150,7 +151,7 @@ impl Gate<'_> {
             let server = self.oracle.backs[back as usize].server;
             tell!(self.cx, Who::Proxy, "connection {back} to server {server} failed: {error:?}");
             self.back_failed(back);
-            let verdict = probes::refused(self.oracle, server);
+            let verdict = dials::refused(self.oracle, server);
             self.oracle.judge(verdict);
         }
     }
@@ -211,9 +212,11 @@ impl Kernel for Gate<'_> {
             .and_then(|()| dials::begins(self.oracle, server, to));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {
+            self.cx.fired(Fault::Descriptors);
             self.cx.mark(mark!("kernel: EMFILE on connect"));
             Some(SocketError::Resources)
         } else if self.net.faults.unreachable.contains(&number) {
+            self.cx.fired(Fault::Unreachable);
             self.cx.mark(mark!("kernel: EADDRNOTAVAIL on connect"));
             Some(SocketError::Unreachable)
         } else {

@@ -23,6 +23,7 @@ pub mod rules;
 pub mod shrink;
 pub mod story;
 pub mod stream;
+pub mod swarm;
 pub mod tls;
 pub mod trace;
 pub mod view;

@@ -2,6 +2,7 @@
 //! those that must not pass the proxy.
 
 use crate::choice::mix;
+use crate::oracle::ledger::Ask;
 use std::io::Write as _;
 
 /// A name that nobody serves and no certificate has: a wildcard stands for one label, not two.
@@ -30,6 +31,53 @@ pub fn cookie_name(cluster: u16) -> String {
 /// What the configuration calls `server`.
 pub fn server_id(server: u16) -> String {
     format!("s{server}")
+}
+
+/// The host and port that redirects lead to.
+pub const MOVED_HOST: &str = "moved.example:8443";
+/// The path that redirects lead to.
+pub const MOVED_PATH: &str = "/moved?to=1";
+/// The body of fixed answers that have one, its length and its type.
+pub const FIXED_BODY: &[u8] = b"fixed";
+/// See [`FIXED_BODY`].
+pub const FIXED_BODY_LENGTH: &str = "5";
+/// See [`FIXED_BODY`].
+pub const FIXED_TYPE: &str = "text/x-fixed";
+/// An end-to-end field that some edits replace.
+pub const REPLACED_FIELD: &str = "x-e-dup";
+/// An end-to-end field of responses that some edits remove.
+pub const REMOVED_FIELD: &str = "x-s-dup";
+
+/// What edit number `edit` sets `X-Edit` and [`REPLACED_FIELD`] to. The odd ones remove
+/// [`REMOVED_FIELD`] from responses.
+pub fn edits(edit: u8) -> (Option<String>, Option<String>) {
+    let marked = (edit > 0).then(|| format!("edit {edit}"));
+    (marked, (edit % 4 >= 2).then(|| format!("replaced by {edit}")))
+}
+
+/// Whether edit number `edit` removes [`REMOVED_FIELD`].
+pub fn removes(edit: u8) -> bool {
+    edit % 2 == 1
+}
+
+/// The authority, in lower case, and the path and query that a sound request asks for.
+pub fn target(ask: &Ask) -> (String, String) {
+    let (id, host) = (ask.id, host_name(ask.host));
+    match ask.key % 7 {
+        3 if ask.minor == 1 => (host, format!("/r/{id}/x?q={id}")),
+        5 => (format!("{host}:8080"), format!("/r/{id}/%7euser/../y")),
+        _ => (host, format!("/r/{id}")),
+    }
+}
+
+/// What a client says of those before it: the fields that only a trusted proxy may send.
+pub fn forwarded(id: u32) -> [(&'static str, String); 4] {
+    [
+        ("X-Forwarded-For", format!("198.51.100.{}, 10.1.1.1", id % 250)),
+        ("X-Forwarded-Proto", "ftp".to_string()),
+        ("X-Forwarded-Host", format!("client-{id}.example")),
+        ("X-Request-Id", format!("client-{id}")),
+    ]
 }
 
 /// The end-to-end fields of request `id`, in order.
@@ -67,23 +115,6 @@ pub const HOPS: &str = "X-Hop: must not pass\r\nKeep-Alive: timeout=5\r\nTE: tra
     Proxy-Connection: keep-alive\r\n";
 /// What Connection lists besides `close` and `keep-alive` when [`HOPS`] are present.
 pub const HOP_TOKENS: &str = "x-hop, te";
-/// The client that a request claims to forward for, where it claims anything.
-pub const CLAIMED_CLIENT: &str = "203.0.113.9";
-
-/// The request id that request `id` claims to have.
-pub fn claimed_id(id: u32) -> String {
-    format!("{:032x}", mix(u64::from(id) | 1 << 40))
-}
-
-/// What a request says that claims to come through a proxy: believed of some (REQ-6).
-pub fn claims(id: u32) -> String {
-    format!(
-        "X-Forwarded-For: {CLAIMED_CLIENT}\r\nX-Forwarded-Proto: gopher\r\n\
-         X-Forwarded-Host: claimed.example\r\nX-Forwarded-Port: 70\r\n\
-         Forwarded: for={CLAIMED_CLIENT}\r\nX-Request-Id: {}\r\n",
-        claimed_id(id)
-    )
-}
 
 /// The value of Sec-WebSocket-Key.
 pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

@@ -148,3 +148,31 @@ fn what_makes_no_sense_exits_with_2() {
         assert!(!output.stderr.is_empty(), "{args:?}");
     }
 }
+
+/// `--only` leaves what it names, in every seed; what it does not know is a usage error that helps.
+#[test]
+fn only_restricts_the_swarm_and_knows_its_names() {
+    let json = scratch("only.json");
+    let path = json.to_str().expect("a path of text");
+    let done = sim(&["run", "--seeds", "0..12", "--only", "slow-head,reload", "--json", path]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stdout));
+    let totals = std::fs::read_to_string(&json).expect("the totals");
+    let _ = std::fs::remove_file(&json);
+    let fired = |name: &str| totals.contains(name);
+    assert!(fired("fault: slow-head fired") && fired("operation: reload applied"), "{totals}");
+    assert!(!fired("fault: clog fired") && !fired("operation: balance applied"), "{totals}");
+    for (wrong, hint) in [("slow-haed", "did you mean `slow-head`"), ("weather", "swizzle-clog")] {
+        let refused = sim(&["run", "--seeds", "0..1", "--only", wrong]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(hint), "{}", text(&refused.stderr));
+    }
+}
+
+/// The simulator has the points of the core at which rare ways are taken; that the proxy has none
+/// of them is shown where the proxy is (`runtime/tests/buggify.rs`).
+#[test]
+fn the_simulator_has_the_points_of_the_core() {
+    let bytes = std::fs::read(env!("CARGO_BIN_EXE_tidegate-sim")).expect("the command");
+    let name = b"tidegate-buggify: early yield";
+    assert!(bytes.windows(name.len()).any(|window| window == name));
+}

@@ -1,6 +1,7 @@
 //! The idle pool: connections that wait for another request (BACK-6, BACK-7), and their end.
 
 use super::{BackId, ServerId};
+use crate::buggify::Point;
 use crate::effect::Close;
 use crate::event::Timer;
 use crate::proxy::{Proxy, Wakes};
@@ -19,6 +20,9 @@ impl Proxy {
         session: SessionId,
         others: bool,
     ) -> Option<BackId> {
+        if self.buggify.point(Point::NoIdleConnection) {
+            return None;
+        }
         let (backs, sockets) = (&self.backs, &self.sockets);
         let tag_of = |back: BackId| {
             let silent = sockets.get(backs[back].socket).is_some_and(|socket| socket.is_silent());

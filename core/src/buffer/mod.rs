@@ -61,12 +61,22 @@ pub(crate) struct Pool {
     promised: usize,
     /// Whether sessions wait for a promise: then nobody gets extras.
     pub(crate) contended: bool,
+    /// Nobody gets extras in this turn, though they are there.
+    pub(crate) withheld: bool,
 }
 
 impl Pool {
     pub(crate) fn new(payload_bytes: usize, buffers_max: usize) -> Pool {
         let free = Vec::with_capacity(buffers_max);
-        Pool { payload_bytes, buffers_max, free, lent: 0, promised: 0, contended: false }
+        Pool {
+            payload_bytes,
+            buffers_max,
+            free,
+            lent: 0,
+            promised: 0,
+            contended: false,
+            withheld: false,
+        }
     }
 
     /// Buffers out of the pool.
@@ -125,7 +135,7 @@ impl Pool {
 
     /// Whether a buffer beyond the promised ones could be had now.
     pub(crate) fn has_extra(&self) -> bool {
-        !self.contended && self.available() > 0
+        !self.contended && !self.withheld && self.available() > 0
     }
 
     fn take_extra(&mut self) -> Option<Buffer> {

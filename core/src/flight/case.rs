@@ -48,7 +48,7 @@ pub enum Flaw {
     TooLarge,
     /// Its configuration was not kept.
     ConfigForgotten,
-    /// TLS with a server, whose records are not modelled.
+    /// It speaks TLS, with its client or with a server: a replay does not model records yet.
     Tls,
     /// Its entries make no sense.
     Malformed,

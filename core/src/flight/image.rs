@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! "TGFLIGHT" · format (2 bytes) · blocks
-//! block: kind (1) · length (4) · CRC32C of the content (4) · content      numbers: little end first
+//! block: kind (1) · length (4) · CRC32C of the content (4) · content      numbers: little end
+//! first
 //! ```
 
 use super::entry::{Entry, Tag};

@@ -7,11 +7,13 @@
 //! bodies, PROXY headers. Of bodies and tunnels only the lengths are.
 //!
 //! A rolling hash over what the session gave out (sizes, times, parsed fields, effects, its
-//! deadlines) stands in the ring at the end of each request and of the session. [`Player`] hands the
+//! deadlines) stands in the ring at the end of each request and of the session. [`Player`]
+//! hands the
 //! steps of one session to a fresh proxy, *forces* its decisions, and compares the hashes.
 //!
 //! A step is replayed by the method that `drive` calls for it, not by `drive` itself: in which
-//! order the sockets of a worker get their turn depends on all its sessions. That each step was owed
+//! order the sockets of a worker get their turn depends on all its sessions. That each step was
+//! owed
 //! is checked.
 //!
 //! Pure memory: no clock, no file. Values that no parser looks at are masked when the recording is
@@ -133,3 +135,6 @@ impl Flight {
         self.put(now, &Entry { a: at + known, bytes, ..entry });
     }
 }
+
+#[cfg(test)]
+mod tests;

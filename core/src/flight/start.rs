@@ -17,7 +17,8 @@ pub struct Start {
     pub local: Option<SocketAddr>,
     /// The seed of the session's own randomness.
     pub child: u128,
-    /// Serial number of the configuration whose listener it came by, and the listener's index there.
+    /// Serial number of the configuration whose listener it came by, and the listener's
+    /// index there.
     pub opened: u64,
     /// See `opened`.
     pub listener: u16,

@@ -81,7 +81,9 @@ macro_rules! wired_numbers {
     ($($number:ty)*) => {$(
         impl Wire for $number {
             fn put(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&(*self as u64).to_le_bytes());
+                // No number here has more than 64 bits.
+                let wide = u64::try_from(*self).unwrap_or(u64::MAX);
+                out.extend_from_slice(&wide.to_le_bytes());
             }
             fn get(from: &mut &[u8]) -> Option<Self> {
                 let (bytes, rest) = from.split_first_chunk()?;

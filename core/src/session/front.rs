@@ -5,6 +5,7 @@ use super::plan::{Context, Destination, plan};
 use super::state::{Move, State};
 use super::{BufferWait, Exchange, SessionId};
 use crate::buffer::Encoding;
+use crate::buggify::Point;
 use crate::effect::Close;
 use crate::event::{Phase, Timer, Who};
 use crate::flight::{Flight, Tag, Verdict};
@@ -34,7 +35,10 @@ impl Proxy {
             BufferWait::Waiting => return false,
             BufferWait::Promised => session.buffers = BufferWait::None,
             BufferWait::None => {
-                let has_room = |proxy: &mut Proxy| u64::from(proxy.pool.can_promise());
+                let has_room = |proxy: &mut Proxy| {
+                    let is_denied = proxy.buggify.point(Point::NoPromise);
+                    u64::from(!is_denied && proxy.pool.can_promise())
+                };
                 if self.decide(id, Verdict::Buffers, has_room) == 0 || !self.pool.promise() {
                     let session = &mut self.sessions[id];
                     session.buffers = BufferWait::Waiting;

@@ -115,11 +115,12 @@ struct ServeArgs {
     /// Pass all requests on to these servers, in turn
     #[arg(long, value_name = "HOST:PORT", requires = "from", num_args = 1..)]
     to: Vec<String>,
-    /// Where flight recordings are written: on QUIT, after a panic, and when a fault of ours is found
+    /// Where flight recordings are written: on QUIT, after a panic, and when a fault of
+    /// ours is found
     #[arg(long, value_name = "DIR", default_value = ".")]
     record_dir: PathBuf,
     /// How much each worker keeps of what went through it, or `off`
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = ring)]
+    #[arg(long, value_name = "SIZE", default_value = "off", value_parser = ring)]
     record: Ring,
     /// Print the configuration that would be served, and end: a start for a file of your own
     #[arg(long)]

@@ -45,7 +45,8 @@ use worker::{Change, Handle, Start};
 /// How long the end waits for a log that cannot be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Serves what `source` says, recorded by `recorder`, until a signal ends it, and returns the code to exit with: 0 after a
+/// Serves what `source` says, recorded by `recorder`, until a signal ends it, and returns the
+/// code to exit with: 0 after a
 /// graceful stop, 1 when a second signal stopped it at once, 70 when workers panicked three times
 /// in a minute (RUN-2, RUN-9).
 ///

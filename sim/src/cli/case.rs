@@ -19,12 +19,13 @@
 //! end
 //! ```
 //!
-//! Instead of `seed`, `bytes` gives the bytes that choices were taken from, in hexadecimal. `broken`
-//! names the checker's group and the rule; `event` is the event at which that was seen, and `limit`
-//! how many a replay makes at most. Each `draw` names a site, an entity and a counter (`*`: all of
-//! them) and says what is drawn there instead of what the seed says; each `omit` leaves a client, a
-//! connection, a request, an episode or an operation out. Without them, the seed says it all. A
-//! line `variant NAME` before them says that the world was the second of a pair.
+//! Instead of `seed`, `bytes` gives the bytes that choices were taken from, in hexadecimal.
+//! `broken` names the checker's group and the rule; `event` is the event at which that was
+//! seen, and `limit` how many a replay makes at most. Each `draw` names a site, an entity and a
+//! counter (`*`: all of them) and says what is drawn there instead of what the seed says; each
+//! `omit` leaves a client, a connection, a request, an episode or an operation out. Without them,
+//! the seed says it all. A line `variant NAME` before them says that the world was the second of
+//! a pair.
 
 use crate::choice::{Change, Source};
 use crate::oracle::Violation;

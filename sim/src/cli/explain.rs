@@ -113,7 +113,7 @@ fn capital(words: &str) -> String {
     let first = letters.next().map(|letter| letter.to_uppercase().to_string());
     let text = first.unwrap_or_default() + letters.as_str();
     // What peers sent may be long, and is in the trace.
-    match text.char_indices().nth(400) {
+    match text.char_indices().nth(240) {
         Some((at, _)) => format!("{} ...", &text[..at]),
         None => text + ".",
     }

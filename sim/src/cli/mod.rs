@@ -18,6 +18,7 @@ mod table;
 
 pub use case::{Case, Origin};
 
+use crate::choice::{Change, Source};
 use crate::marks::quotas;
 use crate::oracle::metamorphic::Variant;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -122,6 +123,10 @@ pub(crate) struct RunArgs {
     /// When too few seeds that reach a mark are a failure; never for a shard
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     pub(crate) marks: JudgeMarks,
+    /// These faults and operations alone, each in every seed (comma separated). Who names faults
+    /// alone keeps what clients and servers do
+    #[arg(long, value_parser = only, value_name = "FAULT,..")]
+    pub(crate) only: Option<Only>,
     /// Gives up after so many failing seeds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) failures: u16,
@@ -229,6 +234,30 @@ pub(crate) struct ExplainArgs {
     /// A seed, or the file of a case
     #[arg(value_name = "SEED|CASE")]
     pub(crate) what: String,
+}
+
+/// What is left of the swarm: changes to each seed's own draws.
+#[derive(Clone)]
+pub(crate) struct Only(Vec<Change>);
+
+fn only(text: &str) -> Result<Only, String> {
+    crate::swarm::only(&text.split(',').collect::<Vec<_>>()).map(Only)
+}
+
+impl RunArgs {
+    /// What differs from the seeds in the runs that these arguments ask for.
+    fn changes(&self) -> &[Change] {
+        self.only.as_ref().map_or(&[], |only| &only.0)
+    }
+
+    /// Options of the runs that these arguments ask for.
+    fn options(&self) -> crate::world::Options {
+        let source = match self.changes() {
+            [] => Source::Seed,
+            changes => Source::Changed(changes.iter().collect()),
+        };
+        crate::world::Options { source, ..options() }
+    }
 }
 
 /// Options of every run that the command makes.

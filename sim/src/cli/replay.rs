@@ -115,7 +115,7 @@ fn same_twice(out: &mut impl Write, case: &Case) -> u8 {
         let _ = writeln!(out, "two runs in this process are the same");
         return CLEAN;
     }
-    let _ = write!(out, "{}", first_difference(case.origin.seed()).0);
+    let _ = write!(out, "{}", first_difference(&super::options, case.origin.seed()).0);
     NONDETERMINISM
 }
 

@@ -98,15 +98,15 @@ fn worker(shared: &Shared<'_>) {
             break;
         }
         let begun = shared.start.elapsed();
-        let outcome = world::run(seed, super::options());
+        let outcome = world::run(seed, shared.args.options());
         let mut is_same = true;
         if mix(seed).is_multiple_of(TWICE_EVERY) {
             totals.twice += 1;
-            is_same = same_again(&outcome);
+            is_same = same_again(shared.args, &outcome);
         }
         if world::provider_of(seed) == Provider::Real {
             totals.both += 1;
-            is_same &= same_without_cipher(&outcome, Provider::Fast);
+            is_same &= same_without_cipher(shared.args, &outcome, Provider::Fast);
         }
         let first = seed - (seed - shared.range.from) % block;
         totals.add(&outcome, first, shared.start.elapsed() - begun);
@@ -114,7 +114,7 @@ fn worker(shared: &Shared<'_>) {
         let is_clean = is_same && outcome.violation.is_none();
         let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
             totals.metamorphic += 1;
-            world::run(seed, Options { variant: Some(variant), ..super::options() })
+            world::run(seed, Options { variant: Some(variant), ..shared.args.options() })
         });
         let broken = pair.filter(|pair| pair.violation.is_some());
         if !is_clean || broken.is_some() {
@@ -147,16 +147,16 @@ fn tell(shared: &Shared<'_>, totals: &mut Totals) {
 
 /// Writes a failing seed down.
 fn failed(shared: &Shared<'_>, outcome: &Outcome, is_same: bool) -> Failure {
-    let seed = outcome.seed;
+    let (seed, args) = (outcome.seed, shared.args);
     let text = match &outcome.violation {
-        _ if !is_same => first_difference(seed).0,
+        _ if !is_same => first_difference(&|| args.options(), seed).0,
         Some(violation) => describe(violation),
         None => String::new(),
     };
-    let kept = world::run(seed, Options { variant: outcome.variant, ..super::options() });
+    let kept = world::run(seed, Options { variant: outcome.variant, ..args.options() });
     let case = match is_same {
-        true => Case::of(&kept, Origin::Seed(seed), &[]),
-        false => Some(Case::of_nondeterminism(&kept, first_difference(seed).1)),
+        true => Case::of(&kept, Origin::Seed(seed), args.changes()),
+        false => Some(Case::of_nondeterminism(&kept, first_difference(&|| args.options(), seed).1)),
     };
     let written = case.map(|case| case.write(&shared.args.cases));
     let place = match written {
@@ -167,7 +167,7 @@ fn failed(shared: &Shared<'_>, outcome: &Outcome, is_same: bool) -> Failure {
     let variant = outcome.variant.map(|variant| format!(" --variant {variant}"));
     let replay = format!("tidegate-sim replay {seed}{}", variant.unwrap_or_default());
     shared.bar.suspend(|| {
-        let other = with_the_other(&kept);
+        let other = with_the_other(args, &kept);
         let _ = write!(std::io::stdout(), "{text}{place}{other}  {replay}\n\n");
     });
     match &outcome.violation {
@@ -201,27 +201,27 @@ pub(crate) fn describe(violation: &crate::oracle::Violation) -> String {
 }
 
 /// Whether a second run of the seed has the same hash at every checkpoint.
-fn same_again(first: &Outcome) -> bool {
-    let second = world::run(first.seed, super::options());
+fn same_again(args: &RunArgs, first: &Outcome) -> bool {
+    let second = world::run(first.seed, args.options());
     first.hash == second.hash
         && first.events == second.events
         && first.checkpoints == second.checkpoints
 }
 
 /// Whether a run with `provider` does the same but for its ciphertext, which has the same length.
-fn same_without_cipher(first: &Outcome, provider: Provider) -> bool {
-    let options = Options { provider: Some(provider), ..super::options() };
+fn same_without_cipher(args: &RunArgs, first: &Outcome, provider: Provider) -> bool {
+    let options = Options { provider: Some(provider), ..args.options() };
     let second = world::run(first.seed, options);
     first.hash_without_cipher == second.hash_without_cipher && first.events == second.events
 }
 
 /// Whether a failing run fails alike with the other provider of TLS, in words.
-fn with_the_other(first: &Outcome) -> String {
+fn with_the_other(args: &RunArgs, first: &Outcome) -> String {
     let (provider, name) = match world::provider_of(first.seed) {
         Provider::Fast => (Provider::Real, "the real cipher"),
         Provider::Real => (Provider::Fast, "the stand-in cipher"),
     };
-    let options = Options { provider: Some(provider), variant: first.variant, ..super::options() };
+    let options = Options { provider: Some(provider), variant: first.variant, ..args.options() };
     let second = world::run(first.seed, options);
     match (&first.violation, &second.violation) {
         (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),
@@ -234,8 +234,8 @@ fn with_the_other(first: &Outcome) -> String {
 }
 
 /// The first event after which two runs of a seed differ.
-pub(crate) fn first_difference(seed: u64) -> (String, u64) {
-    let run = || world::run(seed, Options { keeps_each: true, ..super::options() });
+pub(crate) fn first_difference(options: &dyn Fn() -> Options, seed: u64) -> (String, u64) {
+    let run = || world::run(seed, Options { keeps_each: true, ..options() });
     let (one, two) = (run(), run());
     let differs = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
     match differs {

@@ -5,7 +5,7 @@ use super::{BROKEN, CLEAN, Case, ShrinkArgs};
 use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};
-use crate::world::{self, Actions, EVENTS_MAX, Options, Outcome};
+use crate::world::{self, Actions, Options, Outcome};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,10 +28,8 @@ impl Bench<'_> {
     }
 
     fn one(&self, state: State, until: u64) -> Option<Found> {
-        // A run that does not end by then is no smaller.
-        let events_max = Some(until.saturating_add(1000).min(EVENTS_MAX));
-        let options =
-            Options { until: Some(until), events_max, records: true, ..self.options(&state) };
+        // A run that has not failed by then is no smaller.
+        let options = Options { until: Some(until), records: true, ..self.options(&state) };
         let outcome = self.subject.run(options);
         let is_same = Signature::of(&outcome).as_ref() == Some(&self.signature);
         is_same.then(|| Found::new(state, outcome))
@@ -108,9 +106,10 @@ fn finish(
     // Once more as a replay will do it: without recording, without a limit.
     let source = Source::Changed(changes.iter().collect());
     let last = world::run(subject.origin.seed(), Options { source, ..subject.options() });
-    let Some(case) = Case::of(&last, subject.origin.clone(), &changes) else {
+    let Some(mut case) = Case::of(&last, subject.origin.clone(), &changes) else {
         return usage("the smallest case does not fail when it runs again");
     };
+    case.limit = subject.case.as_ref().map_or(case.limit, |given| given.limit);
     let path = args.output.clone().unwrap_or_else(|| default_path(subject));
     if let Err(error) = std::fs::write(&path, case.to_string()) {
         return usage(&format!("{}: {error}", path.display()));

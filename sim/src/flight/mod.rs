@@ -1,6 +1,7 @@
 //! Recordings of production, lifted into cases and played back.
 //!
-//! The core does both ([`tidegate_core::flight`]); here are the table of what a recording holds, and
+//! The core does both ([`tidegate_core::flight`]); here are the table of what a recording
+//! holds, and
 //! TLS settings that stand in for those that no recording carries.
 
 use crate::tls::{ClientAuth, ClientOptions, Clock, Provider, Run, Templates, Versions, Which};

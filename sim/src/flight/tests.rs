@@ -12,21 +12,6 @@ fn recorded(seed: u64, bytes: usize) -> Case {
     Case::read(&outcome.flight.expect("it was recorded")).expect("it can be read")
 }
 
-#[test]
-fn debug_one() {
-    let Ok(text) = std::env::var("FLIGHT") else { return };
-    let (seed, serial) = text.split_once('/').unwrap();
-    let (seed, serial): (u64, u64) = (seed.parse().unwrap(), serial.parse().unwrap());
-    let case = recorded(seed, AMPLE);
-    for chain in &case.chains {
-        if chain.start.as_ref().is_some_and(|s| s.serial == serial) {
-            chain.lines().for_each(|line| println!("{line}"));
-            let stand = stand_ins();
-            println!("{:?}", Player::new(&case, &stand).unwrap().play(chain));
-        }
-    }
-}
-
 // Every session that is not marked comes out as it was.
 #[test]
 fn recorded_worlds_replay_with_equal_hashes() {
@@ -45,7 +30,39 @@ fn recorded_worlds_replay_with_equal_hashes() {
     }
     let shown: Vec<String> =
         failed.iter().take(12).map(|(seed, n, what)| format!("{seed}/{n}: {what}")).collect();
-    println!("{equal} equal, {requests} requests, {} differ, {flaws:?}", failed.len());
     assert!(failed.is_empty(), "{equal} equal, {} differ\n{}", failed.len(), shown.join("\n"));
     assert!(equal > 900 && requests > 1200, "{equal} sessions, {requests} requests");
+}
+
+// Recording is looking on: it changes nothing of a run.
+#[test]
+fn recording_leaves_the_hashes_of_seeds_alone() {
+    for seed in 0..20 {
+        let with = run(seed, Options { flight: Some(AMPLE), ..Options::default() });
+        assert_eq!(with.hash, run(seed, Options::default()).hash, "seed {seed}");
+    }
+}
+
+// A session whose start was overwritten is told of, and the others come out as they were.
+#[test]
+fn a_ring_that_is_too_small_keeps_what_it_has() {
+    let case = recorded(3, 16 * 1024);
+    let found = contents(&case);
+    assert!(found.flaws.get(&Flaw::StartOverwritten).is_some_and(|&n| n > 0), "{found:?}");
+    let play = |player: &Player<'_>, chain: &Chain| Ok(player.play(chain)?.steps);
+    let results = replay_all(&case, play).expect("its configurations are good");
+    assert!(results.different.is_empty(), "{:?}", results.different);
+}
+
+// What is lifted once more, session by session, is the same case.
+#[test]
+fn a_case_of_one_session_replays_as_it_did_among_all() {
+    let case = recorded(1, AMPLE);
+    let chain = case.chains.iter().find(|chain| chain.flaw.is_none()).expect("one is whole");
+    let alone = Case::read(&case.write(|it| std::ptr::eq(it, chain))).expect("just written");
+    let stand_ins = stand_ins();
+    let among = Player::new(&case, &stand_ins).expect("good").play(chain);
+    assert_eq!(alone.chains.len(), 1);
+    assert_eq!(Player::new(&alone, &stand_ins).expect("good").play(&alone.chains[0]), among);
+    assert!(among.is_ok());
 }

@@ -5,6 +5,7 @@ use super::{Ep, Net, Notice, Owner, Woken};
 use crate::cx::{Cx, Ev, Flight, SEC};
 use crate::mark;
 use crate::site;
+use crate::swarm::Fault;
 use crate::trace;
 use std::collections::VecDeque;
 use tidegate_core::id::SocketId;
@@ -116,6 +117,9 @@ impl Net {
         let is_lost = self.faults.black_holes.contains(&address);
         let listener = &mut self.listeners[index];
         if is_lost || listener.queue.len() > listener.backlog {
+            if is_lost {
+                cx.fired(Fault::BlackHole);
+            }
             cx.mark(if is_lost {
                 mark!("kernel: SYN lost in a black hole")
             } else {
@@ -175,7 +179,13 @@ impl Net {
         if self.listeners[listener as usize].queue.is_empty() {
             return Err(AcceptError::WouldBlock);
         }
+        let interrupts = self.faults.accept_interrupts;
+        if is_proxy && cx.chance(site!("kernel/accept EINTR"), u64::from(listener), interrupts) {
+            cx.fired(Fault::AcceptInterrupts);
+            return Err(AcceptError::Connection);
+        }
         if is_proxy && self.is_out_of_descriptors() {
+            cx.fired(Fault::Descriptors);
             cx.mark(mark!("kernel: EMFILE on accept"));
             return Err(AcceptError::Resources);
         }
@@ -185,6 +195,7 @@ impl Net {
         self.ep_mut(ep).in_backlog = false;
         let aborts = self.faults.accept_aborts;
         if is_proxy && cx.chance(site!("kernel/accept aborts"), u64::from(listener), aborts) {
+            cx.fired(Fault::AcceptAborts);
             cx.mark(mark!("kernel: ECONNABORTED on accept"));
             trace!(cx, "kernel: accept of {ep} aborted");
             self.reset(cx, ep);

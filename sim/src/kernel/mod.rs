@@ -67,6 +67,8 @@ pub struct Faults {
     pub clogged: Vec<u32>,
     /// How often `accept` fails for one connection (ECONNABORTED).
     pub accept_aborts: Rate,
+    /// How often a signal interrupts `accept` (EINTR): nothing is lost.
+    pub accept_interrupts: Rate,
     /// How many sockets the proxy may have open.
     pub descriptors_max: Option<usize>,
     /// How often a write takes less than there is room for.

@@ -5,6 +5,7 @@ use super::{Ep, Net, Owner};
 use crate::cx::{Cx, Flight};
 use crate::mark;
 use crate::site;
+use crate::swarm::Fault;
 use tidegate_core::input::SocketError;
 
 impl Net {
@@ -33,6 +34,7 @@ impl Net {
             && matches!(end.owner, Owner::Proxy(_))
             && cx.choices.chance(site!("kernel/short write"), ep.into(), short_writes)
         {
+            cx.fired(Fault::ShortWrites);
             room = 1 + cx.choices.choose(site!("kernel/short write at"), ep.into(), room as u64)
                 as usize;
         }
@@ -208,6 +210,7 @@ impl Net {
         end.out.truncate(inflight);
         if was == State::Open {
             if inflight > 0 && cx.chance(site!("kernel/reset overtakes"), ep.into(), overtake) {
+                cx.fired(Fault::Overtake);
                 cx.mark(mark!("kernel: RST before the data in flight"));
                 let end = self.ep_mut(ep);
                 end.out.clear();

@@ -2,6 +2,8 @@
 
 use super::named::NAMED;
 use super::{Blow, Mark, Stand};
+use crate::swarm::{Fault, Operation};
+use tidegate_core::buggify::Point;
 use tidegate_core::event::{Phase, Timer, Who};
 use tidegate_core::input::{AcceptError, SocketError};
 use tidegate_core::reach::Part;
@@ -45,7 +47,9 @@ groups! {
     Decided: Part::Decided.name(), Part::Decided.len(), |n| Part::Decided.name_of(n);
     /// Why a request was refused.
     RequestRefused:
-        Part::RequestRefused.name(), Part::RequestRefused.len(), |n| Part::RequestRefused.name_of(n);
+        Part::RequestRefused.name(),
+        Part::RequestRefused.len(),
+        |n| Part::RequestRefused.name_of(n);
     /// Why a response was refused.
     ResponseRefused:
         Part::ResponseRefused.name(),
@@ -83,6 +87,12 @@ groups! {
     Send: "send", SocketError::ALL.len(), |n| SocketError::ALL[n].name().into();
     /// What the kernel answered to an accept.
     Accept: "accept", AcceptError::ALL.len(), |n| AcceptError::ALL[n].name().into();
+    /// Faults that struck.
+    Fault: "fault", Fault::ALL.len(), |n| Fault::ALL[n].name().into();
+    /// Operations that were carried out.
+    Operation: "operation", Operation::ALL.len(), |n| Operation::ALL[n].name().into();
+    /// Rare ways that the core was made to take.
+    Buggify: "buggify", Point::ALL.len(), |n| Point::ALL[n].name().trim_start_matches("tidegate-buggify: ").into();
 }
 
 impl Group {

@@ -5,7 +5,7 @@
 //! - ACC-5: sessions stay below their limit, and nobody is dismissed for whom there is room.
 //! - ACC-6: the queue stays below its capacity.
 //! - ACC-7: nobody waits while a session is free.
-//! - ACC-8: nobody who was told of waits in a backlog, but for want of descriptors.
+//! - ACC-8: nobody is left in a backlog once a pause is over.
 
 use super::ledger::Front;
 use super::{Group, Oracle, Verdict, breach};

@@ -6,6 +6,7 @@
 //! - RES-7: a status of the proxy follows from the state its request was in, and who asked is
 //!   answered.
 //! - RES-8: an answer reaches whoever still reads, be the request still on its way.
+//! - REQ-9: no 502 takes the place of a whole answer that was there.
 
 use super::ledger::{Back, BackFault, Row};
 use super::{Group, Oracle, Verdict, breach};
@@ -21,7 +22,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         return Ok(());
     }
     let is_legal = match status {
-        404 => versions(oracle, row).any(|v| v.places(row.ask.host).is_none()),
+        404 => versions(oracle, row).any(|v| v.way(&row.ask).is_none()),
         408 => is_slow_client(oracle, row),
         421 => super::tls::may_misdirect(oracle, row),
         413 => versions(oracle, row).any(|v| v.max_body.is_some_and(|max| row.ask.body > max)),
@@ -44,7 +45,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         429 => super::limits::may_refuse(oracle, row.front),
         _ => false,
     };
-    if is_legal {
+    if is_legal || super::routes::may_answer(oracle, row, status) {
         return not_in_its_place(oracle, net, row, status);
     }
     super::tls::own_answer(oracle, row, status)?;
@@ -163,7 +164,7 @@ fn is_broken(oracle: &Oracle, net: &Net, row: &Row, attempt: &super::ledger::Att
 
 fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
     versions(oracle, row).any(|version| {
-        version.places(row.ask.host).is_some_and(|places| places.iter().all(|p| p.is_drained))
+        version.places(&row.ask).is_some_and(|places| places.iter().all(|p| p.is_drained))
     })
 }
 
@@ -188,7 +189,12 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // a client that TLS is expected.
     let has_tls = front.tls.is_some() || row.ask.flaw.is_some_and(|flaw| flaw.name == "no TLS");
     let is_starved = has_tls && row.record.is_none() && !oracle.has_ample_buffers();
+    // A client that has finished writing may have met a version that takes that for an abort.
+    let until = row.record.map_or(oracle.now, |record| record.at);
+    let seen = oracle.truth.in_force(row.first_read_at.unwrap_or(until), until);
+    let is_aborted = front.left_at.is_some() && seen.iter().any(|version| version.abort_on_close);
     let is_excused = row.gave_up_at.is_some()
+        || is_aborted
         || row.is_void
         // How a tunnel ended is judged where it did.
         || row.tunnel.is_some()

@@ -2,8 +2,8 @@
 
 use super::ledger::{Attempt, SeenRequest};
 use super::{
-    Oracle, Verdict, balance, bytes, framing, headers, limits, matching, probes, proxy, retry,
-    reuse, sticky, timers, tls, tunnels,
+    Oracle, Verdict, balance, bytes, dials, framing, headers, limits, matching, proxy, retry,
+    reuse, routes, sticky, timers, tls, tunnels,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -56,6 +56,7 @@ impl Oracle {
         proxy::request(self, back, row)?;
         limits::in_turn(self, row)?;
         framing::is_sound(row)?;
+        routes::request(self, row)?;
         headers::request(self, row, head)?;
         timers::head_in_time(self, row)?;
         let start = self.backs[back as usize].seen.last().and_then(|seen| seen.end).unwrap_or(0);
@@ -63,7 +64,7 @@ impl Oracle {
         retry::attempt(self, net, row, is_reused)?;
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
-        probes::probed(self, id)?;
+        dials::probed(self, id)?;
         let row = &self.rows[id as usize];
         sticky::request(self, back, row, head)?;
         tls::request(self, back, row)?;

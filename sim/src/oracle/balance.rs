@@ -3,14 +3,15 @@
 //!
 //! - BACK-1: only members that are not drained get requests; round-robin and source keep their
 //!   promise in a quiet run.
-//! - BACK-4: a server that backs off is left alone while another can be used; it is marked down
-//!   when enough has failed, and not before, and probed when its back-off is over.
+//! - BACK-4: a server that backs off is left alone while another can be used, for no longer
+//!   than its doublings allow.
 
 use super::ledger::Row;
-use super::truth::Down;
+use super::truth::{Down, Place};
 use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
-use tidegate_core::config::{Balance, Cluster, Server};
+use std::time::Duration;
+use tidegate_core::config::{Balance, Cluster};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
@@ -25,7 +26,7 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
     let versions = oracle.truth.in_force(from, oracle.now);
     let is_member = |is_drained_too: bool| {
         versions.iter().any(|version| {
-            let places = version.places(row.ask.host).unwrap_or_default();
+            let places = version.places(&row.ask).unwrap_or_default();
             places.iter().any(|p| p.server == server && (is_drained_too || !p.is_drained))
         })
     };
@@ -36,6 +37,31 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
     }
     if !is_member(false) {
         let message = format!("request {id} went to server {server}, which is drained");
+        return breach(GROUP, "BACK-1", message);
+    }
+    backup(oracle, server, row)
+}
+
+/// The first choice for `row` was `server`: no backup, as long as another could be used.
+fn backup(oracle: &Oracle, server: u16, row: &Row) -> Verdict {
+    let truth = &oracle.truth;
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    // Whatever went wrong of late may have marked a server down, or failed this very request.
+    let is_rough = truth.last_trouble_at + QUIET > from
+        || truth.last_health_at + QUIET > from
+        || !truth.down.is_empty()
+        || !row.attempts.is_empty()
+        || truth.versions.len() > 1;
+    let [version] = truth.versions.as_slice() else { return Ok(()) };
+    let Some(cluster) = version.cluster_of(&row.ask) else { return Ok(()) };
+    let Some(places) = version.clusters.get(cluster).filter(|_| !is_rough) else { return Ok(()) };
+    let sticks = row.ask.cookie.is_some()
+        && version.cluster(cluster).is_some_and(|cluster| cluster.sticky.is_some());
+    let is_backup = places.iter().any(|place| place.server == server && place.is_backup);
+    let has_other = places.iter().any(|place| !place.is_backup && !place.is_drained);
+    if is_backup && has_other && !sticks {
+        let id = row.ask.id;
+        let message = format!("request {id} went to server {server}, a backup: {places:?}");
         return breach(GROUP, "BACK-1", message);
     }
     Ok(())
@@ -72,30 +98,50 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
 }
 
 /// In a run in which nothing changed and no server failed, so that all were eligible all the time,
-/// round-robin gave each as many requests as any other, or one more.
+/// round-robin gave none a whole turn more than its share by weight, equal ones as many requests as
+/// each other or one more, and backups none at all.
 pub fn fair(oracle: &Oracle) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
     if !is_quiet(oracle) {
         return Ok(());
     }
-    for (index, cluster) in version.config.clusters.iter().enumerate() {
-        let is_odd = |server: &Server| {
-            server.max_connections.is_some() || server.backup || server.weight != 1
-        };
-        let is_limited = cluster.servers.iter().any(is_odd);
+    for (index, places) in version.clusters.iter().enumerate() {
+        let Some(cluster) = version.cluster(index) else { continue };
+        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
         if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() || is_limited {
             continue;
         }
-        let places = version.clusters[index].iter().filter(|place| !place.is_drained);
-        let mut counts: BTreeMap<u16, u64> = places.map(|place| (place.server, 0)).collect();
-        let is_ours = |row: &&Row| version.hosts[usize::from(row.ask.host)] == Some(index);
+        let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
+        let is_ours = |row: &&Row| version.cluster_of(&row.ask) == Some(index);
         for attempt in oracle.rows.iter().filter(is_ours).flat_map(|row| &row.attempts) {
             *counts.entry(oracle.backs[attempt.back as usize].server).or_default() += 1;
         }
-        let (low, high) = (counts.values().min(), counts.values().max());
-        if high.zip(low).is_some_and(|(high, low)| high - low > 1) {
-            return breach(GROUP, "BACK-1", format!("round-robin in cluster {index}: {counts:?}"));
-        }
+        shares(index, places, &counts)?;
+    }
+    Ok(())
+}
+
+/// What each server of a cluster got is its share.
+pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> Verdict {
+    let has_primary = places.iter().any(|place| !place.is_drained && !place.is_backup);
+    let is_eligible = |place: &&Place| !place.is_drained && place.is_backup != has_primary;
+    let eligible: Vec<&Place> = places.iter().filter(is_eligible).collect();
+    let count = |place: &Place| counts.get(&place.server).copied().unwrap_or(0);
+    let (total, weights) = eligible.iter().fold((0, 0), |(total, weights), place| {
+        (total + count(place), weights + u64::from(place.weight))
+    });
+    let is_greedy = |place: &&Place| {
+        count(place) * weights >= total * u64::from(place.weight) + weights && weights > 0
+    };
+    let differ = |one: &Place, other: &Place| {
+        one.weight == other.weight && count(one).abs_diff(count(other)) > 1
+    };
+    let is_unfair = eligible.iter().any(is_greedy)
+        || eligible.iter().any(|one| eligible.iter().any(|other| differ(one, other)));
+    let is_else = places.iter().any(|place| !is_eligible(&place) && count(place) > 0);
+    if is_unfair || is_else {
+        let message = format!("round-robin in cluster {cluster}: {counts:?} of {places:?}");
+        return breach(GROUP, "BACK-1", message);
     }
     Ok(())
 }
@@ -121,12 +167,12 @@ pub fn faithful(oracle: &Oracle) -> Verdict {
         return Ok(());
     }
     let is_by_source = |cluster: usize| {
-        let config = &version.config.clusters[cluster];
+        let Some(config) = version.cluster(cluster) else { return false };
         let is_limited = config.servers.iter().any(|server| server.max_connections.is_some());
         config.balance == Balance::Source && config.sticky.is_none() && !is_limited
     };
     let of_rows = oracle.rows.iter().filter_map(|row| {
-        let cluster = version.hosts.get(usize::from(row.ask.host)).copied().flatten()?;
+        let cluster = version.cluster_of(&row.ask)?;
         Some((cluster, row.front, row.attempts.first()?.back))
     });
     let of_tunnels = oracle.tunnels.iter().filter_map(|tunnel| {
@@ -147,18 +193,37 @@ pub fn faithful(oracle: &Oracle) -> Verdict {
 }
 
 /// The proxy told of a server's health.
-pub fn health(oracle: &mut Oracle, event: &Event) {
+pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
     oracle.truth.last_health_at = oracle.now;
     match event {
         Event::ServerDown { cluster, addr, backoff } => {
+            let verdict = within_doublings(oracle, cluster, addr, *backoff);
             let since = oracle.now;
             let until = since + backoff.as_nanos() as u64;
             let (cluster, address) = (cluster.clone(), addr.clone());
             oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
+            return verdict;
         }
         Event::ServerUp { cluster, addr } => {
             oracle.truth.down.retain(|down| !down.is_of(cluster, addr));
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// A back-off doubles with each failed probe, up to its limit, and jitter only shortens it.
+fn within_doublings(oracle: &Oracle, cluster: &str, addr: &Address, backoff: Duration) -> Verdict {
+    let known = oracle.truth.down.iter().filter(|down| down.is_of(cluster, addr));
+    let factor = 1_u32.checked_shl(known.count() as u32).unwrap_or(u32::MAX);
+    let configured = oracle.truth.versions.iter().flat_map(|version| &version.config.clusters);
+    let longest = configured
+        .filter(|known| *known.name == *cluster)
+        .map(|known| known.backoff_min.saturating_mul(factor).min(known.backoff_max))
+        .max();
+    if backoff.is_zero() || longest.is_some_and(|longest| backoff > longest) {
+        let message = format!("{addr} of {cluster} backs off for {backoff:?}, not {longest:?}");
+        return breach(GROUP, "BACK-4", message);
+    }
+    Ok(())
 }

@@ -1,20 +1,23 @@
-//! Group *retry*, continued: connection attempts, each judged by the one request that it can be
-//! for, where there is but one.
+//! Groups *retry* and *balance*, continued: connection attempts, each judged by the one request
+//! that it can be for, where there is but one (BACK-2, BACK-4).
 //!
-//! - BACK-2: a request tries to connect three times at most, and its repetitions once each; not
-//!   where it has failed while there is another server, and not at once where it has just failed.
+//! - BACK-2: a request tries to connect three times at most, and its repetitions once each.
+//! - BACK-4: a server that backs off is left alone while another can be used, for no longer
+//!   than its doublings allow.
 
 use super::ledger::Row;
-use super::truth::Version;
-use super::{Group, Oracle, Verdict, breach, probes, retry};
+use super::truth::{Down, Version};
+use super::{Group, Oracle, Verdict, breach, retry};
 use crate::kernel::Net;
 use std::collections::BTreeMap;
-use tidegate_core::config::Server;
+use tidegate_core::config::{Balance, Server};
+use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
-const GROUP: Group = Group::Retry;
 /// The wait before an address that has just failed is tried again, in nanoseconds.
 pub(super) const RETRY_PAUSE: u64 = 100_000_000;
+/// Turns of each server that may pass before one whose back-off is over has its own.
+const PASSED_MAX: u64 = 2;
 
 /// One attempt to connect to a server.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -34,9 +37,9 @@ pub struct Dial {
 pub struct Dials {
     all: Vec<Dial>,
     /// Refusals since the last byte of a server.
-    pub(super) refusals: BTreeMap<u16, u32>,
+    refusals: BTreeMap<u16, u32>,
     /// Versions that were applied when they were counted last.
-    pub(super) versions: usize,
+    versions: usize,
 }
 
 impl Dials {
@@ -76,7 +79,7 @@ pub fn begins(oracle: &mut Oracle, server: u16, address: &Address) -> Verdict {
         let before: Vec<Dial> = mine(oracle, row).copied().collect();
         in_bounds(oracle, row, server, &before)?;
         elsewhere(oracle, row, server, &before)?;
-        probes::left_alone(oracle, row, server, address, &before)
+        left_alone(oracle, row, server, address, &before)
     });
     for down in oracle.truth.down.iter_mut().filter(|down| down.address == *address) {
         down.passed = 0;
@@ -104,7 +107,7 @@ fn mine<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
 }
 
 /// The attempts since `row` came that may have been for it, or for another.
-pub(super) fn unsure<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
+fn unsure<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let first = oracle.dials.all.partition_point(|dial| dial.at < from);
     oracle.dials.all[first..].iter().filter(|dial| dial.row.is_none())
@@ -115,7 +118,7 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     let (id, count) = (row.ask.id, before.len() + 1);
     if count > usize::from(retry::ATTEMPTS_MAX) {
         let message = format!("request {id}: connection attempt {count}, to server {server}");
-        return breach(GROUP, "BACK-2", message);
+        return breach(Group::Retry, "BACK-2", message);
     }
     if let Some(last) = before.last()
         && last.server == server
@@ -125,7 +128,7 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     {
         let pause = (oracle.now - failed_at) / 1_000_000;
         let message = format!("request {id}: server {server} was tried again after {pause} ms");
-        return breach(GROUP, "BACK-2", message);
+        return breach(Group::Retry, "BACK-2", message);
     }
     Ok(())
 }
@@ -145,28 +148,73 @@ fn elsewhere(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     if let Some(other) = other {
         let id = row.ask.id;
         let message = format!("request {id} was tried at server {server} again, not at {other}");
-        return breach(GROUP, "BACK-2", message);
+        return breach(Group::Retry, "BACK-2", message);
     }
     Ok(())
 }
 
+/// The first choice for a request is no server that backs off, if another one can be used.
+fn left_alone(
+    oracle: &Oracle,
+    row: &Row,
+    server: u16,
+    address: &Address,
+    before: &[Dial],
+) -> Verdict {
+    let may_be_first = before.is_empty() && row.attempts.is_empty();
+    if !may_be_first || unsure(oracle, row).next().is_some() {
+        return Ok(());
+    }
+    let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
+    let name = &version.cluster(cluster).expect("it is certain").name;
+    let mut of_it = oracle.truth.down.iter().rev().filter(|down| down.is_of(name, address));
+    let Some(down) = of_it.next() else { return Ok(()) };
+    // What it answers in this turn may have brought it up, of which nobody has told yet. A server
+    // that was out of the configuration meanwhile is a new one.
+    let has_spoken =
+        oracle.backs.iter().any(|back| back.server == server && back.last_read_at == oracle.now);
+    let is_backing_off =
+        down.since < oracle.now && oracle.now < down.until && stays(oracle, down) && !has_spoken;
+    let other = usable(oracle, row, |config| !config.backup).find(|&other| other != server);
+    if let Some(other) = other.filter(|_| is_backing_off) {
+        let id = row.ask.id;
+        let left = (down.until - oracle.now) / 1_000_000;
+        let message = format!(
+            "request {id} went to server {server}, which backs off for {left} ms, not to {other}"
+        );
+        return breach(Group::Balance, "BACK-4", message);
+    }
+    Ok(())
+}
+
+/// Whether a server was in the configuration all the time since it was marked down: one that comes
+/// back is a new one.
+fn stays(oracle: &Oracle, down: &Down) -> bool {
+    let mut since = oracle.truth.in_force(down.since, oracle.now).iter();
+    since.all(|version| {
+        let mut its = version.config.clusters.iter().filter(|it| it.name == down.cluster);
+        its.any(|cluster| cluster.servers.iter().any(|server| server.addr == down.address))
+    })
+}
+
 /// The version and the cluster that a request sees, if they are certain.
-pub(super) fn certain<'a>(oracle: &'a Oracle, row: &Row) -> Option<(&'a Version, usize)> {
+fn certain<'a>(oracle: &'a Oracle, row: &Row) -> Option<(&'a Version, usize)> {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let [version] = oracle.truth.in_force(from, oracle.now) else { return None };
-    let cluster = (*version.hosts.get(usize::from(row.ask.host))?)?;
+    let cluster = version.cluster_of(&row.ask)?;
+    version.cluster(cluster)?;
     Some((version, cluster))
 }
 
 /// The servers of a request's cluster that surely can be used now, and that `is_such`.
-pub(super) fn usable<'a>(
+fn usable<'a>(
     oracle: &'a Oracle,
     row: &Row,
     is_such: impl Fn(&Server) -> bool + 'a,
 ) -> impl Iterator<Item = u16> + 'a {
     let now = oracle.now;
     let of = certain(oracle, row).into_iter().flat_map(move |(version, cluster)| {
-        let config = &version.config.clusters[cluster];
+        let config = version.cluster(cluster).expect("it is certain");
         let places = version.clusters[cluster].iter().zip(&config.servers);
         places.map(move |(place, server)| (place.server, &config.name, server))
     });
@@ -181,4 +229,106 @@ pub(super) fn usable<'a>(
         is_free && is_up && !has_failed && is_such(config)
     })
     .map(|(number, ..)| number)
+}
+
+/// `row` is emitted: servers of its cluster whose back-off had ended before it came might have been
+/// probed by it, and are so before many more have gone elsewhere.
+pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
+    let row = &oracle.rows[row as usize];
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
+    let config = version.cluster(cluster).expect("it is certain");
+    // The others ask chance, or the client's address.
+    let takes_turns = matches!(config.balance, Balance::RoundRobin | Balance::LeastConnections);
+    let may_stick = config.sticky.is_some() && row.ask.cookie.is_some();
+    if !takes_turns || may_stick || !row.attempts.is_empty() {
+        return Ok(());
+    }
+    let total: u64 = config.servers.iter().map(|server| u64::from(server.weight)).sum();
+    let mut due = Vec::new();
+    for (place, server) in version.clusters[cluster].iter().zip(&config.servers) {
+        let has_turns = !server.drained && !server.backup && server.weight > 0;
+        let is_busy =
+            oracle.backs.iter().any(|b| b.server == place.server && b.closed_at.is_none());
+        let all = &oracle.truth.down;
+        // The last that was told of it counts.
+        let last = all.iter().rposition(|down| down.is_of(&config.name, &server.addr));
+        let over = last.filter(|&n| all[n].until <= from && stays(oracle, &all[n]));
+        if let Some(down) =
+            over.filter(|_| has_turns && server.max_connections.is_none() && !is_busy)
+        {
+            due.push((down, total.div_ceil(u64::from(server.weight))));
+        }
+    }
+    for (down, share) in due {
+        let down = &mut oracle.truth.down[down];
+        down.passed += 1;
+        if down.passed > PASSED_MAX * (share + 1) {
+            let (passed, address) = (down.passed, &down.address);
+            let message = format!("{passed} requests passed {address} by, whose back-off is over");
+            return breach(Group::Balance, "BACK-4", message);
+        }
+    }
+    Ok(())
+}
+
+/// `server` refused a connection: so often in a row only if it is marked down.
+pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
+    let versions = oracle.truth.versions.len();
+    if std::mem::replace(&mut oracle.dials.versions, versions) != versions {
+        oracle.dials.refusals.clear();
+    }
+    let Some(newest) = oracle.truth.versions.last() else { return Ok(()) };
+    let has_it = |cluster: &usize| newest.clusters[*cluster].iter().any(|p| p.server == server);
+    let clusters: Vec<usize> = (0..newest.clusters.len()).filter(has_it).collect();
+    let is_down = clusters.iter().any(|&cluster| {
+        let Some(config) = newest.cluster(cluster) else { return false };
+        let servers = newest.clusters[cluster].iter().zip(&config.servers);
+        let mut its = servers.filter(|(place, _)| place.server == server);
+        its.any(|(_, it)| oracle.truth.down.iter().any(|down| down.is_of(&config.name, &it.addr)))
+    });
+    if clusters.is_empty() || is_down {
+        return Ok(());
+    }
+    let falls = oracle.truth.versions.iter().flat_map(|v| v.config.clusters.iter().map(|c| c.fall));
+    let fall = falls.max().unwrap_or(1);
+    let count = oracle.dials.refusals.entry(server).or_default();
+    *count += 1;
+    // A request counts once, however often it tries.
+    let most = fall * u32::from(retry::ATTEMPTS_MAX) * clusters.len() as u32;
+    if *count > most {
+        let message = format!("server {server} refused {count} times in a row, and is not down");
+        return breach(Group::Balance, "BACK-4", message);
+    }
+    Ok(())
+}
+
+/// The proxy told that it marked a server down: so many attempts have come to their end there.
+pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
+    let Event::ServerDown { cluster, addr, .. } = event else { return Ok(()) };
+    let versions = oracle.truth.versions.iter();
+    let all = versions.flat_map(|version| version.config.clusters.iter());
+    let fall = all.filter(|config| config.name == *cluster).map(|config| config.fall).min();
+    let number = number_of(oracle, cluster, addr);
+    let Some((number, fall)) = number.zip(fall) else { return Ok(()) };
+    let closed = oracle.backs.iter().filter(|b| b.server == number && b.closed_at.is_some());
+    // What failed at once never became a connection.
+    let failed = oracle.truth.connect_failures.iter().filter(|it| it.server == number);
+    let ended = closed.filter(|back| !back.has_failed).count() + failed.count();
+    if ended < fall as usize {
+        let message = format!("server {number} is down after {ended} attempts of {fall}");
+        return breach(Group::Balance, "BACK-4", message);
+    }
+    Ok(())
+}
+
+/// The number of the server at `address` of a cluster, in whatever version has it.
+fn number_of(oracle: &Oracle, cluster: &str, address: &Address) -> Option<u16> {
+    oracle.truth.versions.iter().find_map(|version| {
+        (0..version.clusters.len()).find_map(|index| {
+            let config = version.cluster(index).filter(|config| *config.name == *cluster)?;
+            let mut its = config.servers.iter().zip(&version.clusters[index]);
+            its.find(|(it, _)| it.addr == *address).map(|(_, place)| place.server)
+        })
+    })
 }

@@ -25,8 +25,9 @@ pub fn step<'a>(step: Result<Step<'a>, &'static str>) -> Verdict<Step<'a>> {
 
 /// Both readers must see the same head.
 pub fn head(head: &Head) -> Verdict {
-    let (_, lenient) = lenient_view(head.bytes());
-    let is_same = lenient.len() == head.fields().count()
+    let (first, lenient) = lenient_view(head.bytes());
+    let is_same = head.bytes().split(|&byte| byte == b'\r').next() == Some(first.as_slice())
+        && lenient.len() == head.fields().count()
         && head.fields().zip(&lenient).all(|(strict, loose)| strict == (&loose.0, &loose.1));
     if !is_same {
         let text = String::from_utf8_lossy(head.bytes()).into_owned();

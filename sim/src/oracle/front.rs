@@ -2,8 +2,8 @@
 
 use super::ledger::{Answer, SeenResponse};
 use super::{
-    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, proxy,
-    reconfiguration, sticky, tls,
+    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, progress, proxy,
+    reconfiguration, routes, sticky, tls,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -88,12 +88,13 @@ impl Oracle {
         let row = &self.rows[row as usize];
         match serial {
             Some(serial) => {
-                headers::response(row, serial, head)?;
+                headers::response(self, row, serial, head)?;
                 sticky::response(self, row, serial, head)?;
             }
             None => {
                 proxy::blames(self, row, answers::own(self, net, row, status))?;
-                headers::own_answer(head)?;
+                headers::own_answer(self, row, head)?;
+                routes::own_answer(self, row, head)?;
             }
         }
         let id = row.ask.id;
@@ -198,7 +199,8 @@ impl Oracle {
         }
         let n = all - at.read;
         at.read = all;
-        let verdict = proxy::read(self, front, n as usize);
+        let verdict =
+            proxy::read(self, front, n as usize).and_then(|()| progress::held(self, front, all));
         self.judge(verdict);
         let at = &mut self.fronts[front as usize];
         // What is read behind an answer is only discarded.

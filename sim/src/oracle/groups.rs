@@ -15,6 +15,8 @@ pub enum Group {
     Retry,
     /// Reuse: a backend connection is used again only when it is clean and its cluster allows it.
     Reuse,
+    /// Routes: a request takes the most specific way; edits and answers are those of its route.
+    Routes,
     /// Balance: only servers that may be chosen are, in fair shares, and cookies stick.
     Balance,
     /// Limits: limits of an address and of a server hold, and whoever waits is served in turn.
@@ -31,9 +33,11 @@ pub enum Group {
     Progress,
     /// Tunnels: bytes pass both ways as they are, and so do ends.
     Tunnels,
-    /// PROXY: a PROXY header is there where it is wanted, once and first, and is believed where it may be.
+    /// PROXY: a PROXY header is there where it is wanted, once and first, and believed where it may
+    /// be.
     Proxy,
-    /// TLS: TLS shows whom it should, tells why it ends, and lets nothing look complete that was cut.
+    /// TLS: TLS shows whom it should, tells why it ends, and lets nothing look complete that was
+    /// cut.
     Tls,
     /// Reconfiguration: a request sees one version, and whatever is taken away goes in order.
     Reconfiguration,
@@ -100,7 +104,7 @@ impl Group {
     }
 }
 
-const ALL: [Entry; 20] = [
+const ALL: [Entry; 21] = [
     Entry {
         group: Group::Bytes,
         name: "bytes",
@@ -176,7 +180,7 @@ const ALL: [Entry; 20] = [
         rules: &[
             (
                 "BACK-2",
-                "a request tries to connect three times at most, and its repetitions once each; not where it has failed while there is another server, and not at once where it has just failed",
+                "a request tries to connect three times at most, and its repetitions once each",
             ),
             (
                 "BACK-3",
@@ -197,9 +201,19 @@ const ALL: [Entry; 20] = [
         ],
     },
     Entry {
+        group: Group::Routes,
+        name: "routes",
+        files: &["routes.rs"],
+        rules: &[
+            ("ROUTE-1", "a redirect leads where its route says, and a fixed answer is its route's"),
+            ("ROUTE-2", "a request goes to a cluster only if its most specific route leads there"),
+            ("REQ-6", "a route's edits are made, and no others"),
+        ],
+    },
+    Entry {
         group: Group::Balance,
         name: "balance",
-        files: &["balance.rs", "sticky.rs", "probes.rs"],
+        files: &["balance.rs", "sticky.rs", "dials.rs"],
         rules: &[
             (
                 "BACK-1",
@@ -207,7 +221,7 @@ const ALL: [Entry; 20] = [
             ),
             (
                 "BACK-4",
-                "a server that backs off is left alone while another can be used; it is marked down when enough has failed, and not before, and probed when its back-off is over",
+                "a server that backs off is left alone while another can be used, for no longer than its doublings allow",
             ),
             (
                 "BACK-8",
@@ -223,7 +237,7 @@ const ALL: [Entry; 20] = [
             ("ACC-9", "no more connections of an address are served than may be"),
             (
                 "BACK-9",
-                "a server has no more connections than it may, its line no more requests, nobody overtakes there, and nobody waits there while a server has room",
+                "a server has no more connections than it may, its line no more requests, and nobody overtakes there",
             ),
         ],
     },
@@ -232,7 +246,7 @@ const ALL: [Entry; 20] = [
         name: "answers",
         files: &["answers.rs"],
         rules: &[
-            ("REQ-9", "a server's early answer is not replaced by the proxy's own"),
+            ("REQ-9", "no 502 takes the place of a whole answer that was there"),
             ("RES-2", "a response is cut short only for a cause"),
             (
                 "RES-7",
@@ -263,7 +277,7 @@ const ALL: [Entry; 20] = [
             ),
             ("ACC-6", "the queue stays below its capacity"),
             ("ACC-7", "nobody waits while a session is free"),
-            ("ACC-8", "nobody who was told of waits in a backlog, but for want of descriptors"),
+            ("ACC-8", "nobody is left in a backlog once a pause is over"),
         ],
     },
     Entry {
@@ -284,10 +298,13 @@ const ALL: [Entry; 20] = [
         group: Group::Progress,
         name: "progress",
         files: &["progress.rs"],
-        rules: &[(
-            "LOOP-5",
-            "no turn goes on for ever, no socket is asked in vain again and again, and no wake-up is lost",
-        )],
+        rules: &[
+            (
+                "LOOP-5",
+                "no turn goes on for ever, no socket is asked in vain again and again, and no wake-up is lost",
+            ),
+            ("REQ-9", "a body passes in bounded memory: whoever cannot pass it on stops reading"),
+        ],
     },
     Entry {
         group: Group::Tunnels,

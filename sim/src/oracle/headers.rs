@@ -12,7 +12,7 @@
 //! - TUN-3: an upgrade keeps the fields that ask for it, and that agree to it.
 
 use super::ledger::Row;
-use super::{Group, Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach, refdate, routes};
 use crate::refhttp::Head;
 use crate::wire;
 
@@ -30,7 +30,11 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
         }
     }
     if row.ask.flaw.is_none() {
-        same(head, "x-e-", &what, |each| wire::request_fields(id, each))?;
+        if routes::edits(oracle, row) == [0] {
+            same(head, "x-e-", &what, |each| wire::request_fields(id, each))?;
+            same(head, "x-edit", &what, |_| {})?;
+        }
+        routes::set_fields(oracle, row, head)?;
     }
     let host = wire::host_name(row.ask.host);
     let is_host = |value: &[u8]| {
@@ -40,26 +44,7 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     if !head.only("host").is_some_and(is_host) {
         return breach(GROUP, "REQ-4", format!("request {id}: Host is not {host}"));
     }
-    for name in ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "via"] {
-        if head.all(name).next().is_none() {
-            return breach(GROUP, "REQ-6", format!("request {id}: no {name}"));
-        }
-    }
-    let front = &oracle.fronts[row.front as usize];
-    let client = front.client_ip();
-    let config = &oracle.truth.versions[0].config;
-    let is_trusted = config.trusted_proxies.iter().any(|network| network.contains(client));
-    let is_believed = is_trusted && row.ask.claims();
-    let client = match is_believed {
-        true => format!("{}, {client}", wire::CLAIMED_CLIENT),
-        false => client.to_string(),
-    };
-    claims(head, is_believed, row, config.forwarded)?;
-    if head.only("x-forwarded-for") != Some(client.as_bytes()) {
-        let got = head.all("x-forwarded-for").map(String::from_utf8_lossy).collect::<Vec<_>>();
-        let message = format!("request {id} of {client}: X-Forwarded-For {got:?}");
-        return breach(GROUP, "REQ-6", message);
-    }
+    believed(oracle, row, head)?;
     let wants = row.ask.expects && row.ask.minor == 1;
     if head.lists("expect", "100-continue") != wants {
         return breach(GROUP, "REQ-7", format!("request {id}: Expect lost or invented"));
@@ -67,33 +52,85 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     Ok(())
 }
 
-/// What a client claims of itself crosses if it is trusted, and only then (REQ-6).
-fn claims(head: &Head, is_believed: bool, row: &Row, adds_forwarded: bool) -> Verdict {
+/// What the proxy says of the client, and what of the client's own words it passes on: all that a
+/// trusted proxy says, nothing of what others say (REQ-6).
+fn believed(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let id = row.ask.id;
-    let claimed = wire::claimed_id(id);
-    let is_claimed = head.only("x-request-id") == Some(claimed.as_bytes());
-    let is_gopher = head.only("x-forwarded-proto") == Some(b"gopher");
-    if is_claimed != is_believed || is_gopher != is_believed {
-        let message = format!("request {id}: believed {is_claimed} {is_gopher}, not {is_believed}");
-        return breach(GROUP, "REQ-6", message);
+    let front = &oracle.fronts[row.front as usize];
+    let ip = front.client_ip();
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let trusts =
+        oracle.truth.in_force(from, oracle.now).iter().map(|version| {
+            version.config.trusted_proxies.iter().any(|network| network.contains(ip))
+        });
+    let scheme = if front.tls.is_some() { "https" } else { "http" };
+    let said = wire::forwarded(id);
+    let is_right = |is_trusted: bool| {
+        let is_believed = is_trusted && row.ask.forwards;
+        let is = |name: &str, value: &[u8]| head.only(name) == Some(value);
+        let [chain, proto, host, request] = &said;
+        if is_believed {
+            return is("x-forwarded-for", format!("{}, {ip}", chain.1).as_bytes())
+                && is("x-forwarded-proto", proto.1.as_bytes())
+                && is("x-forwarded-host", host.1.as_bytes())
+                && is("x-request-id", request.1.as_bytes());
+        }
+        let own_id = head.only("x-request-id");
+        is("x-forwarded-for", ip.to_string().as_bytes())
+            && is("x-forwarded-proto", scheme.as_bytes())
+            && head.only("x-forwarded-host").is_some_and(|value| value != host.1.as_bytes())
+            && own_id.is_some_and(|value| value != request.1.as_bytes() && !value.is_empty())
+    };
+    if head.all("via").next().is_none() {
+        return breach(GROUP, "REQ-6", format!("request {id}: no Via"));
     }
-    let forwarded = head.all("forwarded").count();
-    let expected = usize::from(is_believed) + usize::from(adds_forwarded);
-    if forwarded != expected {
-        return breach(GROUP, "REQ-6", format!("request {id}: {forwarded} times Forwarded"));
+    let count = head.all("forwarded").count();
+    if count != usize::from(oracle.truth.versions[0].config.forwarded) {
+        return breach(GROUP, "REQ-6", format!("request {id}: {count} times Forwarded"));
+    }
+    let mut trusts: Vec<bool> = trusts.collect();
+    trusts.dedup();
+    if !trusts.iter().any(|&is_trusted| is_right(is_trusted)) {
+        let is_ours = |name: &[u8]| name.to_ascii_lowercase().starts_with(b"x-");
+        let got: Vec<_> = head
+            .fields()
+            .filter(|(name, _)| is_ours(name))
+            .map(|(n, v)| (String::from_utf8_lossy(n), String::from_utf8_lossy(v)))
+            .collect();
+        let forwards = row.ask.forwards;
+        let message =
+            format!("request {id} of {ip}, trusted: {trusts:?}, forwards: {forwards}: {got:?}");
+        return breach(GROUP, "REQ-6", message);
     }
     Ok(())
 }
 
 /// A backend's final response on its way to the client.
-pub fn response(row: &Row, serial: u32, head: &Head) -> Verdict {
+pub fn response(oracle: &Oracle, row: &Row, serial: u32, head: &Head) -> Verdict {
     let id = row.ask.id;
     let what = || format!("response {id}.{serial}");
     no_hops(head, head.status() == 101, &what)?;
     if head.status() == 101 {
         upgrade(head, &what)?;
     }
-    same(head, "x-s-", &what, |each| wire::response_fields(id, serial, each))
+    let edits = routes::edits(oracle, row);
+    let mut verdict = Ok(());
+    for removes in [false, true] {
+        if !edits.iter().any(|&edit| wire::removes(edit) == removes) {
+            continue;
+        }
+        verdict = same(head, "x-s-", &what, |each| {
+            wire::response_fields(id, serial, |name, value| {
+                if !removes || name != wire::REMOVED_FIELD {
+                    each(name, value);
+                }
+            });
+        });
+        if verdict.is_ok() {
+            break;
+        }
+    }
+    verdict
 }
 
 /// An interim response says nothing of the connection, of a body, or of who will serve next.
@@ -108,14 +145,28 @@ pub fn interim(head: &Head) -> Verdict {
 }
 
 /// One of the proxy's own answers.
-pub fn own_answer(head: &Head) -> Verdict {
+pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
+    date(oracle, row, head)?;
     no_hops(head, false, &|| "an own answer".to_string())?;
     if head.status() == 429 && head.only("retry-after").is_none() {
         return breach(GROUP, "ACC-9", "a 429 without Retry-After".to_string());
     }
-    if head.all("content-length").next().is_none() {
+    if head.status() != 204 && head.all("content-length").next().is_none() {
         let text = String::from_utf8_lossy(head.bytes()).into_owned();
         return breach(GROUP, "RES-7", format!("an own answer without Content-Length: {text:?}"));
+    }
+    Ok(())
+}
+
+/// The date is what the wall clock has shown since the request came: what it shows may jump, and
+/// nothing but dates may care (SES-3).
+fn date(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
+    let shown = head.only("date").and_then(refdate::seconds);
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    if !shown.is_some_and(|shown| oracle.truth.showed(shown, from, oracle.now)) {
+        let text = head.only("date").map(String::from_utf8_lossy);
+        let id = row.ask.id;
+        return breach(GROUP, "RES-7", format!("the answer to request {id} is of {text:?}"));
     }
     Ok(())
 }

@@ -65,6 +65,8 @@ pub struct Ask {
     pub method: Method,
     /// HTTP minor version.
     pub minor: u8,
+    /// The number of the listener that it goes to.
+    pub listener: u16,
     /// Which host it names.
     pub host: u16,
     /// Bytes of its body.
@@ -79,17 +81,12 @@ pub struct Ask {
     pub has_hops: bool,
     /// The sticky cookie it carries: the cluster and the server that it names.
     pub cookie: Option<(u16, u16)>,
+    /// Whether it says what only a trusted proxy may say.
+    pub forwards: bool,
     /// Whether it asks for WebSocket.
     pub upgrade: bool,
     /// Why it must be refused, if it must.
     pub flaw: Option<Flaw>,
-}
-
-impl Ask {
-    /// Whether it says that it comes through another proxy, see [`crate::wire::claims`].
-    pub fn claims(&self) -> bool {
-        self.flaw.is_none() && self.key % 5 == 2
-    }
 }
 
 /// One emission of a request towards a backend.

@@ -61,7 +61,7 @@ pub fn served(oracle: &mut Oracle, front: u32) -> Verdict {
 /// The limited cluster that `row` leads to, and its rules, if that is certain.
 fn limited(oracle: &Oracle, row: &Row) -> Option<(usize, u32)> {
     let from = row.first_read_at.unwrap_or(oracle.now);
-    let of = |version: &Version| version.hosts.get(usize::from(row.ask.host)).copied().flatten();
+    let of = |version: &Version| version.cluster_of(&row.ask);
     let mut all = oracle.truth.in_force(from, oracle.now).iter().map(of);
     let first = all.next()??;
     if !all.all(|other| other == Some(first)) {
@@ -76,8 +76,9 @@ fn limited(oracle: &Oracle, row: &Row) -> Option<(usize, u32)> {
 pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let is_limited = oracle.truth.in_force(from, oracle.now).iter().any(|version| {
-        let cluster = version.hosts.get(usize::from(row.ask.host)).copied().flatten();
-        let servers = cluster.map(|cluster| version.config.clusters[cluster].servers.as_slice());
+        let cluster = version.cluster_of(&row.ask);
+        let servers =
+            cluster.and_then(|cluster| Some(version.cluster(cluster)?.servers.as_slice()));
         servers.is_some_and(|all| all.iter().any(|server| server.max_connections.is_some()))
     });
     let Some(read) = row.head_read_at.filter(|_| is_limited) else { return false };
@@ -87,8 +88,8 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
         return true;
     }
     let capacity = oracle.truth.in_force(from, oracle.now).iter().filter_map(|version| {
-        let cluster = version.hosts.get(usize::from(row.ask.host)).copied().flatten()?;
-        Some(version.config.clusters[cluster].queue_capacity)
+        let cluster = version.cluster_of(&row.ask)?;
+        Some(version.cluster(cluster)?.queue_capacity)
     });
     let capacity = capacity.min().unwrap_or(usize::MAX);
     // Whoever could have stood in line at some time since.
@@ -105,9 +106,23 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
     others.count() >= capacity
 }
 
+/// How many connections `server` may have by the most generous version that there was: whoever
+/// connects may see an older one. None: as many as come.
+fn most_connections(oracle: &Oracle, server: u16) -> Option<u32> {
+    if oracle.truth.versions.len() == 1 {
+        return oracle.truth.nature(server).limit;
+    }
+    let id = crate::wire::server_id(server);
+    let versions = oracle.truth.versions.iter();
+    let all = versions.flat_map(|version| &version.config.clusters).flat_map(|c| &c.servers);
+    let mut mine = all.filter(|it| it.id.as_deref() == Some(&id)).map(|it| it.max_connections);
+    let first = mine.next()??;
+    mine.try_fold(first, |most, other| Some(most.max(other?)))
+}
+
 /// The proxy begins to connect to `server`: it has no more connections than it may.
 pub fn connects(oracle: &Oracle, server: u16) -> Verdict {
-    let Some(limit) = oracle.truth.nature(server).limit else { return Ok(()) };
+    let Some(limit) = most_connections(oracle, server) else { return Ok(()) };
     let open = oracle.backs.iter().filter(|b| b.server == server && b.closed_at.is_none()).count();
     if open >= limit as usize {
         let message = format!("connection {} to server {server}, which may have {limit}", open + 1);
@@ -135,7 +150,7 @@ fn waiting<'a>(
             && row.head_read_at.is_some()
             && row.attempts.is_empty()
             && row.ask.flaw.is_none()
-            && version.hosts.get(usize::from(row.ask.host)) == Some(&Some(cluster))
+            && version.cluster_of(&row.ask) == Some(cluster)
             && oracle.head_of_line(row.front).is_some_and(|head| head.ask.id == row.ask.id)
     };
     oracle.rows.iter().filter(waits).map(|row| (row.ask.id, turn(oracle, row)))
@@ -173,7 +188,7 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     let older: Vec<(u32, u64)> = older.collect();
     let Some(oldest) = older.iter().map(|&(_, at)| at).min() else { return Ok(()) };
     // Who sticks to a server, or has been elsewhere, waits for others than the rest do.
-    let is_sticky = version.config.clusters[cluster].sticky.is_some();
+    let is_sticky = version.cluster(cluster).is_some_and(|cluster| cluster.sticky.is_some());
     let is_again = !row.attempts.is_empty();
     let has_failed = oracle.truth.failures(oldest, oracle.now) > 0;
     let is_rough = has_failed || is_again || is_sticky;
@@ -194,7 +209,7 @@ pub fn lines(oracle: &Oracle) -> Verdict {
     let mut clusters: Vec<u16> = limited.map(|nature| nature.cluster).collect();
     clusters.dedup();
     for cluster in clusters.into_iter().map(usize::from).filter(|_| oracle.has_ample_buffers()) {
-        let capacity = version.config.clusters[cluster].queue_capacity;
+        let capacity = version.cluster(cluster).map_or(0, |cluster| cluster.queue_capacity);
         let all: Vec<(u32, u64)> = waiting(oracle, version, cluster).collect();
         let Some(oldest) = all.iter().map(|&(_, at)| at).min() else { continue };
         // Whoever pauses between two attempts does not stand in line.
@@ -217,7 +232,7 @@ fn nobody_has_room(
     cluster: usize,
     all: &[(u32, u64)],
 ) -> Verdict {
-    let config = &version.config.clusters[cluster];
+    let Some(config) = version.cluster(cluster) else { return Ok(()) };
     // Who sticks to a server waits for that one.
     if config.sticky.is_some() {
         return Ok(());
@@ -230,9 +245,10 @@ fn nobody_has_room(
         // When a back-off ends, whoever waits may probe, unless somebody does already.
         let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
         let is_down = down.is_some_and(|down| oracle.now <= down.until + slack || open > 0);
-        // Backups stand by while others can be used, however busy those are.
-        let is_eligible = !place.is_drained && !server.backup && server.weight > 0;
-        if is_eligible && !is_down && open < limit as usize {
+        // Backups are there for those whom no other server can be used by.
+        let is_backup = place.is_backup || server.backup;
+        let is_meant = !is_down && !place.is_drained && !is_backup && server.weight > 0;
+        if is_meant && open < limit as usize {
             let server = place.server;
             let message = format!("{all:?} wait, and server {server} has {open} of {limit}");
             return breach(GROUP, "BACK-9", message);

@@ -149,7 +149,7 @@ fn difference(base: &View, other: &View) -> Option<String> {
         let [one, two] = [base, other].map(|view| view.0.get(client).unwrap_or(&none));
         for (n, (one, two)) in one.iter().zip(two).enumerate() {
             let place = format!("client {client}, connection {n}");
-            for (one, two) in one.iter().zip(two).filter(|(one, two)| one != two) {
+            if let Some((one, two)) = one.iter().zip(two).find(|(one, two)| one != two) {
                 return Some(format!("{place}: {one:?} became {two:?}"));
             }
             if one.len() != two.len() {

@@ -23,13 +23,14 @@ pub mod liveness;
 pub mod matching;
 pub mod metamorphic;
 pub mod panics;
-pub mod probes;
 pub mod progress;
 pub mod proxy;
 pub mod reconfiguration;
 mod records;
+mod refdate;
 pub mod retry;
 pub mod reuse;
+pub mod routes;
 pub mod sticky;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 //!
 //! - LOOP-5: no turn goes on for ever, no socket is asked in vain again and again, and no
 //!   wake-up is lost.
+//! - REQ-9: a body passes in bounded memory: whoever cannot pass it on stops reading.
 
+use super::tunnels::BUFFERS_MAX;
 use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use tidegate_core::input::Readiness;
@@ -12,6 +14,9 @@ const GROUP: Group = Group::Progress;
 const CALLS_MAX: u32 = 40_000;
 /// Times that a socket may be asked in vain without an edge in between.
 const VAIN_CALLS_MAX: u8 = 4;
+
+/// What TLS may hold besides buffers, in bytes: records that are opened, or wait to be written.
+const TLS_HELD: u64 = 192 * 1024;
 
 #[derive(Copy, Clone, Default)]
 struct Marks {
@@ -112,6 +117,32 @@ pub fn forgotten(what: String) -> Verdict {
 /// The run does not come to an end.
 pub fn endless(events: u64) -> Verdict {
     breach(GROUP, "LOOP-5", format!("{events} events and no end"))
+}
+
+/// The proxy has read `read` bytes of a client's stream: what it has not passed on of the request
+/// that it serves fits into its buffers, be the server ever so slow.
+pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
+    let at = &oracle.fronts[front as usize];
+    // What is read behind an answer is only discarded.
+    let Some(row) = oracle.head_of_line(front).filter(|_| at.response_begun_at.is_none()) else {
+        return Ok(());
+    };
+    let Some(content) = row.head_end.and_then(|end| read.checked_sub(end)) else { return Ok(()) };
+    if row.ask.flaw.is_some() || row.ask.upgrade || row.answer.is_some() || row.is_void {
+        return Ok(());
+    }
+    let passed = row.attempts.last().map_or(0, |attempt| attempt.body);
+    // Chunks have lines between them.
+    let held = content.saturating_sub(content / 32 + passed);
+    let back = row.attempts.last().map(|attempt| &oracle.backs[attempt.back as usize]);
+    let has_tls = at.tls.is_some() || back.is_none_or(|back| back.tls.is_some());
+    let most = (BUFFERS_MAX * (oracle.settings.buffer_bytes + 4096)) as u64;
+    let most = if has_tls { most + TLS_HELD } else { most };
+    if held > most {
+        let message = format!("request {}: {held} bytes wait inside the proxy", row.ask.id);
+        return breach(GROUP, "REQ-9", message);
+    }
+    Ok(())
 }
 
 /// A turn ended; `is_more`: it says that work is left.

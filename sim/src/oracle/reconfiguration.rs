@@ -4,6 +4,7 @@
 //! - RUN-1: everything that a request met belongs to one version, which was in force when it
 //!   began.
 //! - RUN-2: a listener that closes has drained its backlog, and the stop ends in time.
+//! - ROUTE-2: a request takes the way that an operator who asks is told of.
 
 use super::ledger::{Recorded, Row};
 use super::{Group, Oracle, Verdict, answers, breach};
@@ -30,7 +31,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         return breach(GROUP, "RUN-1", message);
     }
     let version = &oracle.truth.versions[record.version as usize - 1];
-    let places = version.places(row.ask.host).unwrap_or_default();
+    let places = version.places(&row.ask).unwrap_or_default();
     for attempt in &row.attempts {
         let server = oracle.backs[attempt.back as usize].server;
         if !places.iter().any(|place| place.server == server && !place.is_drained) {
@@ -42,6 +43,11 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// The proxy refused a configuration without an error, for `reasons`.
+pub fn good_refused(reasons: &impl std::fmt::Debug) -> Verdict {
+    breach(GROUP, "RUN-1", format!("a good configuration is refused: {reasons:?}"))
 }
 
 /// A final response is emitted to a client: once a graceful stop has begun, none lets its
@@ -92,4 +98,9 @@ pub fn refused(reasons: usize, before: &Gauges, after: &Gauges) -> Verdict {
         return breach(GROUP, "RUN-1", message);
     }
     Ok(())
+}
+
+/// An operator who asks for a request's way is told of another than it takes.
+pub fn misled(message: String) -> Verdict {
+    breach(GROUP, "ROUTE-2", message)
 }

@@ -4,7 +4,7 @@
 
 use super::ledger::Recorded;
 use super::{
-    Group, Oracle, Verdict, accounting, balance, breach, handshakes, headers, liveness, probes,
+    Group, Oracle, Verdict, accounting, balance, breach, dials, handshakes, headers, liveness,
     reconfiguration, retry, timers,
 };
 use tidegate_core::event::{AccessRecord, Event};
@@ -21,14 +21,14 @@ impl Oracle {
                 accounting::invariants(Err(format!("session {session} is broken: {what}")))
             }
             Event::ServerDown { .. } | Event::ServerUp { .. } => {
-                balance::health(self, event);
-                probes::marked_down(self, event)
+                balance::health(self, event).and_then(|()| dials::marked_down(self, event))
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;
                 handshakes::failed(self, *client, *failure)
             }
-            Event::AcceptPaused | Event::Stopped { .. } => Ok(()),
+            Event::AcceptPaused => Ok(()),
+            Event::Stopped { .. } => Ok(()),
         };
         self.judge(verdict);
     }

@@ -104,8 +104,8 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
 fn policy(oracle: &Oracle, back: u32, row: &Row, is_own: bool) -> Verdict {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let allows = oracle.truth.in_force(from, oracle.now).iter().any(|version| {
-        let cluster = version.hosts[usize::from(row.ask.host)];
-        let reuse = cluster.map(|cluster| version.config.clusters[cluster].reuse);
+        let cluster = version.cluster_of(&row.ask).and_then(|cluster| version.cluster(cluster));
+        let reuse = cluster.map(|cluster| cluster.reuse);
         match reuse {
             Some(Reuse::Safe) => is_own || oracle.backs[back as usize].preface.header.is_none(),
             Some(Reuse::Session) => is_own,

@@ -16,8 +16,8 @@ const GROUP: Group = Group::Balance;
 fn cluster(oracle: &Oracle, row: &Row) -> Option<(u16, bool)> {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let of = |version: &Version| {
-        let cluster = version.hosts[usize::from(row.ask.host)]?;
-        Some((cluster as u16, version.config.clusters[cluster].sticky.is_some()))
+        let cluster = version.cluster_of(&row.ask)?;
+        Some((cluster as u16, version.cluster(cluster)?.sticky.is_some()))
     };
     let mut all = oracle.truth.in_force(from, oracle.now).iter().map(of);
     let first = all.next()??;

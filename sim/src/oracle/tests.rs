@@ -3,11 +3,14 @@
 mod dials;
 mod exchange;
 mod limits;
+mod metamorphic;
+mod routes;
 mod secure;
 mod tunnels;
 mod worker;
 
 use super::ledger::{Ask, BackFault, Method, Plan};
+use super::routes::Way;
 use super::truth::{Place, TlsTruth, Truth, Version};
 use super::{Oracle, Verdict};
 use crate::choice::Choices;
@@ -31,16 +34,16 @@ fn server(n: u8) -> Address {
 }
 
 fn version(at: u64) -> Version {
-    let places = vec![
-        Place { server: 0, is_drained: false },
-        Place { server: 1, is_drained: true },
-        Place { server: 3, is_drained: false },
-    ];
-    let servers = [0, 1, 3].map(|n| Server { drained: n == 1, ..Server::new(server(n)) });
+    let places = vec![Place::new(0), Place { is_drained: true, ..Place::new(1) }, Place::new(3)];
+    let servers = [0, 1, 3].map(|n| Server {
+        drained: n == 1,
+        id: Some(crate::wire::server_id(n.into()).into()),
+        ..Server::new(server(n))
+    });
     let clusters = vec![Cluster::new("c0", servers.to_vec())];
     Version {
         at,
-        hosts: vec![Some(0), None],
+        routes: vec![Way::of_host(0, 0)],
         clusters: vec![places],
         timeouts: Timeouts::default(),
         max_body: None,
@@ -56,6 +59,7 @@ fn ask(id: u32, method: Method) -> Ask {
         key: 0,
         method,
         minor: 1,
+        listener: 0,
         host: 0,
         body: 0,
         is_chunked: false,
@@ -63,6 +67,7 @@ fn ask(id: u32, method: Method) -> Ask {
         keeps: true,
         has_hops: false,
         cookie: None,
+        forwards: false,
         upgrade: false,
         flaw: None,
     }
@@ -140,7 +145,7 @@ impl Lab {
         };
         format!(
             "{} /r/{id} HTTP/1.1\r\nHost: a.example\r\n{fields}X-Forwarded-For: 192.0.2.1\r\n\
-             X-Forwarded-Proto: http\r\nX-Request-Id: 1\r\nVia: 1.1 t\r\n{length}\r\n",
+             X-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example\r\nX-Request-Id: 1\r\nVia: 1.1 t\r\n{length}\r\n",
             row.ask.method.name()
         )
     }

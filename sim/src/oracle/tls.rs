@@ -316,7 +316,7 @@ pub fn own_answer(oracle: &Oracle, row: &Row, status: u16) -> Verdict {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let mut versions = oracle.truth.in_force(from, oracle.now).iter();
     let is_tls = versions.all(|version| {
-        let cluster = version.hosts.get(usize::from(row.ask.host)).copied().flatten();
+        let cluster = version.cluster_of(&row.ask);
         cluster.is_some_and(|c| version.tls.clusters.get(c).copied().flatten().is_some())
     });
     if status == 502 && row.attempts.is_empty() && is_tls {
@@ -343,7 +343,7 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
     }
     let from = row.first_read_at.unwrap_or(oracle.now);
     let generation = |version: &Version| {
-        let cluster = (*version.hosts.get(usize::from(row.ask.host))?)?;
+        let cluster = version.cluster_of(&row.ask)?;
         version.tls.clusters.get(cluster).copied().flatten()
     };
     let wanted = oracle.truth.in_force(from, oracle.now).iter().map(generation);

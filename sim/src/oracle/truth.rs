@@ -1,7 +1,8 @@
 //! What was configured, and what was done to the world, when.
 
+use super::routes::Way;
 use crate::tls::{ClientAuth, Versions, Which};
-use tidegate_core::config::{Config, Timeouts};
+use tidegate_core::config::{Cluster, Config, Timeouts};
 use tidegate_core::input::Address;
 
 /// A server's place in a cluster.
@@ -11,6 +12,17 @@ pub struct Place {
     pub server: u16,
     /// Whether it gets no new request.
     pub is_drained: bool,
+    /// Its share of the requests.
+    pub weight: u32,
+    /// Whether it is used only when no other can be.
+    pub is_backup: bool,
+}
+
+impl Place {
+    /// The place of `server`, which nothing is special about.
+    pub const fn new(server: u16) -> Place {
+        Place { server, is_drained: false, weight: 1, is_backup: false }
+    }
 }
 
 /// How a listener terminates TLS.
@@ -41,9 +53,9 @@ pub struct TlsTruth {
 pub struct Version {
     /// When it was applied.
     pub at: u64,
-    /// The cluster of each host, `None` for hosts without a route.
-    pub hosts: Vec<Option<usize>>,
-    /// The servers of each cluster.
+    /// Its routes, in file order.
+    pub routes: Vec<Way>,
+    /// The servers of each cluster; none of one that is not there.
     pub clusters: Vec<Vec<Place>>,
     /// Every timer's span.
     pub timeouts: Timeouts,
@@ -58,10 +70,12 @@ pub struct Version {
 }
 
 impl Version {
-    /// The cluster that `host` leads to and its servers.
-    pub fn places(&self, host: u16) -> Option<&[Place]> {
-        let cluster = (*self.hosts.get(usize::from(host))?)?;
-        self.clusters.get(cluster).map(Vec::as_slice)
+    /// The configuration of cluster number `number`, if it is there.
+    pub fn cluster(&self, number: usize) -> Option<&Cluster> {
+        let is_it = |cluster: &&Cluster| cluster.name[1..].parse() == Ok(number);
+        // Mostly none is missing.
+        let at_its_place = self.config.clusters.get(number).filter(is_it);
+        at_its_place.or_else(|| self.config.clusters.iter().find(is_it))
     }
 }
 
@@ -116,6 +130,9 @@ pub struct ConnectFailure {
     pub server: u16,
 }
 
+/// What the wall clock shows at virtual time 0, in milliseconds since 1970.
+pub const WALL_CLOCK: i64 = 1_700_000_000_000;
+
 /// The history that answers are judged by.
 #[derive(Clone, Debug, Default)]
 pub struct Truth {
@@ -143,6 +160,8 @@ pub struct Truth {
     pub natures: Vec<Nature>,
     /// The cluster that the TCP listener leads to.
     pub tcp_cluster: Option<usize>,
+    /// Jumps of the wall clock, oldest first: when, and by how many milliseconds it is off since.
+    pub wall_jumps: Vec<(u64, i64)>,
     /// The servers that are marked down, as the proxy told.
     pub down: Vec<Down>,
 }
@@ -181,6 +200,24 @@ impl Truth {
 }
 
 impl Truth {
+    /// By how many milliseconds the wall clock is off now.
+    pub fn wall_offset(&self) -> i64 {
+        self.wall_jumps.last().map_or(0, |&(_, offset)| offset)
+    }
+
+    /// Whether the wall clock showed `seconds` since 1970 at some time from `from` to `to`.
+    pub fn showed(&self, seconds: i64, from: u64, to: u64) -> bool {
+        let begin = [(0, 0)];
+        let jumps = || begin.iter().chain(&self.wall_jumps).copied();
+        let ends = self.wall_jumps.iter().map(|&(at, _)| at).chain([u64::MAX]);
+        jumps().zip(ends).any(|((start, offset), end)| {
+            let (low, high) = (from.max(start), to.min(end));
+            let at = |nanos: u64| WALL_CLOCK + (nanos / 1_000_000) as i64 + offset;
+            let is_in = |nanos: u64| at(nanos).div_euclid(1000);
+            low <= high && (is_in(low)..=is_in(high)).contains(&seconds)
+        })
+    }
+
     /// What kind `server` is.
     pub fn nature(&self, server: u16) -> Nature {
         self.natures.get(usize::from(server)).copied().unwrap_or_default()

@@ -267,12 +267,16 @@ impl Oracle {
         }
         let kept = TunnelRecord { at: now, ending, attempts: record.attempts };
         tunnel.record = Some(kept);
-        let Some((_, over)) = tunnel.over else { return super::attempts::gave_up(self, id, &kept) };
+        let Some((at, over)) = tunnel.over else {
+            return super::attempts::gave_up(self, id, &kept);
+        };
+        let is_idle = ending.timer == Some(Timer::TunnelIdle);
+        let tunnel = &self.tunnels[id as usize];
         let is_right = match over {
-            // An end that comes with the turn in which the timer fires is not read any more.
-            Over::Complete | Over::Broken if ending.timer == Some(Timer::TunnelIdle) => true,
+            // The last end, or a reset, may come in the very turn in which the timer is due.
+            Over::Complete | Over::Broken if is_idle => at >= self.idle_bounds(tunnel).0,
             Over::Complete => ending.phase == Phase::Complete && ending.who == Who::Nobody,
-            Over::Idle => ending.timer == Some(Timer::TunnelIdle),
+            Over::Idle => is_idle,
             Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,
             Over::Broken => matches!(ending.who, Who::Client | Who::Backend),
             Over::Refused => ending.who != Who::Client,

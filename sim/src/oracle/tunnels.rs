@@ -15,7 +15,7 @@ use tidegate_core::event::Ending;
 
 pub(super) const GROUP: Group = Group::Tunnels;
 /// Buffers that one direction may fill.
-const BUFFERS_MAX: usize = 18;
+pub(super) const BUFFERS_MAX: usize = 18;
 
 /// One direction of a tunnel.
 #[derive(Clone, Debug)]

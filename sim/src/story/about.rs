@@ -61,10 +61,14 @@ pub fn about(story: &Story, violation: &Violation) -> Vec<Side> {
             sides.push(if is_back { Side::Back(n) } else { Side::Front(n) });
         }
     }
-    if sides.is_empty() {
-        sides.extend(last_touched(story, violation.event as u32));
+    // A connection of which the ledger has no request yet is named by nobody.
+    sides.extend(last_touched(story, violation.event as u32));
+    let all = std::mem::take(&mut sides);
+    for side in all {
+        if !sides.contains(&side) {
+            sides.push(side);
+        }
     }
-    sides.dedup();
     sides
 }
 

@@ -28,10 +28,11 @@ pub fn chain(story: &Story, last: u32, about: &[Side]) -> Vec<Step> {
         let facts = that_matter(story, at, event, &about);
         let cause = cause_of(story, at, event, &facts);
         // What is followed from here on may lie on another connection.
-        if let Some(side) = cause.and_then(|(_, ep)| side_of(story, ep?)) {
-            if !about.is_empty() && !about.contains(&side) {
-                about.push(side);
-            }
+        if let Some(side) = cause.and_then(|(_, ep)| side_of(story, ep?))
+            && !about.is_empty()
+            && !about.contains(&side)
+        {
+            about.push(side);
         }
         steps.push(Step { event: at, facts });
         match cause {

@@ -93,6 +93,11 @@ fn flight_words(flight: Flight) -> String {
     }
 }
 
+/// `verb` as it goes with what flies.
+fn plural(flight: Flight, verb: &str) -> String {
+    if let Flight::Data(2..) = flight { verb.into() } else { format!("{verb}s") }
+}
+
 fn mask_words(mask: Readiness) -> String {
     let all = [
         (mask.readable, "readable"),
@@ -143,12 +148,13 @@ pub fn fact_words(ledger: &Ledger, fact: &Fact) -> String {
     match fact {
         Fact::Wire { to, flight, .. } => {
             let (what, to_whom) = (flight_words(*flight), end(ledger, *to));
-            let from = end(ledger, *to ^ 1);
-            format!("{what} from {from} arrives at {to_whom} on {}", conn(ledger, *to))
+            let (from, verb) = (end(ledger, *to ^ 1), plural(*flight, "arrive"));
+            format!("{what} from {from} {verb} at {to_whom} on {}", conn(ledger, *to))
         }
         Fact::Held(to, flight) => {
             let what = flight_words(*flight);
-            format!("{what} for {} waits before a clogged link", end(ledger, *to))
+            let verb = plural(*flight, "wait");
+            format!("{what} for {} {verb} before a clogged link", end(ledger, *to))
         }
         Fact::Ready(_, Some(ep), mask) => {
             format!("the proxy is told that {} is {}", conn(ledger, *ep), mask_words(*mask))
@@ -175,7 +181,8 @@ pub fn event_words(ledger: &Ledger, ev: Ev) -> String {
     match ev {
         Ev::Flight(to, flight) => {
             let (what, from) = (flight_words(flight), end(ledger, to ^ 1));
-            format!("{what} from {from} reaches {}, {}", end(ledger, to), conn(ledger, to))
+            let verb = if let Flight::Data(2..) = flight { "reach" } else { "reaches" };
+            format!("{what} from {from} {verb} {}, on {}", end(ledger, to), conn(ledger, to))
         }
         Ev::Turn => "the proxy wakes and takes a turn".into(),
         Ev::Client(c, _) => format!("client {c} acts"),

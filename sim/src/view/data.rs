@@ -12,9 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Marks that a page draws at most; a page with more says which it shows.
 const MARKS_MAX: usize = 20_000;
 
-const PAGE: &str = include_str!("timeline.html");
-const STYLE: &str = include_str!("timeline.css");
-const SCRIPT: &str = include_str!("timeline.js");
+const PAGE: &str = include_str!("timeline/page.html");
+const STYLE: &str = include_str!("timeline/page.css");
+/// One script, cut into the model, what is drawn, and what the page does.
+const SCRIPT: &str = concat!(
+    include_str!("timeline/model.js"),
+    include_str!("timeline/draw.js"),
+    include_str!("timeline/page.js"),
+);
 
 /// One page that shows `story`, which `title` names, without a network.
 pub fn timeline(title: &str, story: &Story, outcome: &Outcome) -> String {
@@ -153,9 +158,21 @@ impl<'a> Drawing<'a> {
 
     /// The request that a connection to a server carried at `at`, or was made for.
     fn request_on_back(&self, back: u32, at: u64) -> Option<u32> {
-        let all = self.sent.get(&back)?;
+        let Some(all) = self.sent.get(&back) else { return self.only_open(at) };
         let n = all.partition_point(|&(sent, _)| sent <= at);
         Some(all[n.saturating_sub(1)].1)
+    }
+
+    /// The one request that was under way at `at`, if there was just one: whatever the proxy did
+    /// then at a server was done for it.
+    fn only_open(&self, at: u64) -> Option<u32> {
+        let all = self.asked.values().flatten();
+        let mut open = all.filter(|&&(asked, id)| {
+            let request = &self.story.ledger.requests[id as usize];
+            asked <= at && request.answered.is_none_or(|end| end >= at)
+        });
+        let &(_, id) = open.next()?;
+        open.next().is_none().then_some(id)
     }
 
     /// The request that was under way on a client's connection at `at`.
@@ -442,53 +459,4 @@ fn weight(kind: &str) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::{Options, run};
-
-    fn page(seed: u64, title: &str) -> (String, Value) {
-        let outcome = run(seed, Options { story: Some(false), ..Options::default() });
-        let page = timeline(title, outcome.story.as_ref().expect("a story"), &outcome);
-        let start = page.find("id=\"data\">").expect("the data") + 10;
-        let end = start + page[start..].find("</script>").expect("its end");
-        let data = serde_json::from_str(&page[start..end]).expect("JSON");
-        (page, data)
-    }
-
-    // One file, no network, and nothing of what peers say is taken for markup.
-    #[test]
-    fn a_page_needs_nobody_and_escapes_everything() {
-        let (page, data) = page(5, "</script><b>x</b> & \"y\"");
-        assert!(page.contains("<title>&lt;/script&gt;&lt;b&gt;x&lt;/b&gt; &amp; &quot;y&quot;"));
-        assert_eq!(page.matches("<script").count(), page.matches("</script>").count());
-        assert!(page.contains("default-src 'none'"));
-        let own = page.replace(&data.to_string().replace('<', "\\u003c"), "");
-        assert!(own.len() < page.len());
-        for word in ["http://", "https://", "src=", "@import", "url(", "{{"] {
-            assert!(!own.contains(word), "{word}");
-        }
-        assert_eq!(data["title"], "</script><b>x</b> & \"y\"");
-    }
-
-    #[test]
-    fn marks_lie_in_lanes_and_point_at_events() {
-        let (_, data) = page(5, "seed 5");
-        let len = |name: &str| data[name].as_array().map_or(0, Vec::len);
-        assert!(len("marks") > 500 && len("arrows") > 100 && len("requests") > 3);
-        let events: BTreeSet<u64> =
-            data["events"].as_array().into_iter().flatten().filter_map(|e| e[0].as_u64()).collect();
-        for mark in data["marks"].as_array().into_iter().flatten() {
-            assert!(events.contains(&mark[0].as_u64().expect("an event")));
-            assert!((mark[1].as_u64().expect("a lane") as usize) < len("lanes"));
-        }
-        let kinds: BTreeSet<&str> = data["lanes"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|l| l["kind"].as_str())
-            .collect();
-        for kind in ["client", "proxy", "server", "session", "world"] {
-            assert!(kinds.contains(kind), "{kind}: {kinds:?}");
-        }
-    }
-}
+mod tests;

@@ -2,13 +2,14 @@
 
 use super::World;
 use super::client::Role;
-use crate::choice::{Choices, Rate};
+use crate::choice::Choices;
 use crate::kernel::{Ep, client_address, port_of};
 use crate::mark;
 use crate::oracle::proxy::Announcement;
 use crate::refproxy;
 use crate::site;
 use crate::story::Who;
+use crate::swarm::{Fault, Rates};
 use crate::tell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -18,7 +19,7 @@ const HEALED: u32 = 64 * 250;
 impl World {
     /// Which listener client `c` connects to, of those that are open.
     pub(super) fn client_listener(&mut self, c: u32, open: &[u16]) -> u16 {
-        let tcp = self.net.number_of(&super::controller::listener_address(self.scenario.listeners));
+        let tcp = self.net.number_of(&super::desired::listener_address(self.scenario.listeners));
         let first_healed = self.clients.iter().position(|client| client.role == Role::Healed);
         let http: Vec<u16> = open.iter().copied().filter(|&at| Some(at) != tcp).collect();
         // That HTTP is served after healing is what most seeds are to show.
@@ -31,7 +32,7 @@ impl World {
     /// say of that.
     pub(super) fn client_introduces(&mut self, c: u32, front: u32, to: u16) {
         let listener = (0..self.scenario.all_listeners())
-            .find(|&n| self.net.number_of(&super::controller::listener_address(n)) == Some(to))
+            .find(|&n| self.net.number_of(&super::desired::listener_address(n)) == Some(to))
             .unwrap_or(0);
         let protocols = &self.scenario.protocols;
         let role = self.clients[c as usize].role;
@@ -71,10 +72,7 @@ impl World {
         let protocols = &self.scenario.protocols;
         let from = &protocols.from;
         let is_forbidden = !from.is_empty() && !from.iter().any(|n| n.contains(address.ip()));
-        let (bad, stalls) = match self.is_healing() {
-            true => (Rate::NEVER, Rate::NEVER),
-            false => (protocols.bad_header, protocols.stalled_header),
-        };
+        let rates = if self.is_healing() { Rates::NONE } else { self.scenario.swarm.rates };
         let shared = protocols.addresses.unwrap_or(200);
         let choices = &mut self.cx.choices;
         let entity = u64::from(c);
@@ -82,19 +80,20 @@ impl World {
         let mut known = draw_good(choices, entity, number, front);
         let mut bytes = std::mem::take(&mut known.1);
         let mut known = known.0;
-        if choices.chance(site!("announce/bad"), entity, bad) {
-            spoil(choices, entity, &mut bytes);
+        if self.cx.strikes(Fault::BadHeader, &rates, entity) {
+            spoil(&mut self.cx.choices, entity, &mut bytes);
             known.is_good = false;
             known.len = bytes.len() as u64;
             self.cx.mark(mark!("proxy: a bad header"));
-        } else if choices.chance(site!("announce/stalls"), entity, stalls) {
-            let at = choices.choose(site!("announce/stalls at"), entity, bytes.len() as u64);
+        } else if self.cx.strikes(Fault::StalledHeader, &rates, entity) {
+            let at = self.cx.choose(site!("announce/stalls at"), entity, bytes.len() as u64);
             bytes.truncate(at as usize);
             self.cx.mark(mark!("proxy: a header that stops"));
         }
         if is_forbidden {
             known.is_good = false;
             known.is_forbidden = true;
+            self.cx.fired(Fault::Strangers);
             self.cx.mark(mark!("proxy: a header from a stranger"));
         }
         (known, bytes)

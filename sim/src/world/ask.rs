@@ -2,18 +2,19 @@
 
 use super::flaws::{BARE, FLAWS, Flawed, written};
 use super::producer::{Framing, Producer};
-use super::scenario::{Rates, Scenario};
+use super::scenario::Scenario;
 use crate::body::{BodyKey, Direction};
-use crate::choice::{Choices, Rate};
+use crate::choice::Choices;
 use crate::cx::Cx;
 use crate::oracle::ledger::{Ask, Method};
 use crate::site;
+use crate::swarm::{Fault, Operation, Rates};
 use crate::wire;
 use std::io::Write as _;
 
 /// Draws what client `slot` asks next. `hosts` of them have names.
 pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, hosts: u64) -> Ask {
-    let choices = &mut cx.choices;
+    let (choices, swarm) = (&mut cx.choices, &scenario.swarm);
     let method = match choices.choose(site!("ask/method"), slot, 10) {
         0..=4 => Method::Get,
         5 => Method::Head,
@@ -23,13 +24,11 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
     };
     let has_body = matches!(method, Method::Post | Method::Put);
     let body = if has_body { body_length(choices, slot, scenario.body_max) } else { 0 };
-    let minor = u8::from(!choices.chance(site!("ask/1.0"), slot, Rate::percent(8)));
-    let is_chunked = has_body && minor == 1 && choices.coin(site!("ask/chunked"), slot);
-    let expects = has_body
-        && body > 0
-        && minor == 1
-        && choices.chance(site!("ask/expect"), slot, Rate::percent(15));
-    let flaw = choices.chance(site!("ask/flawed"), slot, rates.flawed);
+    let minor = u8::from(!cx.does(Operation::OldRequest, swarm, slot, 10));
+    let is_chunked = has_body && minor == 1 && cx.does(Operation::ChunkedRequest, swarm, slot, 50);
+    let expects = has_body && body > 0 && minor == 1 && cx.does(Operation::Expect, swarm, slot, 20);
+    let flaw = cx.strikes(Fault::Flawed, rates, slot);
+    let choices = &mut cx.choices;
     let flaw = flaw.then(|| choices.choose(site!("ask/flaw"), slot, FLAWS.len() as u64) as usize);
     if let Some(flaw) = flaw {
         return flawed(choices, slot, hosts, flaw);
@@ -39,23 +38,26 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         key: 0,
         method,
         minor,
-        host: choices.choose(site!("ask/host"), slot, hosts) as u16,
+        listener: 0,
+        host: cx.choose(site!("ask/host"), slot, hosts) as u16,
         body,
         is_chunked,
         expects,
-        keeps: !choices.chance(site!("ask/close"), slot, Rate::percent(10)),
-        has_hops: choices.chance(site!("ask/hops"), slot, Rate::percent(20)),
-        cookie: cookie(choices, scenario, slot),
+        keeps: !cx.does(Operation::LastRequest, swarm, slot, 12),
+        has_hops: cx.does(Operation::Hops, swarm, slot, 25),
+        cookie: cookie(cx, scenario, slot),
+        forwards: cx.does(Operation::Forwarded, swarm, slot, 25),
         upgrade: false,
         flaw: None,
     }
 }
 
 /// Now and then a sticky cookie, of any cluster and server.
-fn cookie(choices: &mut Choices, scenario: &Scenario, slot: u64) -> Option<(u16, u16)> {
-    if !choices.chance(site!("ask/cookie"), slot, Rate::percent(25)) {
+fn cookie(cx: &mut Cx, scenario: &Scenario, slot: u64) -> Option<(u16, u16)> {
+    if !cx.does(Operation::Cookie, &scenario.swarm, slot, 30) {
         return None;
     }
+    let choices = &mut cx.choices;
     let cluster = choices.choose(site!("ask/cookie cluster"), slot, scenario.clusters.len() as u64);
     let servers: usize = scenario.clusters.iter().sum();
     let server = choices.choose(site!("ask/cookie server"), slot, servers as u64);
@@ -74,6 +76,7 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
             _ => Method::Get,
         },
         minor: 1,
+        listener: 0,
         host: choices.choose(site!("ask/host"), slot, hosts) as u16,
         body: 0,
         is_chunked: flaw.in_body,
@@ -81,6 +84,7 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, flaw: usize) -> Ask {
         keeps: true,
         has_hops: false,
         cookie: None,
+        forwards: false,
         upgrade: false,
         flaw: Some(*flaw),
     }
@@ -149,11 +153,13 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
         _ => write!(head, "{} /r/{id} HTTP/1.{}\r\nHost: {host}\r\n", ask.method.name(), ask.minor),
     };
     wire::request_fields(id, |name, value| field(head, name, value));
+    if ask.forwards {
+        for (name, value) in wire::forwarded(id) {
+            field(head, name, value.as_bytes());
+        }
+    }
     if ask.has_hops {
         head.extend_from_slice(wire::HOPS.as_bytes());
-    }
-    if ask.claims() {
-        head.extend_from_slice(wire::claims(id).as_bytes());
     }
     if ask.upgrade {
         let _ = write!(head, "Sec-WebSocket-Key: {}\r\nUpgrade: ", wire::WEBSOCKET_KEY);

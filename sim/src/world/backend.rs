@@ -3,7 +3,6 @@
 use super::World;
 use super::producer::Producer;
 use super::talker::Talker;
-use crate::choice::Rate;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
 use crate::layer::{Facts, Trouble};
@@ -13,6 +12,7 @@ use crate::oracle::ledger::{BackFault, SeenRequest};
 use crate::oracle::truth::Nature;
 use crate::site;
 use crate::story::Who;
+use crate::swarm::Fault;
 use crate::tell;
 use tidegate_core::input::{Address, SocketError};
 
@@ -111,9 +111,8 @@ impl World {
 
     /// A connection waits at `server`: it accepts now, or a while later.
     pub(super) fn server_noticed(&mut self, server: u32) {
-        let is_well = self.scenario.is_faultless || self.oracle.truth.healed_at.is_some();
-        let late = if is_well { Rate::NEVER } else { Rate::percent(3) };
-        if self.cx.chance(site!("server/accepts late"), server.into(), late) {
+        let rates = self.rates();
+        if self.cx.strikes(Fault::LateAccept, &rates, server.into()) {
             let site = site!("server/accept delay");
             let delay = self.cx.choices.log_between(site, server.into(), 100 * US, 500 * MS);
             self.cx.mark(mark!("server: accepts late"));
@@ -220,10 +219,10 @@ impl World {
             }
             Some(_) => {}
             None if conn.next > 0 => {
-                let rate = self.rates().close_idle;
+                let rates = self.rates();
                 let never = self.cx.now + 1_000 * SEC;
                 let mut at = never;
-                if self.cx.chance(site!("backend/closes idle"), b.into(), rate) {
+                if self.cx.strikes(Fault::CloseIdle, &rates, b.into()) {
                     let site = site!("backend/idle");
                     let delay = self.cx.choices.log_between(site, b.into(), US, 500 * MS);
                     at = self.cx.now + delay;

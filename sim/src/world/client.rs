@@ -12,6 +12,7 @@ use crate::kernel::{Ep, Owner};
 use crate::mark;
 use crate::site;
 use crate::story::Who;
+use crate::swarm::Operation;
 use crate::tell;
 use tidegate_core::input::SocketError;
 
@@ -321,6 +322,7 @@ impl World {
             ask::bare(&mut asked);
         }
         asked.key = u64::from(c) << 16 | client.asked;
+        asked.listener = self.oracle.fronts[front as usize].listener as u16;
         client.asked += 1;
         if self.cx.choices.omits(site!("request"), asked.key) {
             client.manner.requests -= 1;
@@ -339,12 +341,19 @@ impl World {
             None => producer.head_bytes(),
         };
         row.head_end = Some(start + head_bytes);
+        // What a route answers by itself is judged where it is answered.
+        let newest = self.oracle.truth.versions.last();
+        let is_led = newest.is_some_and(|version| version.cluster_of(&row.ask).is_some());
         row.must_succeed =
-            role == Role::Healed || (self.scenario.is_faultless && role == Role::Chaos);
+            is_led && (role == Role::Healed || (self.scenario.is_faultless && role == Role::Chaos));
         let client = &mut self.clients[c as usize];
         client.awaits_100 = row.ask.expects;
         client.waits_100_until = 0;
         client.begun += 1;
+        let is_piped = client.begun > self.oracle.fronts[front as usize].answered as u64 + 1;
+        if is_piped {
+            self.cx.applied(Operation::Pipeline);
+        }
         client.row = id;
         client.out = Some(producer);
         client.not_before_write = 0;
@@ -455,7 +464,9 @@ impl World {
             let (ep, front) = (client.ep, client.front);
             self.cx.mark(mark!("client: half-closes after its request"));
             if let Some(ep) = ep {
-                self.oracle.client_left(front, self.scenario.abort_on_close);
+                let versions = &self.oracle.truth.versions;
+                let aborts = versions.iter().any(|version| version.abort_on_close);
+                self.oracle.client_left(front, aborts);
                 self.layers.shutdown(&mut self.cx, &mut self.net, ep);
             }
         }

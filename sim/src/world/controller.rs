@@ -1,195 +1,27 @@
-//! The configuration controller: what is wanted, and how it changes while traffic flows.
+//! The configuration controller: changes what is wanted while traffic flows.
 
 use super::World;
-use super::extras::Extras;
-use super::scenario::Scenario;
-use super::secure::{self, Secure, server_name};
-use crate::choice::Rate;
-use crate::cx::{Cx, Ev, MS, SEC};
+use super::desired::{BALANCES, Desired, IDLE, REUSES, TRUSTED, WEIGHTS, draw_special};
+use super::secure;
+use crate::choice::Choices;
+use crate::cx::{Ev, MS, SEC};
 use crate::mark;
 use crate::marks::Group;
-use crate::oracle::truth::{Place, TlsTruth, Version};
+use crate::oracle::reconfiguration;
+use crate::oracle::routes::{Lead, Way};
+use crate::oracle::truth::Place;
 use crate::site;
 use crate::story::Who;
+use crate::swarm::Operation;
 use crate::tell;
-use crate::wire;
 use std::time::Duration;
-use tidegate_core::config::{
-    Balance, Cluster, Config, Forward, HostPattern, Listener, Protocol, Reuse, Route, Server,
-    Timeouts,
-};
+use tidegate_core::config::{Config, Timeouts};
 use tidegate_core::input::Address;
-
-/// The configuration that is wanted.
-#[derive(Clone)]
-pub(super) struct Desired {
-    /// The cluster of each host.
-    pub(super) hosts: Vec<Option<usize>>,
-    /// The servers of each cluster.
-    pub(super) clusters: Vec<Vec<Place>>,
-    /// Whether each listener is there.
-    pub(super) listeners: Vec<bool>,
-    /// Every timer's span.
-    pub(super) timeouts: Timeouts,
-    /// Where there is TLS.
-    pub(super) tls: TlsTruth,
-    balance: Vec<Balance>,
-    sticky: Vec<bool>,
-    reuse: Vec<Reuse>,
-    backoff_max: Duration,
-    idle_per_server: usize,
-    extras: Extras,
-}
-
-const BALANCES: [Balance; 5] = [
-    Balance::RoundRobin,
-    Balance::Random,
-    Balance::LeastConnections,
-    Balance::PowerOfTwo,
-    Balance::Source,
-];
-const REUSES: [Reuse; 4] = [Reuse::Safe, Reuse::Safe, Reuse::Session, Reuse::Never];
-
-impl Desired {
-    /// The configuration that a seed starts with.
-    pub(super) fn draw(cx: &mut Cx, scenario: &Scenario) -> Desired {
-        let mut server = 0;
-        let clusters: Vec<Vec<Place>> = scenario
-            .all_clusters()
-            .into_iter()
-            .map(|count| {
-                let places = (0..count).map(|_| {
-                    server += 1;
-                    Place { server: server - 1, is_drained: false }
-                });
-                places.collect()
-            })
-            .collect();
-        let mut hosts: Vec<Option<usize>> = (0..scenario.clusters.len()).map(Some).collect();
-        hosts.push(None);
-        let choices = &mut cx.choices;
-        let draw = |site, options: &[Balance; 5], choices: &mut crate::choice::Choices| {
-            (0..clusters.len() as u64).map(|c| choices.pick(site, c, options)).collect()
-        };
-        let balance = draw(site!("config/balance"), &BALANCES, choices);
-        let reuse =
-            (0..clusters.len() as u64).map(|c| choices.pick(site!("config/reuse"), c, &REUSES));
-        let reuse = reuse.collect();
-        let sticky = (0..clusters.len() as u64)
-            .map(|c| choices.chance(site!("config/sticky"), c, Rate::percent(30)))
-            .collect();
-        let backoff = choices.log_between(site!("config/backoff"), 0, 1, 60);
-        Desired {
-            hosts,
-            listeners: vec![true; scenario.all_listeners()],
-            timeouts: scenario.timeouts,
-            tls: scenario.tls.first.clone(),
-            balance,
-            sticky,
-            reuse,
-            backoff_max: Duration::from_secs(backoff),
-            idle_per_server: choices.pick(site!("config/idle"), 0, &[0, 1, 2, 64]),
-            extras: Extras::draw(choices, clusters.len(), scenario.is_faultless),
-            clusters,
-        }
-    }
-
-    /// As the core wants it.
-    pub(super) fn config(
-        &self,
-        scenario: &Scenario,
-        servers: &[Address],
-        secure: &mut Secure,
-    ) -> Config {
-        let listeners = self.listeners.iter().zip(0..).filter(|(is_on, _)| **is_on);
-        let listeners = listeners.map(|(_, n)| {
-            let mut listener = Listener::new(&format!("l{n}"), vec![listener_address(n)]);
-            listener.max_body = scenario.max_body;
-            listener.abort_on_close = scenario.abort_on_close;
-            listener.backlog = scenario.backlog;
-            let protocols = &scenario.protocols;
-            listener.expect_proxy = protocols.expects[n];
-            if protocols.expects[n] {
-                listener.proxy_from.clone_from(&protocols.from);
-            }
-            listener.max_connections_per_ip = protocols.per_ip;
-            if n == scenario.listeners {
-                let to = Some(format!("c{}", scenario.clusters.len()).into());
-                listener.max_body = None;
-                listener.abort_on_close = false;
-                listener.protocol = Protocol::Tcp(Forward { to, sni: Vec::new() });
-            }
-            listener.tls = self.tls.listeners[n].map(|tls| secure.listener(n, tls));
-            listener
-        });
-        let listeners = listeners.collect();
-        let clusters = self.clusters.iter().enumerate().map(|(n, places)| {
-            let servers = places.iter().map(|place| Server {
-                drained: place.is_drained,
-                id: Some(wire::server_id(place.server).into()),
-                tls_name: Some(server_name()),
-                ..Server::new(servers[usize::from(place.server)].clone())
-            });
-            let mut cluster = Cluster::new(&format!("c{n}"), servers.collect());
-            cluster.tls = self.tls.clusters[n].map(|generation| secure.cluster(n, generation));
-            cluster.balance = self.balance[n];
-            cluster.reuse = self.reuse[n];
-            let nature = scenario.protocols.natures[n];
-            cluster.send_proxy = scenario.protocols.sends(n);
-            cluster.queue_capacity = scenario.protocols.queue_capacity;
-            for server in &mut cluster.servers {
-                server.max_connections = nature.limit;
-            }
-            cluster.sticky = self.sticky[n].then(|| wire::cookie_name(n as u16).into());
-            cluster.backoff_max = self.backoff_max;
-            cluster.idle_per_server = self.idle_per_server;
-            self.extras.weigh(n, &mut cluster);
-            cluster
-        });
-        let routes = self.hosts.iter().enumerate().filter_map(|(host, cluster)| {
-            let mut route = Route::to_cluster(&format!("c{}", (*cluster)?));
-            route.host = HostPattern::Exact(wire::host_name(host as u16).into());
-            Some(route)
-        });
-        let mut config = Config {
-            listeners,
-            clusters: clusters.collect(),
-            routes: routes.collect(),
-            timeouts: self.timeouts,
-            limits: scenario.limits,
-            ..Config::default()
-        };
-        self.extras.add_to(&mut config);
-        config
-    }
-
-    /// As the oracle wants it.
-    pub(super) fn version(&self, at: u64, scenario: &Scenario, config: Config) -> Version {
-        Version {
-            at,
-            hosts: self.hosts.clone(),
-            clusters: self.clusters.clone(),
-            timeouts: self.timeouts,
-            tls: self.tls.clone(),
-            max_body: scenario.max_body,
-            abort_on_close: scenario.abort_on_close,
-            config,
-        }
-    }
-}
-
-/// Where the proxy's listener number `n` is.
-pub(super) fn listener_address(n: usize) -> Address {
-    Address::Ip(([10, 0, 0, 1], 8000 + n as u16).into())
-}
-
-/// Where server number `n` is.
-pub(super) fn server_address(n: usize) -> Address {
-    Address::Ip(([10, 1, (n / 200) as u8, (n % 200) as u8 + 1], 80).into())
-}
 
 /// Keys the randomness of changes apart from that of connections.
 pub(super) const APPLY: u64 = u64::MAX;
+/// Routes beside the plain ones at most.
+const SPECIALS_MAX: usize = 6;
 
 impl World {
     /// The controller changes something, and comes back later.
@@ -200,87 +32,129 @@ impl World {
         self.operations += 1;
         let is_omitted = self.cx.choices.omits(site!("operation"), self.operations);
         let mut desired = self.desired.clone();
+        let mut done = Vec::new();
         for _ in 0..=self.cx.choose(site!("control/changes"), 0, 3) {
-            self.change(&mut desired);
+            let operation = self.cx.choices.pick(site!("control/what"), 0, &self.controls);
+            if self.change(operation, &mut desired) {
+                done.push(operation);
+            }
         }
-        if !is_omitted {
-            self.submit_nonsense();
+        if !is_omitted && !done.is_empty() {
             self.fired.operations += 1;
-            self.apply(desired);
+            self.carry_out(&done, desired);
         }
         let pause = self.cx.choices.log_between(site!("control/pause"), 0, 20 * MS, SEC);
         self.cx.after(pause, 0, Ev::Control);
     }
 
-    fn change(&mut self, desired: &mut Desired) {
-        let choices = &mut self.cx.choices;
-        let cluster = choices.choose(site!("control/cluster"), 0, desired.clusters.len() as u64);
-        let places = &mut desired.clusters[cluster as usize];
-        match choices.choose(site!("control/what"), 0, 9) {
-            7 => {
-                let listeners = desired.tls.listeners.len() as u64;
-                let listener = choices.choose(site!("control/tls listener"), 0, listeners);
-                self.generations += 1;
-                if let Some(tls) = &mut desired.tls.listeners[listener as usize] {
-                    *tls = secure::swap(choices, listener, *tls, self.generations);
-                    self.cx.mark(mark!("control: certificates swapped"));
-                }
-            }
-            8 => {
-                self.generations += 1;
-                if let Some(generation) = &mut desired.tls.clusters[cluster as usize] {
-                    *generation = self.generations;
-                    self.cx.mark(mark!("control: TLS to servers changed"));
-                }
-            }
-            0 if !places.is_empty() => {
-                let n = choices.choose(site!("control/drain"), 0, places.len() as u64) as usize;
-                places[n].is_drained = !places[n].is_drained;
-            }
-            1 if places.len() > 1 => {
-                let n = choices.choose(site!("control/remove"), 0, places.len() as u64) as usize;
-                places.remove(n);
-            }
-            2 => {
-                let count = self.servers.len() as u64;
-                let server = choices.choose(site!("control/add"), 0, count) as u16;
-                let from = self.servers[usize::from(server)].nature;
-                let to = self.scenario.protocols.natures[cluster as usize];
-                let fits = from.cluster == to.cluster || (from.is_plain() && to.is_plain());
-                // A server speaks TLS or not, whoever asks.
-                let is_secure = desired.tls.clusters[cluster as usize].is_some();
-                let is_alike = self.layers.is_secure(server) == is_secure;
-                let fits = fits && is_alike;
-                if fits && !places.iter().any(|place| place.server == server) {
-                    places.push(Place { server, is_drained: false });
-                }
-            }
-            3 if Some(cluster as usize) != self.scenario.tcp_cluster() => {
-                let hosts = desired.hosts.len() as u64;
-                let host = choices.choose(site!("control/host"), 0, hosts) as usize;
-                let is_off = choices.chance(site!("control/unroute"), 0, Rate::percent(20));
-                desired.hosts[host] = (!is_off).then_some(cluster as usize);
-            }
-            4 => {
-                let names = Timeouts::NAMES;
-                let name = choices.pick(site!("control/timeout"), 0, names);
-                let millis = choices.log_between(site!("control/span"), 0, 60, 8_000);
-                desired.timeouts.set(name, Duration::from_millis(millis));
-            }
-            5 if desired.listeners.len() > 1 => {
-                desired.listeners[1] = !desired.listeners[1];
-            }
-            _ => {
-                desired.balance[cluster as usize] =
-                    choices.pick(site!("control/balance"), 0, &BALANCES);
-            }
+    fn carry_out(&mut self, done: &[Operation], desired: Desired) {
+        if done.contains(&Operation::BadConfig) {
+            self.submit_nonsense();
         }
+        for &operation in done {
+            tell!(self.cx, Who::Operator, "wants to {}", operation.name());
+            self.cx.applied(operation);
+        }
+        if done.iter().any(|&operation| operation != Operation::BadConfig) {
+            self.apply(desired);
+        }
+    }
+
+    /// Does one operation to `desired`; whether there was anything to do.
+    fn change(&mut self, operation: Operation, desired: &mut Desired) -> bool {
+        let choices = &mut self.cx.choices;
+        let count = desired.clusters.len() as u64;
+        let cluster = choices.choose(site!("control/cluster"), 0, count) as usize;
+        let tcp = self.scenario.tcp_cluster();
+        match operation {
+            Operation::AddServer => self.add_server(desired, cluster),
+            Operation::Certificates | Operation::ServerTls => {
+                self.change_tls(operation, desired, cluster)
+            }
+            Operation::RemoveServer
+            | Operation::DrainServer
+            | Operation::FillServer
+            | Operation::Reweigh
+            | Operation::Backup
+            | Operation::ReorderServers => {
+                change_place(choices, operation, &mut desired.clusters[cluster])
+            }
+            Operation::RemoveRoute
+            | Operation::MoveRoute
+            | Operation::ReorderRoutes
+            | Operation::EditFields => {
+                let to = Some(cluster).filter(|&c| Some(c) != tcp && desired.present[c]);
+                change_route(choices, operation, desired, to)
+            }
+            Operation::Redirect | Operation::Answer | Operation::PathRoute => {
+                let kind = match operation {
+                    Operation::Redirect => 0,
+                    Operation::Answer => 1,
+                    _ => 2,
+                };
+                let way = draw_special(choices, &self.scenario, kind);
+                change_special(desired, way)
+            }
+            Operation::RemoveCluster if Some(cluster) != tcp => remove_cluster(desired, cluster),
+            Operation::AddCluster if !desired.present[cluster] => {
+                desired.present[cluster] = true;
+                let host = cluster as u16;
+                if !desired.routes.iter().any(|way| way.ties(&Way::of_host(host, 0))) {
+                    desired.routes.push(Way::of_host(host, cluster));
+                }
+                true
+            }
+            Operation::RemoveListener | Operation::AddListener => {
+                let is_on = operation == Operation::AddListener;
+                change_listener(desired, is_on)
+            }
+            Operation::RemoveCluster | Operation::AddCluster => false,
+            Operation::ServerLimit if Some(cluster) == tcp => false,
+            _ => change_setting(choices, operation, desired, cluster, self.scenario.body_max),
+        }
+    }
+
+    fn add_server(&mut self, desired: &mut Desired, cluster: usize) -> bool {
+        let count = self.servers.len() as u64;
+        let server = self.cx.choose(site!("control/add"), 0, count) as u16;
+        let from = self.servers[usize::from(server)].nature;
+        let to = self.scenario.protocols.natures[cluster];
+        let fits = from.cluster == to.cluster || (from.is_plain() && to.is_plain());
+        // A server speaks TLS or not, whoever asks.
+        let is_secure = desired.tls.clusters[cluster].is_some();
+        let is_alike = self.layers.is_secure(server) == is_secure;
+        let places = &mut desired.clusters[cluster];
+        if !fits || !is_alike || places.iter().any(|place| place.server == server) {
+            return false;
+        }
+        places.push(Place::new(server));
+        true
+    }
+
+    fn change_tls(&mut self, what: Operation, desired: &mut Desired, cluster: usize) -> bool {
+        self.generations += 1;
+        let generation = self.generations;
+        let choices = &mut self.cx.choices;
+        if what == Operation::ServerTls {
+            let Some(known) = &mut desired.tls.clusters[cluster] else { return false };
+            *known = generation;
+            return true;
+        }
+        let listeners = desired.tls.listeners.len() as u64;
+        let listener = choices.choose(site!("control/tls listener"), 0, listeners);
+        let Some(tls) = &mut desired.tls.listeners[listener as usize] else { return false };
+        *tls = secure::swap(choices, listener, *tls, generation);
+        true
+    }
+
+    fn config_of(&mut self, desired: &Desired) -> Config {
+        let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
+        desired.config(&self.scenario, &addresses, &mut self.secure)
     }
 
     /// Applies a configuration; the proxy wakes for it.
     pub(super) fn apply(&mut self, desired: Desired) {
-        let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
-        let config = desired.config(&self.scenario, &addresses, &mut self.secure);
+        let config = self.config_of(&desired);
         if !self.flown.is_empty() {
             self.flown.push(super::Stored::bytes_of(&config));
         }
@@ -289,13 +163,158 @@ impl World {
         let proxy = &mut self.proxy;
         let applied = self.streams.lend(APPLY, || proxy.apply(config.clone()));
         if let Err(errors) = applied {
-            panic!("the core refuses a good configuration: {errors:?}");
+            return self.oracle.judge(reconfiguration::good_refused(&errors));
         }
         self.cx.mark(mark!("control: applied"));
         self.mark_states(Group::Changed);
-        let version = desired.version(self.cx.now, &self.scenario, config);
-        self.oracle.truth.versions.push(version);
+        self.oracle.truth.versions.push(desired.version(self.cx.now, config));
         self.desired = desired;
         self.schedule_turn(self.cx.now + 1);
     }
+}
+
+fn change_place(choices: &mut Choices, what: Operation, places: &mut Vec<Place>) -> bool {
+    if places.is_empty() {
+        return false;
+    }
+    let n = choices.choose(site!("control/place"), 0, places.len() as u64) as usize;
+    if what == Operation::RemoveServer {
+        let is_left = places.len() > 1;
+        if is_left {
+            places.remove(n);
+        }
+        return is_left;
+    }
+    let before = places[n];
+    let place = &mut places[n];
+    match what {
+        Operation::DrainServer => place.is_drained = true,
+        Operation::FillServer => place.is_drained = false,
+        Operation::Reweigh => place.weight = choices.pick(site!("control/weight"), 0, &WEIGHTS),
+        Operation::Backup => place.is_backup = !place.is_backup,
+        _ => {
+            places.rotate_left(n);
+            return n > 0;
+        }
+    }
+    places[n] != before
+}
+
+/// `to` is the cluster that a route may lead to.
+fn change_route(
+    choices: &mut Choices,
+    what: Operation,
+    desired: &mut Desired,
+    to: Option<usize>,
+) -> bool {
+    let routes = &mut desired.routes;
+    let hosts = desired.clusters.len() as u64 + 1;
+    let host = choices.choose(site!("control/host"), 0, hosts) as u16;
+    let found = routes.iter().position(|way| way.ties(&Way::of_host(host, 0)));
+    match (what, found, to) {
+        (Operation::RemoveRoute, Some(at), _) => {
+            routes.remove(at);
+        }
+        (Operation::MoveRoute, Some(at), Some(to)) => routes[at].to = Lead::Cluster(to),
+        (Operation::MoveRoute, None, Some(to)) => routes.push(Way::of_host(host, to)),
+        (Operation::EditFields, Some(at), _) => {
+            routes[at].edits = choices.choose(site!("control/edit"), 0, 8) as u8;
+        }
+        (Operation::ReorderRoutes, ..) if routes.len() > 1 => {
+            let by = choices.between(site!("control/reorder"), 0, 1, routes.len() as u64 - 1);
+            routes.rotate_left(by as usize);
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Takes a route out that matches as `way` does, or puts that one in.
+fn change_special(desired: &mut Desired, way: Way) -> bool {
+    let is_plain = |it: &Way| it.host.is_some_and(|host| it.ties(&Way::of_host(host, 0)));
+    if let Lead::Cluster(cluster) = way.to
+        && !desired.present[cluster]
+    {
+        return false;
+    }
+    if let Some(at) = desired.routes.iter().position(|it| it.ties(&way)) {
+        if !is_plain(&desired.routes[at]) {
+            desired.routes.remove(at);
+            return true;
+        }
+        return false;
+    }
+    let specials = desired.routes.iter().filter(|it| !is_plain(it)).count();
+    let is_on = way.listener.is_none_or(|listener| desired.listeners[listener]);
+    if specials >= SPECIALS_MAX || !is_on {
+        return false;
+    }
+    desired.routes.push(way);
+    true
+}
+
+fn remove_cluster(desired: &mut Desired, cluster: usize) -> bool {
+    let left = desired.present.iter().filter(|&&is_there| is_there).count();
+    if !desired.present[cluster] || left < 2 {
+        return false;
+    }
+    desired.present[cluster] = false;
+    desired.routes.retain(|way| way.to != Lead::Cluster(cluster));
+    true
+}
+
+fn change_listener(desired: &mut Desired, is_on: bool) -> bool {
+    if desired.listeners.len() < 2 || desired.listeners[1] == is_on {
+        return false;
+    }
+    desired.listeners[1] = is_on;
+    // A route cannot be bound to a listener that is not there.
+    desired.routes.retain(|way| is_on || way.listener != Some(1));
+    true
+}
+
+fn change_setting(
+    choices: &mut Choices,
+    what: Operation,
+    desired: &mut Desired,
+    cluster: usize,
+    body_max: u64,
+) -> bool {
+    match what {
+        Operation::Balance => {
+            desired.balance[cluster] = choices.pick(site!("control/balance"), 0, &BALANCES);
+        }
+        Operation::Sticky => desired.sticky[cluster] = !desired.sticky[cluster],
+        Operation::Reuse => {
+            desired.reuse[cluster] = choices.pick(site!("control/reuse"), 0, &REUSES);
+        }
+        Operation::IdlePool => {
+            desired.idle_per_server = choices.pick(site!("control/idle"), 0, &IDLE);
+        }
+        Operation::Timeout => {
+            let name = choices.pick(site!("control/timeout"), 0, Timeouts::NAMES);
+            let millis = choices.log_between(site!("control/span"), 0, 60, 8_000);
+            desired.timeouts.set(name, Duration::from_millis(millis));
+        }
+        Operation::Trust => {
+            desired.trusted = choices.pick(site!("control/trust"), 0, &TRUSTED).to_vec();
+        }
+        Operation::BodyLimit => {
+            let is_limited = choices.coin(site!("control/limits bodies"), 0);
+            let max = choices.log_between(site!("control/body"), 0, 1, body_max);
+            desired.max_body = is_limited.then_some(max);
+            desired.abort_on_close = choices.choose(site!("control/aborts"), 0, 4) == 0;
+        }
+        Operation::ServerLimit => {
+            let is_limited = choices.coin(site!("control/limits"), 0);
+            let limit = choices.log_between(site!("control/limit"), 0, 1, 4) as u32;
+            desired.limits[cluster] = is_limited.then_some(limit);
+        }
+        Operation::LineLength => {
+            desired.queue_capacity = choices.log_between(site!("control/line"), 0, 1, 16) as usize;
+        }
+        Operation::Reload | Operation::BadConfig => {}
+        _ => return false,
+    }
+    true
 }

@@ -2,7 +2,7 @@
 
 use super::World;
 use super::client::Role;
-use super::controller::listener_address;
+use super::desired::listener_address;
 use super::secure::{ClientTls, SERVER_NAME};
 use crate::choice::Rate;
 use crate::kernel::Ep;
@@ -12,6 +12,7 @@ use crate::oracle::tls;
 use crate::oracle::truth::ListenerTls;
 use crate::site;
 use crate::story::Who;
+use crate::swarm::{Fault, Rates};
 use crate::tell;
 use crate::tls::{ClientAuth, ClientOptions, Entropy, Peer, Versions, Which};
 use crate::wire;
@@ -29,11 +30,6 @@ pub(super) enum Dress {
 }
 
 impl World {
-    /// Whether a peer's TLS may go wrong now.
-    fn may_err(&self) -> bool {
-        !self.scenario.is_faultless && self.rates_are_on()
-    }
-
     /// Puts TLS between client `c` and its new connection `ep`, number `front`, to the address
     /// `to`, if that is what is spoken there. The second value is the only host that it asks for,
     /// if there is but one.
@@ -57,14 +53,15 @@ impl World {
         let slot = u64::from(c);
         let role = self.clients[c as usize].role;
         let is_good = role == Role::Healed || self.scenario.is_faultless;
-        let rate =
-            if self.may_err() && !is_good { self.scenario.tls.client_trouble } else { Rate::NEVER };
+        let rates = if is_good { Rates::NONE } else { self.rates() };
+        let rate = rates.of(Fault::ClientTls);
         if self.cx.chance(site!("tls/naked"), slot, Rate(rate.0 / 8)) {
+            self.cx.fired(Fault::ClientTls);
             self.cx.mark(mark!("tls: client in the clear"));
             return (Dress::Naked, None);
         }
         let has_odd_alpn = self.cx.chance(site!("tls/odd alpn"), slot, Rate(rate.0 / 8));
-        let trouble = match self.cx.chance(site!("tls/client trouble"), slot, rate) {
+        let trouble = match self.cx.strikes(Fault::ClientTls, &rates, slot) {
             true => self.draw_trouble(slot, 0),
             false => Trouble::None,
         };
@@ -182,9 +179,9 @@ impl World {
             return;
         }
         let slot = u64::from(server);
-        let rate = if self.may_err() { self.scenario.tls.server_trouble } else { Rate::NEVER };
+        let rates = self.rates();
         let (mut trouble, mut which) = (Trouble::None, Which::Backend);
-        if self.cx.chance(site!("tls/server trouble"), slot, rate) {
+        if self.cx.strikes(Fault::ServerTls, &rates, slot) {
             match self.cx.choose(site!("tls/lies"), slot, 8) {
                 0 => which = Which::Expired,
                 1 => which = Which::Stranger,

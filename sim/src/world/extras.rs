@@ -5,8 +5,7 @@ use crate::choice::{Choices, Rate};
 use crate::site;
 use std::sync::Arc;
 use tidegate_core::config::{
-    AnswerBody, Cluster, Config, FixedAnswer, HostPattern, Network, PathRule, Protocol, Redirect,
-    Route, Target,
+    AnswerBody, Config, FixedAnswer, HostPattern, PathRule, Protocol, Redirect, Route, Target,
 };
 
 /// Routes that nobody takes, where there are any: more than a host has without an index.
@@ -24,49 +23,21 @@ pub(super) struct Extras {
     has_decoys: bool,
     /// Regular expressions cost more to compile than a seed costs to run: few seeds have them.
     has_expressions: bool,
-    is_trusting: bool,
     forwards: bool,
-    edits: bool,
     /// Of a fixed answer.
     status: u16,
     replaces: bool,
-    /// Weights by server; all 1 when empty.
-    weights: Vec<u32>,
-    /// Whether the last server of each cluster is a backup.
-    backups: Vec<bool>,
 }
 
 impl Extras {
-    /// What a seed has; nothing that makes balancing uneven if `is_even`.
-    pub(super) fn draw(choices: &mut Choices, clusters: usize, is_even: bool) -> Extras {
-        let is_weighted = !is_even && choices.chance(site!("extras/weigh"), 0, Rate::percent(15));
-        let weights: Vec<u32> = (0..16)
-            .map(|server| choices.log_between(site!("extras/weight"), server, 1, 256) as u32)
-            .collect();
-        let backups = (0..clusters as u64).map(|cluster| {
-            choices.chance(site!("extras/backup"), cluster, Rate::percent(15)) && !is_even
-        });
-        let backups = backups.collect();
+    /// What a seed has.
+    pub(super) fn draw(choices: &mut Choices) -> Extras {
         Extras {
             has_decoys: choices.coin(site!("extras/decoys"), 0),
             has_expressions: choices.chance(site!("extras/regex"), 0, Rate::percent(6)),
-            is_trusting: choices.coin(site!("extras/trusting"), 0),
             forwards: choices.coin(site!("extras/forwards"), 0),
-            edits: choices.coin(site!("extras/edits"), 0),
             status: choices.pick(site!("extras/status"), 0, FIXED),
             replaces: choices.coin(site!("extras/replaces"), 0),
-            weights: if is_weighted { weights } else { Vec::new() },
-            backups,
-        }
-    }
-
-    /// Sets what belongs to cluster number `n`.
-    pub(super) fn weigh(&self, n: usize, cluster: &mut Cluster) {
-        for (server, weight) in cluster.servers.iter_mut().zip(&self.weights) {
-            server.weight = *weight;
-        }
-        if let [_, .., last] = cluster.servers.as_mut_slice() {
-            last.backup = self.backups[n];
         }
     }
 
@@ -113,19 +84,7 @@ impl Extras {
                 config.routes.push(decoy);
             }
         }
-        if self.is_trusting {
-            config.trusted_proxies = vec![
-                Network { addr: [192, 0, 2, 0].into(), prefix: 24 },
-                Network { addr: std::net::Ipv6Addr::UNSPECIFIED.into(), prefix: 1 },
-            ];
-        }
         config.forwarded = self.forwards;
-        for route in config.routes.iter_mut().filter(|_| self.edits) {
-            if let Target::Cluster(_) = route.to {
-                route.set_request_headers = vec![("X-Set".into(), "by the route".into())];
-                route.remove_response_headers = vec!["X-Powered-By".into()];
-            }
-        }
         if self.replaces {
             for listener in
                 config.listeners.iter_mut().filter(|listener| listener.protocol == Protocol::Http)

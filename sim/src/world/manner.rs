@@ -4,6 +4,7 @@ use super::World;
 use super::client::Role;
 use crate::cx::{MS, SEC, US};
 use crate::site;
+use crate::swarm::Fault;
 
 /// What is special about one connection.
 #[derive(Copy, Clone, Debug, Default)]
@@ -34,16 +35,16 @@ impl World {
             manner.depth = 1;
             return manner;
         }
-        if cx.chance(site!("client/drips"), slot, rates.slow_head) {
+        if cx.strikes(Fault::SlowHead, &rates, slot) {
             let delay = cx.choices.log_between(site!("client/drip"), slot, 100 * US, 300 * MS);
             manner.drips = Some(delay);
         }
-        manner.half_closes = cx.chance(site!("client/half closes"), slot, rates.half_close);
-        manner.is_silent = cx.chance(site!("client/silent"), slot, rates.silent);
-        if manner.is_silent || cx.chance(site!("client/hoards"), slot, rates.hoard) {
+        manner.half_closes = cx.strikes(Fault::HalfClose, &rates, slot);
+        manner.is_silent = cx.strikes(Fault::Silent, &rates, slot);
+        if manner.is_silent || cx.strikes(Fault::Hoard, &rates, slot) {
             manner.hoards = cx.choices.log_between(site!("client/hoard"), slot, 10 * MS, 80 * SEC);
         }
-        if cx.chance(site!("client/aborts"), slot, rates.abort) {
+        if cx.strikes(Fault::Abort, &rates, slot) {
             let at = cx.choices.log_between(site!("client/abort at"), slot, 1, 4096);
             if cx.choices.coin(site!("client/abort which"), slot) {
                 manner.abort_written = Some(at);
@@ -52,12 +53,12 @@ impl World {
             }
             manner.resets = cx.choices.coin(site!("client/abort how"), slot);
         }
-        if cx.chance(site!("client/slow read"), slot, rates.slow_read) {
+        if cx.strikes(Fault::SlowRead, &rates, slot) {
             let piece = cx.choices.log_between(site!("client/read piece"), slot, 64, 16_384);
             let delay = cx.choices.log_between(site!("client/read delay"), slot, MS, 800 * MS);
             manner.slow_read = Some((piece as usize, delay));
         }
-        if cx.chance(site!("client/stalls"), slot, rates.slow_body) {
+        if cx.strikes(Fault::SlowBody, &rates, slot) {
             manner.stalls_at =
                 Some(cx.choices.log_between(site!("client/stall at"), slot, 1, 8192));
         }

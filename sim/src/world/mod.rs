@@ -6,12 +6,15 @@ mod ask;
 mod backend;
 mod client;
 mod controller;
+mod desired;
 mod dress;
 mod episodes;
 mod extras;
 mod flaws;
 mod leave;
+mod make;
 mod manner;
+mod outcome;
 mod pairs;
 mod phases;
 mod plan;
@@ -28,26 +31,26 @@ mod wrong;
 mod ws;
 
 pub use actions::{Actions, is_fault};
+pub use outcome::{Options, Outcome};
 pub use pairs::variant_of;
 pub use protocols::{Protocols, TunnelRates};
-pub use scenario::{Families, Rates, Scenario};
+pub use scenario::Scenario;
 pub use secure::{TlsPlan, provider_of};
 
-use crate::choice::{Choices, Draw, Source, mix};
 use crate::cx::{Cx, Ev, MS, SEC};
-use crate::gate::{Runaway, SERVER_LINKS, Sockets};
+use crate::gate::{Runaway, Sockets};
 use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
-use crate::marks::Marks;
-use crate::oracle::metamorphic::{Variant, View};
-use crate::oracle::truth::Truth;
+use crate::marks::Group;
+use crate::oracle::metamorphic::View;
 use crate::oracle::{Oracle, Violation, panics, progress};
 use crate::site;
-use crate::story::{Ledger, START, Story};
+use crate::story::{Ledger, START};
+use crate::swarm::{Fault, Operation};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
-use controller::{Desired, listener_address, server_address};
+use desired::{Desired, listener_address};
 use episodes::Episode;
 use pairs::Part;
 use phases::Phase;
@@ -55,6 +58,7 @@ use secure::Secure;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::Proxy;
+use tidegate_core::buggify::Point;
 use tidegate_core::flight::wire::Stored;
 use tidegate_core::input::Address;
 
@@ -63,81 +67,6 @@ pub const EVENTS_MAX: u64 = 3_000_000;
 
 /// The first clients come within so many nanoseconds.
 const START_MAX: u64 = 4 * SEC;
-
-/// How a run is to be made.
-#[derive(Default)]
-pub struct Options {
-    /// Stops after this event.
-    pub until: Option<u64>,
-    /// Events at most, where another number than [`EVENTS_MAX`] is wanted: a run that makes so
-    /// many does not end.
-    pub events_max: Option<u64>,
-    /// Keeps the hash after each event.
-    pub keeps_each: bool,
-    /// Makes the run as the second world of a pair, and the first one before it.
-    pub variant: Option<Variant>,
-    /// Keeps every draw.
-    pub records: bool,
-    /// Where draws come from.
-    pub source: Source,
-    /// Keeps the story; with `true`, the bytes on the wire too.
-    pub story: Option<bool>,
-    /// The provider of TLS, instead of the seed's.
-    pub provider: Option<Provider>,
-    /// Where this thread last panicked, if somebody keeps that.
-    pub place_of_panic: Option<fn() -> String>,
-    /// Records the proxy's sessions into a ring of so many bytes.
-    pub flight: Option<usize>,
-    /// Reads the trace, line by line.
-    pub sink: Option<crate::trace::Sink>,
-}
-
-/// What became of one run.
-pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// The trace hash at the end.
-    pub hash: u64,
-    /// The trace hash without ciphertext: the same with either provider.
-    pub hash_without_cipher: u64,
-    /// The hash after each 1,024th event.
-    pub checkpoints: Vec<u64>,
-    /// The hash after each event, if kept.
-    pub each: Vec<u64>,
-    /// Events that happened.
-    pub events: u64,
-    /// Virtual nanoseconds that passed.
-    pub virtual_nanos: u64,
-    /// Requests begun.
-    pub requests: u64,
-    /// Final responses that arrived whole.
-    pub completed: u64,
-    /// Of those, after healing.
-    pub healed: u64,
-    /// The first broken rule.
-    pub violation: Option<Violation>,
-    /// Rare states reached.
-    pub marks: Marks,
-    /// Every draw, if kept.
-    pub draws: Vec<Draw>,
-    /// The flight recording, if one was made.
-    pub flight: Option<Vec<u8>>,
-    /// Clients, connections, requests, episodes and operations that a case could leave out; known
-    /// only if draws were recorded.
-    pub omittable: Vec<(&'static str, u64)>,
-    /// The world in one line, for a run that broke a rule.
-    pub scenario: String,
-    /// The provider of TLS.
-    pub provider: Provider,
-    /// What was done to the proxy.
-    pub actions: Actions,
-    /// The story, if kept.
-    pub story: Option<Box<Story>>,
-    /// Which pair this world belongs to, if to one.
-    pub variant: Option<Variant>,
-    /// What clients were shown, in a world of a pair.
-    pub view: View,
-}
 
 /// Everything that exists in one run.
 pub struct World {
@@ -160,6 +89,9 @@ pub struct World {
     back_conns: Vec<BackConn>,
     episodes: Vec<Episode>,
     phase: Phase,
+    /// What the controller does.
+    controls: Vec<Operation>,
+    /// The draws of the swarm, if kept.
     turn_at: u64,
     turns: u64,
     is_wake_scheduled: bool,
@@ -198,28 +130,11 @@ fn one(seed: u64, options: Options, part: Part) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, options: Options, part: Part) -> World {
-        let mut choices = Choices::new(seed, options.source);
-        if options.records {
-            choices.record();
-        }
-        let mut scenario = scenario::draw(&mut choices, part.is_calm);
-        scenario.calm(part);
-        let mut cx = Cx::new(seed, choices);
-        if options.keeps_each {
-            cx.trace.keep_each();
-        }
-        if let Some(bytes) = options.story {
-            cx.trace.keep_story(bytes);
-            cx.heap.keep_causes();
-            cx.heap.pushing(START);
-        }
-        if let Some(sink) = options.sink {
-            cx.trace.set_sink(sink);
-        }
+    fn new(seed: u64, mut options: Options, part: Part) -> World {
+        let (scenario, mut cx) = make::begun(seed, &mut options, part);
         let mut net = Net::default();
         let desired = Desired::draw(&mut cx, &scenario);
-        let servers = make_servers(&mut cx, &mut net, &scenario);
+        let servers = make::servers(&mut cx, &mut net, &scenario);
         let addresses: Vec<Address> = servers.iter().map(|server| server.at.clone()).collect();
         for n in 0..scenario.all_listeners() {
             net.intern(&listener_address(n), u32::MAX);
@@ -231,25 +146,15 @@ impl World {
         let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
         let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
-        let mut proxy = match Proxy::new(scenario.settings.clone(), secret(seed), config.clone()) {
-            Ok(proxy) => proxy,
-            Err(errors) => panic!("the core refuses a good configuration: {errors:?}"),
-        };
+        let mut proxy = make::proxy(seed, &scenario, config.clone());
         let mut flown = Vec::new();
         if let Some(bytes) = options.flight {
             proxy.record(bytes);
             flown.push(Stored::bytes_of(&config));
         }
-        let truth = Truth {
-            versions: vec![desired.version(cx.now, &scenario, config)],
-            is_faultless: scenario.is_faultless,
-            natures: servers.iter().map(|server| server.nature).collect(),
-            tcp_cluster: scenario.tcp_cluster(),
-            per_ip: scenario.protocols.per_ip,
-            loop_delay_max: scenario.slow_turn_delay + 5 * MS,
-            ..Truth::default()
-        };
-        let mut oracle = Oracle::new(scenario.settings.clone(), truth);
+        let version = desired.version(cx.now, config);
+        let natures = servers.iter().map(|server| server.nature).collect();
+        let mut oracle = make::ledger(&scenario, version, natures);
         oracle.keeps_heads = part.is_told;
         World {
             seed,
@@ -268,7 +173,8 @@ impl World {
             servers,
             back_conns: Vec::new(),
             episodes,
-            phase: Phase::Chaos,
+            phase: Phase::WarmUp,
+            controls: scenario.swarm.controls(),
             turn_at: u64::MAX,
             turns: 0,
             is_wake_scheduled: false,
@@ -297,10 +203,27 @@ impl World {
         }
         self.schedule_episodes();
         self.begin_part();
-        if self.scenario.families.control {
-            self.cx.after(200 * MS, 0, Ev::Control);
+        self.mark_world();
+        self.cx.after(self.scenario.warm_up, 0, Ev::Phase);
+    }
+
+    /// Marks the faults that are properties of this world. Those that show at an occasion are
+    /// marked there.
+    fn mark_world(&mut self) {
+        let all = [
+            Fault::Tight,
+            Fault::FewBuffers,
+            Fault::ShortTimeouts,
+            Fault::ShortBacklog,
+            Fault::PerAddress,
+        ];
+        for fault in all.into_iter().filter(|&it| self.scenario.swarm.has(it)) {
+            self.cx.fired(fault);
         }
-        self.cx.after(self.scenario.chaos, 0, Ev::Phase);
+        let smallest = self.scenario.front_wires.buffer.0.min(self.scenario.back_wires.buffer.0);
+        if smallest <= 2048 {
+            self.cx.fired(Fault::TinyWires);
+        }
     }
 
     fn add_client(&mut self, role: Role, connections: u64, within: u64) {
@@ -430,6 +353,11 @@ impl World {
         phases::mark_counters(&mut self.cx, self.proxy.counters());
         self.mark_decisions();
         reached::mark(&mut self.cx, &self.oracle);
+        for point in Point::ALL {
+            if self.proxy.buggify().taken(point) > 0 {
+                self.cx.mark(Group::Buggify.at(point as usize));
+            }
+        }
         tls_marks::mark_all(&mut self.cx, &self.oracle, self.proxy.counters());
         let healed = self.oracle.rows.iter().filter(|row| {
             row.must_succeed && row.answer.as_ref().is_some_and(|answer| answer.end.is_some())
@@ -481,32 +409,6 @@ impl World {
             flight,
         }
     }
-}
-
-fn make_servers(cx: &mut Cx, net: &mut Net, scenario: &Scenario) -> Vec<Server> {
-    let mut servers = Vec::new();
-    for (cluster, count) in scenario.all_clusters().into_iter().enumerate() {
-        let may_break = count > 1 && !scenario.is_faultless;
-        let entity = servers.len() as u64;
-        let breaks = may_break && cx.choices.choose(site!("server/gone"), entity, 5) == 4;
-        for n in 0..count {
-            let number = servers.len();
-            let at = server_address(number);
-            let address = net.intern(&at, SERVER_LINKS + number as u32);
-            let is_gone_for_good = breaks && n == 0;
-            let nature = scenario.protocols.natures[cluster];
-            servers.push(Server { at, address, listener: None, is_gone_for_good, nature });
-        }
-    }
-    servers
-}
-
-fn secret(seed: u64) -> [u8; 32] {
-    let mut secret = [0; 32];
-    for (n, part) in (0_u64..).zip(secret.chunks_exact_mut(8)) {
-        part.copy_from_slice(&mix(seed.wrapping_add(n << 56)).to_le_bytes());
-    }
-    secret
 }
 
 fn fold_event(event: Ev) -> u64 {

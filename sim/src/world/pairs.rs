@@ -13,6 +13,7 @@ use super::{Options, Outcome, World, one};
 use crate::choice::mix;
 use crate::cx::{Ev, MS, SEC};
 use crate::oracle::metamorphic::{self, Variant};
+use crate::oracle::truth::WALL_CLOCK;
 use crate::oracle::{Verdict, Violation};
 use crate::site;
 use std::time::Duration;
@@ -26,8 +27,6 @@ pub(super) const CALM: u64 = 600 * SEC;
 const CALM_TIMEOUT: u64 = 300;
 /// Segments of each stream that are cut small in the second world, at most.
 const CUTS_MAX: u64 = 300;
-/// The wall clock when virtual time begins, in milliseconds since the epoch.
-const WALL_CLOCK: i64 = 1_700_000_000_000;
 /// Turns between two jumps of the wall clock.
 const JUMP_EVERY: u64 = 8;
 /// The last millisecond whose year has four digits.
@@ -94,6 +93,8 @@ impl Scenario {
     pub(super) fn calm(&mut self, part: Part) {
         if part.is_calm {
             self.chaos = CALM;
+            // Who comes first has the lower number.
+            self.has_special_routes = false;
             for name in Timeouts::NAMES {
                 self.timeouts.set(name, Duration::from_secs(CALM_TIMEOUT));
             }
@@ -132,16 +133,17 @@ impl World {
     /// What the wall clock shows now, in milliseconds since the epoch.
     pub(super) fn wall_clock(&mut self) -> i64 {
         let usual = WALL_CLOCK + (self.cx.now / MS) as i64;
-        if self.part.varied != Some(Variant::Clock) {
-            return usual;
+        if self.part.varied == Some(Variant::Clock) {
+            let word = mix(self.seed ^ mix(self.turns / JUMP_EVERY));
+            // Hours, years, or anywhere in the history of four digits.
+            let shown = match word % 4 {
+                0 => usual + (word >> 16) as i64 % 36_000_000 - 18_000_000,
+                1 => usual + (word >> 16) as i64 % 630_720_000_000 - 315_360_000_000,
+                _ => ((word >> 8) % WALL_CLOCK_MAX) as i64,
+            };
+            self.set_wall_offset(shown - usual);
         }
-        let word = mix(self.seed ^ mix(self.turns / JUMP_EVERY));
-        // Hours, years, or anywhere in the history of four digits.
-        match word % 4 {
-            0 => usual + (word >> 16) as i64 % 36_000_000 - 18_000_000,
-            1 => usual + (word >> 16) as i64 % 630_720_000_000 - 315_360_000_000,
-            _ => ((word >> 8) % WALL_CLOCK_MAX) as i64,
-        }
+        usual + self.oracle.truth.wall_offset()
     }
 
     /// Readiness that waits changes its order; how much of it is told now.
@@ -155,5 +157,57 @@ impl World {
             self.net.proxy_woken.swap(at, with);
         }
         Some(1 + self.cx.choose(site!("pair/batch"), 0, waiting as u64) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Both worlds of a pair are not the same run: something was changed, and no client saw it.
+    #[test]
+    fn pairs_differ_and_clients_see_nothing_of_it() {
+        for variant in Variant::ALL {
+            let is_calm = variant != Variant::Clock;
+            let mut differing = 0;
+            for seed in 0..4 {
+                let first = Part { is_calm, varied: None, is_told: true };
+                let base = one(seed, Options::default(), first);
+                let options = Options { variant: Some(variant), ..Options::default() };
+                let other = run(seed, variant, options);
+                assert_eq!(other.violation, None, "seed {seed}, {variant}");
+                assert_eq!(other.variant, Some(variant));
+                assert!(!other.view.0.is_empty() && base.completed > 0, "seed {seed}");
+                differing += u64::from(base.hash != other.hash);
+            }
+            // The clock shows in ciphertext alone, where there is any.
+            assert!(differing > 0 || variant == Variant::Clock, "{variant} changes nothing");
+        }
+    }
+
+    // A difference between the worlds is a broken rule, of the second one.
+    #[test]
+    fn a_planted_difference_is_found() {
+        for (variant, rule) in [(Variant::Segments, "REQ-1"), (Variant::Copy, "RUN-1")] {
+            let part = Part { is_calm: true, varied: None, is_told: true };
+            let base = one(3, Options::default(), part);
+            let mut other = one(3, Options::default(), Part { varied: Some(variant), ..part });
+            assert_eq!(compare(variant, &base, &other), Ok(()));
+            let mut connections = other.view.0.iter_mut().flatten();
+            let seen = connections.find_map(|all| all.first_mut()).expect("a request");
+            seen.is_whole = !seen.is_whole;
+            let breach = compare(variant, &base, &other).expect_err("a difference");
+            assert_eq!((breach.group, breach.rule), ("metamorphic", rule));
+        }
+    }
+
+    #[test]
+    fn one_seed_in_twenty_is_run_as_a_pair_and_every_variant_is() {
+        let all: Vec<Variant> = (0..40_000).filter_map(variant_of).collect();
+        assert!((1_800..2_200).contains(&all.len()), "{}", all.len());
+        for variant in Variant::ALL {
+            let count = all.iter().filter(|&&other| other == variant).count();
+            assert!(count > 400, "{variant}: {count}");
+        }
     }
 }

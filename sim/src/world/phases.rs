@@ -1,16 +1,16 @@
-//! Warm-up and chaos, heal, drain, quiescence: what begins and ends when.
+//! Warm-up, chaos, heal, drain, quiescence: what holds when, and what begins and ends there.
 
 use super::World;
 use super::client::Role;
 use super::controller::APPLY;
 use super::leave::Leaves;
-use super::scenario::Rates;
 use crate::choice::Rate;
 use crate::cx::{Cx, Ev, MS, SEC};
 use crate::mark;
 use crate::marks::Group;
 use crate::oracle::{accounting, balance, reconfiguration};
 use crate::site;
+use crate::swarm::Rates;
 use crate::trace;
 use crate::wires::WireRange;
 use tidegate_core::event::{AccessRecord, Phase as Stage, Who};
@@ -20,44 +20,95 @@ use tidegate_core::time::{TICK, Time};
 /// Where a run stands.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
+    /// Traffic, and nothing goes wrong yet.
+    WarmUp,
     /// Traffic with faults.
     Chaos,
-    /// Everything is healed and nobody asks.
-    Gap,
+    /// Everything is healed, save for what stays broken for good, and nobody asks.
+    Heal,
     /// Everything must work.
     Healed,
     /// Traffic before the stop.
     Drain,
     /// The graceful stop is going on.
     Stopping,
-    /// Stopped; the last bytes arrive.
-    Settling,
+    /// The graceful stop is going on in the middle of chaos.
+    RoughStop,
+    /// Stopped; the last bytes arrive. At its end the whole ledger is audited.
+    Quiescence,
     /// Done.
     Over,
+}
+
+/// What holds in a phase.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Rules {
+    /// Peers misbehave, at the seed's rates.
+    pub(super) is_rough: bool,
+    /// Episodes begin, and the controller acts.
+    pub(super) is_open: bool,
+    /// The phases that may follow.
+    pub(super) next: &'static [Phase],
+}
+
+const fn rules(is_rough: bool, is_open: bool, next: &'static [Phase]) -> Rules {
+    Rules { is_rough, is_open, next }
+}
+
+impl Phase {
+    /// All of them, in the order of a run.
+    #[cfg(test)]
+    const ALL: [Phase; 9] = [
+        Phase::WarmUp,
+        Phase::Chaos,
+        Phase::Heal,
+        Phase::Healed,
+        Phase::Drain,
+        Phase::Stopping,
+        Phase::RoughStop,
+        Phase::Quiescence,
+        Phase::Over,
+    ];
+
+    /// The table.
+    #[rustfmt::skip]
+    pub(super) const fn rules(self) -> Rules {
+        match self {
+            //                          rough  open   next
+            Phase::WarmUp     => rules(false, false, &[Phase::Chaos]),
+            Phase::Chaos      => rules(true,  true,  &[Phase::Heal, Phase::RoughStop]),
+            Phase::Heal       => rules(false, false, &[Phase::Healed]),
+            Phase::Healed     => rules(false, false, &[Phase::Drain]),
+            Phase::Drain      => rules(false, false, &[Phase::Stopping]),
+            Phase::Stopping   => rules(false, false, &[Phase::Quiescence]),
+            Phase::RoughStop  => rules(true,  false, &[Phase::Quiescence]),
+            Phase::Quiescence => rules(false, false, &[Phase::Over]),
+            Phase::Over       => rules(false, false, &[]),
+        }
+    }
+
+    /// Whether a graceful stop is going on.
+    pub(super) fn is_stopping(self) -> bool {
+        matches!(self, Phase::Stopping | Phase::RoughStop)
+    }
 }
 
 impl World {
     /// How often peers misbehave now.
     pub(super) fn rates(&self) -> Rates {
-        match self.phase {
-            Phase::Chaos => self.scenario.rates,
-            Phase::Stopping if self.oracle.truth.healed_at.is_none() => self.scenario.rates,
-            _ => Rates { until_close: self.scenario.rates.until_close, ..Rates::default() },
-        }
+        if self.phase.rules().is_rough { self.scenario.swarm.rates } else { Rates::NONE }
     }
 
-    /// Whether peers misbehave now at all.
-    pub(super) fn rates_are_on(&self) -> bool {
-        match self.phase {
-            Phase::Chaos => true,
-            Phase::Stopping => self.oracle.truth.healed_at.is_none(),
-            _ => false,
-        }
-    }
-
-    /// Whether faults are over.
+    /// Whether no more faults begin, and nothing is changed any more, or not yet.
     pub(super) fn is_healing(&self) -> bool {
-        self.phase != Phase::Chaos
+        !self.phase.rules().is_open
+    }
+
+    /// The next phase is `to`, which must be one that may follow.
+    fn go(&mut self, to: Phase) {
+        trace!(self.cx, "phase {:?} ends, {to:?} begins", self.phase);
+        assert!(self.phase.rules().next.contains(&to), "{:?} goes to {to:?}", self.phase);
+        self.phase = to;
     }
 
     /// How many hosts a client may name.
@@ -68,33 +119,37 @@ impl World {
 
     /// The phase is over.
     pub(super) fn next_phase(&mut self) {
-        trace!(self.cx, "phase {:?} ends", self.phase);
         match self.phase {
+            Phase::WarmUp => {
+                self.go(Phase::Chaos);
+                self.cx.after(self.scenario.chaos, 0, Ev::Phase);
+                if !self.controls.is_empty() {
+                    self.cx.after(100 * MS, 0, Ev::Control);
+                }
+            }
             Phase::Chaos => {
                 let skips = !self.scenario.is_faultless
                     && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
                 if skips {
                     self.cx.mark(mark!("phase: stopped in the middle of chaos"));
-                    self.stop();
+                    self.stop(Phase::RoughStop);
                 } else {
                     self.heal();
                 }
             }
-            Phase::Gap => self.show_health(),
-            Phase::Healed => {}
-            Phase::Drain => self.stop(),
-            Phase::Stopping => {
+            Phase::Heal => self.show_health(),
+            Phase::Drain => self.stop(Phase::Stopping),
+            Phase::Stopping | Phase::RoughStop => {
                 let verdict = reconfiguration::stopped_in_time(self.cx.now, self.stop_limit);
                 self.oracle.judge(verdict);
             }
-            Phase::Settling if self.cx.now >= self.settled_at => self.phase = Phase::Over,
-            Phase::Settling => {}
-            Phase::Over => {}
+            Phase::Quiescence if self.cx.now >= self.settled_at => self.go(Phase::Over),
+            Phase::Healed | Phase::Quiescence | Phase::Over => {}
         }
     }
 
     fn heal(&mut self) {
-        self.phase = Phase::Gap;
+        self.go(Phase::Heal);
         self.end_episodes();
         for c in 0..self.clients.len() as u32 {
             self.clients[c as usize].left = 0;
@@ -103,7 +158,7 @@ impl World {
                 self.client_leave(c, Leaves::Aborts);
             }
         }
-        if self.scenario.families.control {
+        if !self.controls.is_empty() {
             let desired = self.first_desired.clone();
             self.apply(desired);
         }
@@ -144,7 +199,7 @@ impl World {
     fn show_health(&mut self) {
         self.oracle.judge(accounting::invariants(self.proxy.check_invariants()));
         self.oracle.judge(accounting::at_rest(&self.proxy.gauges()));
-        self.phase = Phase::Healed;
+        self.go(Phase::Healed);
         let settings = &self.scenario.settings;
         // Eviction may hit whoever has connected and not asked yet, unless nobody else is there.
         let most = if settings.accept_queue_evict_idle { 1 } else { 4 };
@@ -158,7 +213,7 @@ impl World {
     pub(super) fn client_done(&mut self, _c: u32) {
         let is_idle = self.clients.iter().all(|client| client.left == 0 && client.ep.is_none());
         if self.phase == Phase::Healed && is_idle {
-            self.phase = Phase::Drain;
+            self.go(Phase::Drain);
             self.oracle.judge(balance::fair(&self.oracle));
             self.oracle.judge(balance::faithful(&self.oracle));
             let count = self.cx.choices.between(site!("drain/clients"), 0, 1, 12);
@@ -170,8 +225,8 @@ impl World {
         }
     }
 
-    fn stop(&mut self) {
-        self.phase = Phase::Stopping;
+    fn stop(&mut self, phase: Phase) {
+        self.go(phase);
         self.oracle.truth.stop_at = Some(self.cx.now);
         self.mark_states(Group::Stopped);
         self.proxy.advance(Time(self.cx.now));
@@ -187,7 +242,7 @@ impl World {
 
     /// The proxy says that nothing is left.
     pub(super) fn stopped(&mut self) {
-        self.phase = Phase::Settling;
+        self.go(Phase::Quiescence);
         self.oracle.judge(reconfiguration::stopped_in_time(self.cx.now, self.stop_limit));
         self.oracle.judge(accounting::invariants(self.proxy.check_invariants()));
         self.oracle.judge(accounting::stopped(&self.proxy.gauges(), &self.net));
@@ -280,5 +335,32 @@ pub(super) fn mark_record(cx: &mut Cx, record: &AccessRecord) {
     cx.mark(Group::Ended.at(ending.who as usize * Stage::ALL.len() + ending.phase as usize));
     if let Some(timer) = ending.timer {
         cx.mark(Group::TimedOut.at(timer as usize));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Phase;
+
+    /// Every phase is reached, every run comes to its end, and only chaos is rough.
+    #[test]
+    fn the_table_of_phases_leads_from_warm_up_to_the_end() {
+        let mut reached = vec![Phase::WarmUp];
+        let mut at = 0;
+        while let Some(&phase) = reached.get(at) {
+            at += 1;
+            let next = phase.rules().next;
+            assert_eq!(next.is_empty(), phase == Phase::Over, "{phase:?}");
+            reached.extend(next.iter().filter(|&&it| phase != it).copied());
+            assert!(reached.len() < 100, "no phase comes twice");
+        }
+        for phase in Phase::ALL {
+            assert!(reached.contains(&phase), "{phase:?} is never reached");
+            let rules = phase.rules();
+            assert_eq!(rules.is_open, phase == Phase::Chaos);
+            assert_eq!(rules.is_rough, matches!(phase, Phase::Chaos | Phase::RoughStop));
+            let order = |it: Phase| Phase::ALL.iter().position(|&phase| phase == it);
+            assert!(rules.next.iter().all(|&next| order(next) > order(phase)), "{phase:?}");
+        }
     }
 }

@@ -5,7 +5,6 @@ use super::ask::{body_length, connection, field};
 use super::backend::After;
 use super::flaws::written;
 use super::producer::{Framing, Producer};
-use super::scenario::Rates;
 use crate::body::{BodyKey, Direction};
 use crate::choice::Rate;
 use crate::cx::{Cx, MS, SEC, US};
@@ -13,6 +12,7 @@ use crate::mark;
 use crate::oracle::ledger::{Ask, BackFault, Method, Plan, SeenRequest};
 use crate::site;
 use crate::story::Who;
+use crate::swarm::{Fault, Operation, Rates, Swarm};
 use crate::tell;
 use crate::wire;
 use std::io::Write as _;
@@ -48,7 +48,7 @@ const UNASKED: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// Draws the answer to `ask`.
-fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
+fn draw_plan(cx: &mut Cx, swarm: &Swarm, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
     let e = ask.key;
     let all = [200, 200, 200, 200, 404, 500, 204, 304];
     let mut status = cx.choices.pick(site!("plan/status"), e, &all);
@@ -58,26 +58,26 @@ fn draw_plan(cx: &mut Cx, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
     }
     let has_none = matches!(status, 101 | 204 | 304);
     let faults = [
-        (site!("plan/truncates"), rates.truncate, BackFault::Truncates),
-        (site!("plan/resets"), rates.reset, BackFault::Resets),
-        (site!("plan/vanishes"), rates.vanish, BackFault::Vanishes),
-        (site!("plan/stalls"), rates.stall, BackFault::Stalls),
-        (site!("plan/bad head"), rates.bad_head, BackFault::BadHead),
-        (site!("plan/bad chunk"), rates.bad_chunk, BackFault::BadChunk),
-        (site!("plan/storm"), rates.storm, BackFault::InterimStorm),
-        (site!("plan/garbage"), rates.garbage, BackFault::Garbage),
+        (Fault::Truncate, BackFault::Truncates),
+        (Fault::Reset, BackFault::Resets),
+        (Fault::Vanish, BackFault::Vanishes),
+        (Fault::Stall, BackFault::Stalls),
+        (Fault::BadHead, BackFault::BadHead),
+        (Fault::BadChunk, BackFault::BadChunk),
+        (Fault::Storm, BackFault::InterimStorm),
+        (Fault::Garbage, BackFault::Garbage),
     ];
-    let fault = faults.into_iter().find(|&(site, rate, _)| cx.chance(site, e, rate));
-    let fault = fault.map_or(BackFault::None, |(_, _, fault)| fault);
+    let fault = faults.into_iter().find(|&(fault, _)| cx.strikes(fault, rates, e));
+    let fault = fault.map_or(BackFault::None, |(_, fault)| fault);
     // Behind a 101 nothing is garbage.
     let fault = match fault {
         BackFault::Garbage if status == 101 => BackFault::None,
         fault => fault,
     };
-    let until_close = cx.chance(site!("plan/until close"), e, rates.until_close);
+    let until_close = cx.does(Operation::UntilClose, swarm, e, 25);
     let interims = match fault {
         BackFault::InterimStorm => cx.choices.between(site!("plan/storm size"), e, 17, 40),
-        _ if cx.chance(site!("plan/interim"), e, Rate::percent(6)) => {
+        _ if cx.does(Operation::Interim, swarm, e, 8) => {
             cx.choices.between(site!("plan/interims"), e, 1, 3)
         }
         _ => 0,
@@ -106,11 +106,12 @@ struct Form {
 }
 
 impl Form {
-    fn draw(cx: &mut Cx, plan: &Plan, e: u64) -> Form {
+    fn draw(cx: &mut Cx, swarm: &Swarm, plan: &Plan, e: u64) -> Form {
+        let is_chunked =
+            plan.body > 0 && !plan.until_close && cx.does(Operation::ChunkedResponse, swarm, e, 50);
+        let minor = u8::from(!cx.does(Operation::OldResponse, swarm, e, 6));
+        let closes = cx.does(Operation::LastResponse, swarm, e, 9);
         let choices = &mut cx.choices;
-        let is_chunked = plan.body > 0 && choices.coin(site!("plan/chunked"), e);
-        let minor = u8::from(!choices.chance(site!("plan/1.0"), e, Rate::percent(5)));
-        let closes = choices.chance(site!("plan/close"), e, Rate::percent(8));
         Form {
             is_chunked: is_chunked && minor == 1 && !plan.until_close,
             minor: if plan.status == 101 { 1 } else { minor },
@@ -159,9 +160,9 @@ impl World {
         let cx = &mut self.cx;
         let row = &mut self.oracle.rows[seen.row as usize];
         let (id, e) = (row.ask.id, row.ask.key);
-        let plan = draw_plan(cx, &rates, &row.ask, body_max);
-        let is_early = cx.chance(site!("plan/early"), e, rates.early);
-        let delay = if cx.chance(site!("plan/slow"), e, rates.slow_response) {
+        let plan = draw_plan(cx, &self.scenario.swarm, &rates, &row.ask, body_max);
+        let is_early = cx.strikes(Fault::Early, &rates, e);
+        let delay = if cx.strikes(Fault::SlowResponse, &rates, e) {
             cx.choices.log_between(site!("plan/delay"), e, 10 * MS, 5 * SEC)
         } else {
             cx.choices.log_between(site!("plan/quick"), e, 2 * US, 2 * MS)
@@ -182,7 +183,7 @@ impl World {
         let row = &self.oracle.rows[id as usize];
         let plan = row.plans[serial as usize].clone();
         let (e, row_upgrades) = (row.ask.key, row.ask.upgrade);
-        let form = Form::draw(&mut self.cx, &plan, e);
+        let form = Form::draw(&mut self.cx, &self.scenario.swarm, &plan, e);
         let told = u32::from(self.back_conns[b as usize].has_continued);
         let mut head = Vec::with_capacity(256);
         interims(plan.interims.saturating_sub(told), &mut head);

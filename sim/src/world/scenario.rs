@@ -5,91 +5,18 @@ use super::secure::TlsPlan;
 use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
 use crate::site;
+use crate::swarm::{Fault, Operation, Swarm};
 use crate::wires::WireRange;
 use std::time::Duration;
 use tidegate_core::config::{Limits, Settings, Timeouts};
-
-/// How often peers misbehave, family by family; a family that the seed leaves out is never drawn.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct Rates {
-    /// Client connections whose head comes a few bytes at a time.
-    pub slow_head: Rate,
-    /// Requests that must be refused.
-    pub flawed: Rate,
-    /// Client connections that finish writing after their last request.
-    pub half_close: Rate,
-    /// Client connections that end in the middle.
-    pub abort: Rate,
-    /// Client connections that read slowly.
-    pub slow_read: Rate,
-    /// Client connections that stay when they are done.
-    pub hoard: Rate,
-    /// Client connections that send nothing.
-    pub silent: Rate,
-    /// Requests whose body stops for a while.
-    pub slow_body: Rate,
-    /// Responses that come before the request is whole.
-    pub early: Rate,
-    /// Responses whose body ends with the connection; no misbehaviour.
-    pub until_close: Rate,
-    /// Responses that end before their body is complete.
-    pub truncate: Rate,
-    /// Responses cut by a reset.
-    pub reset: Rate,
-    /// No response at all.
-    pub vanish: Rate,
-    /// Responses that stop and do not go on.
-    pub stall: Rate,
-    /// Heads that are not HTTP.
-    pub bad_head: Rate,
-    /// Last chunks that are none.
-    pub bad_chunk: Rate,
-    /// Too many interim responses.
-    pub storm: Rate,
-    /// Bytes behind the response.
-    pub garbage: Rate,
-    /// Connections closed by the backend while they idle.
-    pub close_idle: Rate,
-    /// Responses that take long.
-    pub slow_response: Rate,
-    /// Readiness that says what is not so.
-    pub spurious: Rate,
-    /// Batches in another order, and cut.
-    pub reorder: Rate,
-    /// Turns that come late.
-    pub slow_loop: Rate,
-}
-
-/// Which faults come as episodes, with a start and an end.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct Families {
-    /// Links that stop, one by one, and go on in another order.
-    pub clog: bool,
-    /// Latency that grows.
-    pub latency: bool,
-    /// SYNs that vanish.
-    pub black_hole: bool,
-    /// Addresses that cannot be reached.
-    pub unreachable: bool,
-    /// Servers that go down and come up.
-    pub flap: bool,
-    /// Descriptors that run out.
-    pub descriptors: bool,
-    /// Accepts that fail.
-    pub accept_aborts: bool,
-    /// Writes that take less than there is room for.
-    pub short_writes: bool,
-    /// Resets that overtake data.
-    pub overtake: bool,
-    /// The configuration changes.
-    pub control: bool,
-}
 
 /// The world of one seed.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Nothing goes wrong.
     pub is_faultless: bool,
+    /// Which faults and operations there are.
+    pub swarm: Swarm,
     /// The worker's limits.
     pub settings: Settings,
     /// Every timer's span.
@@ -106,6 +33,8 @@ pub struct Scenario {
     pub backlog: u32,
     /// Addresses the proxy listens on.
     pub listeners: usize,
+    /// Whether there may be routes that catch some requests by their number.
+    pub has_special_routes: bool,
     /// Servers of each cluster.
     pub clusters: Vec<usize>,
     /// Clients at work at a time.
@@ -118,17 +47,15 @@ pub struct Scenario {
     pub depth_max: u64,
     /// Longest pause between requests, in nanoseconds.
     pub think_max: u64,
-    /// How often peers misbehave before healing.
-    pub rates: Rates,
-    /// Which episodes there are.
-    pub families: Families,
     /// Where there is TLS, and how often it goes wrong.
     pub tls: TlsPlan,
     /// Wires of clients.
     pub front_wires: WireRange,
     /// Wires towards backends.
     pub back_wires: WireRange,
-    /// How long warm-up and chaos last together, in nanoseconds.
+    /// How long warm-up lasts, in nanoseconds.
+    pub warm_up: u64,
+    /// How long chaos lasts, in nanoseconds.
     pub chaos: u64,
     /// Longest delay between readiness and turn, in nanoseconds, and the longest while it is slow.
     pub turn_delay: u64,
@@ -171,10 +98,10 @@ impl std::fmt::Display for Scenario {
     }
 }
 
-/// Draws the world of a seed, without faults if it must be calm.
-pub(super) fn draw(choices: &mut Choices, is_calm: bool) -> Scenario {
-    let is_faultless = choices.chance(site!("scenario/faultless"), 0, Rate::percent(5)) || is_calm;
-    let mut draw = Draw { choices: &mut *choices, is_faultless };
+/// Draws the world of a seed that uses `swarm`.
+pub(super) fn draw(choices: &mut Choices, swarm: Swarm) -> Scenario {
+    let is_faultless = swarm.is_faultless;
+    let mut draw = Draw { choices: &mut *choices, swarm: &swarm };
     let front_wires = draw.wires(0);
     let back_wires = draw.wires(1);
     let smallest = front_wires.buffer.0.min(back_wires.buffer.0);
@@ -185,8 +112,7 @@ pub(super) fn draw(choices: &mut Choices, is_calm: bool) -> Scenario {
     let clients = draw.between(site!("scenario/clients"), 0, 1, 10) as usize;
     let slow_turn_delay = if draw.coin(site!("scenario/slow loop"), 0) { 20 * MS } else { MS };
     let listeners = draw.between(site!("scenario/listeners"), 0, 1, 2) as usize;
-    let protocols =
-        protocols::draw(draw.choices, is_faultless, listeners, clusters.len(), body_max);
+    let protocols = protocols::draw(draw.choices, &swarm, listeners, clusters.len(), body_max);
     let buffer_bytes = 1 << draw.between(site!("scenario/buffer bytes"), 0, 11, 14);
     let mut scenario = Scenario {
         is_faultless,
@@ -196,24 +122,28 @@ pub(super) fn draw(choices: &mut Choices, is_calm: bool) -> Scenario {
         body_max,
         max_body: draw.faulty(site!("scenario/max body"), 20).then_some(body_max / 2),
         abort_on_close: draw.faulty(site!("scenario/abort on close"), 15),
-        backlog: if draw.faulty(site!("scenario/short backlog"), 30) { 2 } else { 128 },
+        backlog: if swarm.has(Fault::ShortBacklog) { 2 } else { 128 },
         listeners,
+        has_special_routes: true,
         clusters,
         clients,
         connections: draw.between(site!("scenario/connections"), 0, 2, 6),
         requests_max: draw.between(site!("scenario/requests"), 0, 1, 8),
-        depth_max: draw.between(site!("scenario/depth"), 0, 1, 4),
+        depth_max: match swarm.uses(Operation::Pipeline) {
+            true => draw.between(site!("scenario/depth"), 0, 2, 5),
+            false => 1,
+        },
         think_max: draw.choices.log_between(site!("scenario/think"), 0, 100 * US, 400 * MS),
-        rates: draw.rates(),
-        families: draw.families(),
         tls: TlsPlan::default(),
         front_wires,
         back_wires,
+        warm_up: draw.choices.log_between(site!("scenario/warm-up"), 0, 2 * MS, 400 * MS),
         chaos: draw.choices.log_between(site!("scenario/chaos"), 0, SEC, 8 * SEC),
         turn_delay: 20 * US,
         slow_turn_delay,
         batch_max: draw.choices.log_between(site!("scenario/batch"), 0, 1, 1024) as usize,
         protocols,
+        swarm,
     };
     scenario.tls = TlsPlan::draw(choices, &scenario);
     scenario
@@ -221,7 +151,7 @@ pub(super) fn draw(choices: &mut Choices, is_calm: bool) -> Scenario {
 
 struct Draw<'a> {
     choices: &'a mut Choices,
-    is_faultless: bool,
+    swarm: &'a Swarm,
 }
 
 impl Draw<'_> {
@@ -235,72 +165,15 @@ impl Draw<'_> {
 
     /// Whether something that can hurt is on, in `percent` of the seeds that may have faults.
     fn faulty(&mut self, site: crate::choice::Site, percent: u32) -> bool {
-        !self.is_faultless && self.choices.chance(site, 0, Rate::percent(percent))
-    }
-
-    /// The rate of one family: off, or log-uniform from 1/256 to `most` percent.
-    fn rate(&mut self, family: u64, most: u32) -> Rate {
-        let is_on = self.choices.coin(site!("scenario/family"), family);
-        if self.is_faultless || !is_on {
-            return Rate::NEVER;
-        }
-        let most = Rate::percent(most).0;
-        Rate(self.choices.log_between(site!("scenario/rate"), family, 256, u64::from(most)) as u32)
-    }
-
-    fn rates(&mut self) -> Rates {
-        let most = self.choices.log_between(site!("scenario/until close"), 0, 2, 60);
-        Rates {
-            until_close: Rate::percent(most as u32),
-            slow_head: self.rate(0, 30),
-            flawed: self.rate(1, 30),
-            half_close: self.rate(2, 50),
-            abort: self.rate(3, 30),
-            slow_read: self.rate(4, 30),
-            hoard: self.rate(5, 50),
-            silent: self.rate(6, 20),
-            slow_body: self.rate(7, 30),
-            early: self.rate(8, 30),
-            truncate: self.rate(9, 30),
-            reset: self.rate(10, 30),
-            vanish: self.rate(11, 30),
-            stall: self.rate(12, 15),
-            bad_head: self.rate(13, 20),
-            bad_chunk: self.rate(21, 20),
-            storm: self.rate(14, 20),
-            garbage: self.rate(15, 30),
-            close_idle: self.rate(16, 50),
-            slow_response: self.rate(17, 30),
-            spurious: self.rate(18, 30),
-            reorder: self.rate(19, 80),
-            slow_loop: self.rate(20, 10),
-        }
-    }
-
-    fn families(&mut self) -> Families {
-        let mut on = |family: u64| {
-            let coin = self.choices.chance(site!("scenario/episodes"), family, Rate::percent(30));
-            coin && !self.is_faultless
-        };
-        Families {
-            clog: on(0),
-            latency: on(1),
-            black_hole: on(2),
-            unreachable: on(3),
-            flap: on(4),
-            descriptors: on(5),
-            accept_aborts: on(6),
-            short_writes: on(7),
-            overtake: on(8),
-            control: on(9),
-        }
+        !self.swarm.is_faultless && self.choices.chance(site, 0, Rate::percent(percent))
     }
 
     fn wires(&mut self, kind: u64) -> WireRange {
-        if self.is_faultless {
+        if self.swarm.is_faultless {
             return WireRange::HEALTHY;
         }
-        let is_tiny = self.choices.chance(site!("wires/tiny"), kind, Rate::percent(30));
+        let is_tiny = self.swarm.has(Fault::TinyWires)
+            && self.choices.chance(site!("wires/tiny"), kind, Rate::percent(60));
         let low = if is_tiny {
             self.choices.log_between(site!("wires/low"), kind, 16, 2048)
         } else {
@@ -316,8 +189,8 @@ impl Draw<'_> {
     }
 
     fn settings(&mut self, clients: usize, buffer_bytes: usize) -> Settings {
-        let is_tight = self.faulty(site!("scenario/tight"), 50);
-        let is_short = self.faulty(site!("scenario/few buffers"), 40);
+        let is_tight = self.swarm.has(Fault::Tight);
+        let is_short = self.swarm.has(Fault::FewBuffers);
         let max_connections = if is_tight {
             self.choices.log_between(site!("scenario/max connections"), 0, 1, 16) as usize
         } else {
@@ -334,7 +207,7 @@ impl Draw<'_> {
         } else {
             4 * max_connections.max(clients)
         };
-        let evicts = self.coin(site!("scenario/evict"), 0) && !self.is_faultless;
+        let evicts = self.coin(site!("scenario/evict"), 0) && !self.swarm.is_faultless;
         Settings {
             max_connections,
             accept_queue_capacity: capacity,
@@ -351,7 +224,7 @@ impl Draw<'_> {
 
     fn timeouts(&mut self) -> Timeouts {
         let mut timeouts = Timeouts::default();
-        let is_short = self.faulty(site!("scenario/short timeouts"), 70);
+        let is_short = self.swarm.has(Fault::ShortTimeouts);
         for (name, entity) in Timeouts::NAMES.iter().zip(0..) {
             if is_short && self.choices.coin(site!("scenario/timeout"), entity) {
                 let site = site!("scenario/timeout span");

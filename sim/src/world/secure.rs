@@ -34,24 +34,11 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 pub struct TlsPlan {
     /// Where it is at first. Which listeners and clusters have any does not change.
     pub first: TlsTruth,
-    /// How often clients do something wrong with it, before healing.
-    pub client_trouble: Rate,
-    /// How often servers do.
-    pub server_trouble: Rate,
 }
 
 impl TlsPlan {
     /// Draws the TLS of a scenario.
     pub(super) fn draw(choices: &mut Choices, scenario: &Scenario) -> TlsPlan {
-        let rate = |family: u64, choices: &mut Choices| {
-            let is_on = choices.chance(site!("tls/family"), family, Rate::percent(60));
-            if scenario.is_faultless || !is_on {
-                return Rate::NEVER;
-            }
-            let most = u64::from(Rate::percent(40).0);
-            Rate(choices.log_between(site!("tls/rate"), family, 1024, most) as u32)
-        };
-        let (client_trouble, server_trouble) = (rate(0, choices), rate(1, choices));
         let protocols = &scenario.protocols;
         // What goes before TLS, and what has no requests, the peers of the world say in the clear.
         let listeners = (0..scenario.all_listeners() as u64).map(|listener| {
@@ -68,7 +55,7 @@ impl TlsPlan {
             (has_tls && is_http).then_some(0)
         });
         let first = TlsTruth { listeners, clusters: clusters.collect() };
-        TlsPlan { first, client_trouble, server_trouble }
+        TlsPlan { first }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::kernel::Ep;
 use crate::mark;
 use crate::site;
 use crate::stream::Stream;
+use crate::swarm::Fault;
 use tidegate_core::input::SocketError;
 
 /// When a peer begins to speak.
@@ -97,11 +98,12 @@ impl Talker {
             _ => End::Shut,
         };
         let faults = [
-            (site!("talk/closes"), rates.close, End::Close),
-            (site!("talk/stalls"), rates.stall, End::Stall),
-            (site!("talk/resets"), rates.reset, End::Reset),
+            (Fault::TunnelClose, End::Close),
+            (Fault::TunnelStall, End::Stall),
+            (Fault::TunnelReset, End::Reset),
         ];
-        let fault = faults.into_iter().find(|&(site, rate, _)| choices.chance(site, entity, rate));
+        let fault = faults.into_iter().find(|&(fault, _)| cx.strikes(fault, &rates.rates, entity));
+        let choices = &mut cx.choices;
         let echoes = choices.choose(site!("talk/echoes"), entity, 4) == 3 && !is_client;
         let echoes = echoes.then(|| choices.log_between(site!("talk/ahead"), entity, 8, 4096));
         let mut talker = Talker {
@@ -110,7 +112,7 @@ impl Talker {
             heard_from,
             total,
             start,
-            end: fault.map_or(ends, |(_, _, end)| end),
+            end: fault.map_or(ends, |(_, end)| end),
             echoes,
             drips: None,
             slow_read: None,
@@ -120,13 +122,15 @@ impl Talker {
             saw_end: false,
             wakes_at: 0,
         };
-        if choices.chance(site!("talk/drips"), entity, rates.slow) {
+        if cx.strikes(Fault::TunnelSlow, &rates.rates, entity) {
+            let choices = &mut cx.choices;
             let piece = choices.log_between(site!("talk/drip"), entity, 1, 2000) as usize;
             talker.drips =
                 Some((piece, choices.log_between(site!("talk/drip delay"), entity, MS, 400 * MS)));
             talker.total = talker.total.min(40 * piece as u64).max(8);
         }
-        if choices.chance(site!("talk/reads slowly"), entity, rates.slow) {
+        if cx.strikes(Fault::TunnelSlow, &rates.rates, entity) {
+            let choices = &mut cx.choices;
             let piece = choices.log_between(site!("talk/piece"), entity, 64, 16_384) as usize;
             talker.slow_read =
                 Some((piece, choices.log_between(site!("talk/read delay"), entity, MS, 800 * MS)));

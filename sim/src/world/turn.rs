@@ -1,7 +1,6 @@
 //! One turn of the proxy: readiness in, the production driver's turn, facts out, checks.
 
 use super::World;
-use super::phases::Phase;
 use crate::cx::{Ev, US};
 use crate::fact;
 use crate::gate::Gate;
@@ -10,6 +9,7 @@ use crate::mark;
 use crate::oracle::{accept, accounting, limits, progress, timers};
 use crate::site;
 use crate::story::{Fact, Who};
+use crate::swarm::Fault;
 use crate::tell;
 use tidegate_core::drive;
 use tidegate_core::event::Event;
@@ -33,14 +33,22 @@ impl World {
     /// Readiness is waiting: the proxy wakes after the loop's usual delay, or a longer one.
     pub(super) fn wake_proxy(&mut self) {
         self.is_wake_scheduled = true;
-        let rate = self.rates().slow_loop;
-        let most = if self.cx.chance(site!("turn/slow"), 0, rate) {
+        let rates = self.rates();
+        let most = if self.cx.strikes(Fault::SlowLoop, &rates, 0) {
             self.scenario.slow_turn_delay
         } else {
             self.scenario.turn_delay
         };
         let delay = self.cx.choose(site!("turn/delay"), 0, most);
         self.schedule_turn(self.cx.now + delay);
+    }
+
+    /// The wall clock jumps: it is off by `millis` from now on.
+    pub(super) fn set_wall_offset(&mut self, millis: i64) {
+        let jumps = &mut self.oracle.truth.wall_jumps;
+        if jumps.last().map_or(0, |&(_, offset)| offset) != millis {
+            jumps.push((self.cx.now, millis));
+        }
     }
 
     /// The proxy's turn, unless an earlier one made this one needless.
@@ -69,7 +77,7 @@ impl World {
         self.take_events();
         self.check_turn(is_more);
         self.plan_next_turn(is_more);
-        if self.phase == Phase::Stopping && self.proxy.is_stopped() {
+        if self.phase.is_stopping() && self.proxy.is_stopped() {
             self.stopped();
         }
         true
@@ -78,7 +86,7 @@ impl World {
     fn tell_readiness(&mut self) {
         let rates = self.rates();
         let mut batch = self.net.proxy_woken.len();
-        if batch > 1 && self.cx.chance(site!("turn/reorder"), 0, rates.reorder) {
+        if batch > 1 && self.cx.strikes(Fault::Reorder, &rates, 0) {
             let by = self.cx.choose(site!("turn/rotate"), 0, batch as u64) as usize;
             self.net.proxy_woken.rotate_left(by);
             let other = self.cx.choose(site!("turn/swap"), 0, batch as u64) as usize;
@@ -109,7 +117,7 @@ impl World {
                 None => break,
             }
         }
-        if self.cx.chance(site!("turn/spurious"), 0, rates.spurious) {
+        if self.cx.strikes(Fault::Spurious, &rates, 0) {
             self.tell_spurious();
         }
     }

@@ -1,10 +1,10 @@
 //! Configurations that must be refused whole (RUN-1): a good one with a fault or two.
 
 use super::World;
-use super::controller::{APPLY, listener_address};
-use crate::choice::Rate;
+use super::controller::APPLY;
+use super::desired::listener_address;
 use crate::mark;
-use crate::oracle::{Group, Verdict, breach, reconfiguration};
+use crate::oracle::{Verdict, reconfiguration};
 use crate::site;
 use crate::trace;
 use std::time::Duration;
@@ -16,9 +16,6 @@ use tidegate_core::input::Address;
 use tidegate_core::route::{Outcome, Router, Verdict as Explained, explain};
 
 type Spoil = fn(&mut Config);
-
-/// How often the controller tries one.
-const RATE: Rate = Rate::percent(10);
 
 fn name(text: &str) -> Box<str> {
     text.into()
@@ -197,7 +194,7 @@ const ASKED: &[(&str, &str, &str)] = &[
 fn explained(config: &Config) -> Verdict {
     let mut scratch = Vec::new();
     let Ok(router) = Router::new(config) else {
-        return breach(Group::Reconfiguration, "ROUTE-2", "good routes do not compile".into());
+        return reconfiguration::misled("good routes do not compile".into());
     };
     for listener in 0..config.listeners.len() as u16 {
         for (host, path, method) in ASKED {
@@ -209,7 +206,7 @@ fn explained(config: &Config) -> Verdict {
             });
             if taken != told {
                 let message = format!("{host:?} {path:?} takes {taken:?} and is told of {told:?}");
-                return breach(Group::Reconfiguration, "ROUTE-2", message);
+                return reconfiguration::misled(message);
             }
         }
     }
@@ -217,11 +214,8 @@ fn explained(config: &Config) -> Verdict {
 }
 
 impl World {
-    /// Now and then the controller submits nonsense: it must be refused, and nothing may change.
+    /// The controller submits nonsense: it must be refused, and nothing may change.
     pub(super) fn submit_nonsense(&mut self) {
-        if !self.cx.chance(site!("wrong/rate"), 0, RATE) {
-            return;
-        }
         let addresses: Vec<Address> = self.servers.iter().map(|s| s.at.clone()).collect();
         let mut config = self.desired.config(&self.scenario, &addresses, &mut self.secure);
         if config.listeners.is_empty() {

@@ -7,17 +7,18 @@ use super::talker::Talker;
 use crate::kernel::Ep;
 use crate::mark;
 use crate::oracle::ledger::{Ask, Method};
-use crate::site;
 use crate::stream::Stream;
+use crate::swarm::Operation;
 
 impl World {
     /// Makes the next request of client `c` one for an upgrade, sometimes.
     pub(super) fn ask_upgrade(&mut self, c: u32, asked: &mut Ask) {
         let is_held = self.client_unanswered_upgrade(c).is_some();
-        let rate = self.scenario.protocols.upgrades;
+        let percent = self.scenario.protocols.upgrades;
         // Tunnels of the world speak in the clear.
-        let wants =
-            self.cx.chance(site!("ask/upgrade"), c.into(), rate) && !self.scenario.tls.is_used();
+        let swarm = &self.scenario.swarm;
+        let wants = !self.scenario.tls.is_used()
+            && self.cx.does(Operation::Upgrade, swarm, c.into(), percent);
         if is_held || wants {
             // Behind a request for an upgrade comes what can be a tunnel's beginning as well.
             *asked = Ask {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cx::Flight;
-use crate::oracle::{accept, dials, probes};
+use crate::oracle::{accept, dials};
 use tidegate_core::event::Event;
 use tidegate_core::input::AcceptError;
 
@@ -96,15 +96,15 @@ fn balance_fires_on_a_server_that_is_never_marked_down() {
     let mut lab = Lab::new();
     let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
     for _ in 0..3 * fall {
-        assert_eq!(probes::refused(&mut lab.oracle, 0), Ok(()));
+        assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()));
     }
-    breaks(probes::refused(&mut lab.oracle, 0), "balance", "BACK-4");
+    breaks(dials::refused(&mut lab.oracle, 0), "balance", "BACK-4");
     let back = lab.back(0);
     lab.oracle.back_spoke(back);
-    assert_eq!(probes::refused(&mut lab.oracle, 0), Ok(()), "it answered");
+    assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it answered");
     lab.marks_down(0, 60);
     for _ in 0..20 * fall {
-        assert_eq!(probes::refused(&mut lab.oracle, 0), Ok(()), "it is down");
+        assert_eq!(dials::refused(&mut lab.oracle, 0), Ok(()), "it is down");
     }
 }
 
@@ -119,10 +119,10 @@ fn balance_fires_on_a_server_that_is_marked_down_too_early() {
         let back = lab.back(0);
         lab.oracle.back_closed(&lab.net, back);
     }
-    breaks(probes::marked_down(&lab.oracle, &down), "balance", "BACK-4");
+    breaks(dials::marked_down(&lab.oracle, &down), "balance", "BACK-4");
     let back = lab.back(0);
     lab.oracle.back_closed(&lab.net, back);
-    assert_eq!(probes::marked_down(&lab.oracle, &down), Ok(()));
+    assert_eq!(dials::marked_down(&lab.oracle, &down), Ok(()));
 }
 
 // BACK-4: when a back-off is over, the server is probed.
@@ -133,7 +133,7 @@ fn balance_fires_on_a_server_that_is_never_probed() {
     lab.later(2_000);
     let front = lab.front();
     let id = lab.asked(front, ask(0, Method::Get));
-    let pass = |lab: &mut Lab| probes::probed(&mut lab.oracle, id);
+    let pass = |lab: &mut Lab| dials::probed(&mut lab.oracle, id);
     for _ in 0..8 {
         assert_eq!(pass(&mut lab), Ok(()));
     }

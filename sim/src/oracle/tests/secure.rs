@@ -141,7 +141,7 @@ fn tls_fires_on_a_truncated_body_shown_as_complete() {
 fn goes(client: Facts, host: u16, server: Option<Facts>) -> Verdict {
     let (mut lab, front) = lab(client);
     let id = lab.asked(front, Ask { host, ..ask(0, Method::Get) });
-    lab.oracle.truth.versions[0].hosts = vec![Some(0); 3];
+    lab.oracle.truth.versions[0].routes = (0..3).map(|host| Way::of_host(host, 0)).collect();
     let back = lab.back(0);
     lab.oracle.backs[back as usize].tls = server.map(|facts| Rc::new(RefCell::new(facts)));
     tls::request(&lab.oracle, back, &lab.oracle.rows[id as usize])

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::oracle::ledger::Recorded;
+use crate::oracle::truth::Down;
 use crate::oracle::{
     accept, accounting, balance, liveness, panics, progress, reconfiguration, timers,
 };
@@ -28,9 +29,10 @@ fn balance_fires_on_servers_that_are_not_eligible() {
 #[test]
 fn balance_fires_on_a_server_that_backs_off() {
     let mut lab = Lab::new();
-    let backoff = std::time::Duration::from_secs(60);
-    let down = Event::ServerDown { cluster: "c0".into(), addr: server(0), backoff };
-    lab.oracle.event(&down);
+    let until = lab.oracle.now + 60_000_000_000;
+    lab.oracle.event(&Event::ServerUp { cluster: "c0".into(), addr: server(0) });
+    let (cluster, address, since) = ("c0".into(), server(0), lab.oracle.now);
+    lab.oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
     lab.later(10_000);
     breaks(balance::connect(&lab.oracle, 0, &server(0)), "balance", "BACK-4");
     assert_eq!(balance::connect(&lab.oracle, 3, &server(3)), Ok(()));
@@ -154,6 +156,34 @@ fn accounting_fires_on_counts_that_do_not_add_up() {
     breaks(accounting::invariants(Err("what".into())), "accounting", "LOOP-2");
 }
 
+// BACK-4: a back-off is not longer than its doublings.
+#[test]
+fn balance_fires_on_a_back_off_that_is_too_long() {
+    let down = |millis| Event::ServerDown {
+        cluster: "c0".into(),
+        addr: server(0),
+        backoff: std::time::Duration::from_millis(millis),
+    };
+    let mut lab = Lab::new();
+    assert_eq!(balance::health(&mut lab.oracle, &down(1000)), Ok(()));
+    assert_eq!(balance::health(&mut lab.oracle, &down(2000)), Ok(()));
+    breaks(balance::health(&mut lab.oracle, &down(4010)), "balance", "BACK-4");
+    let mut lab = Lab::new();
+    breaks(balance::health(&mut lab.oracle, &down(0)), "balance", "BACK-4");
+}
+
+// REQ-9: a body that cannot be passed on is not read.
+#[test]
+fn progress_fires_on_bodies_that_pile_up() {
+    let mut lab = Lab::new();
+    lab.oracle.settings.buffer_bytes = 2048;
+    let (front, id, _) =
+        lab.relayed(Ask { body: 1 << 20, ..ask(0, Method::Put) }, plan(0, BackFault::None));
+    lab.oracle.rows[id as usize].end = None;
+    assert_eq!(progress::held(&lab.oracle, front, 10_000), Ok(()));
+    breaks(progress::held(&lab.oracle, front, 200_000), "progress", "REQ-9");
+}
+
 // SES-5: no more buffers are lent and promised than there are.
 #[test]
 fn accounting_fires_on_buffers_that_are_not_there() {
@@ -250,6 +280,8 @@ fn reconfiguration_fires_on_nonsense_that_takes_effect() {
     assert_eq!(reconfiguration::refused(1, &none, &none), Ok(()));
     breaks(reconfiguration::refused(0, &none, &none), "reconfiguration", "RUN-1");
     breaks(reconfiguration::refused(1, &none, &one), "reconfiguration", "RUN-1");
+    // What is compared are two answers of the product's: the world asks for both.
+    breaks(reconfiguration::misled("two ways".into()), "reconfiguration", "ROUTE-2");
 }
 
 // SES-4: what is healthy succeeds, and the zombie checker has nothing to do.

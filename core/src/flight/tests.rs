@@ -1,0 +1,166 @@
+//! The ring, the masking, and files that are damaged.
+
+use super::entry::OVERHEAD;
+use super::image::{Block, MAGIC, Writer};
+use super::mask::mask_head;
+use super::ring::Ring;
+use super::wire::{Stored, Wire};
+use super::*;
+use crate::config::{Cluster, Config, Listener, Route, Server, Settings};
+use crate::input::Address;
+
+fn entries(bytes: &[u8]) -> Vec<Entry<'_>> {
+    let (mut all, mut at) = (Vec::new(), 0);
+    while let Some((entry, len)) = Entry::read(&bytes[at..]) {
+        all.push(entry);
+        at += len;
+    }
+    assert_eq!(at, bytes.len(), "nothing is left over");
+    all
+}
+
+// Whatever was overwritten, what is left is whole entries, the newest without a gap, with their
+// times.
+#[test]
+fn a_ring_gives_way_from_its_oldest_entries_on() {
+    let mut ring = Ring::new(4096);
+    let last = 5000_u64;
+    for n in 1..=last {
+        let bytes = vec![7; (n % 300) as usize];
+        let entry = Entry { bytes: &bytes, ..Entry::new(Tag::Head, 3).with(n) };
+        assert!(ring.push(Time(n * 10), &entry));
+    }
+    let mut seen = Vec::new();
+    for (start, bytes) in ring.segments() {
+        let mut now = start.0;
+        for entry in entries(bytes) {
+            match entry.tag {
+                Tag::Turn => now += entry.a,
+                _ => {
+                    assert_eq!((entry.tag, entry.slot, now), (Tag::Head, 3, entry.a * 10));
+                    assert_eq!(entry.bytes.len() as u64, entry.a % 300);
+                    seen.push(entry.a);
+                }
+            }
+        }
+    }
+    assert_eq!(seen.last(), Some(&last));
+    assert!(seen.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seen:?}");
+}
+
+// An entry that is larger than a segment is refused, and the next one is kept.
+#[test]
+fn an_entry_too_large_is_left_out() {
+    let mut ring = Ring::new(4096);
+    let large = vec![0; 4096];
+    assert!(!ring.push(Time(1), &Entry { bytes: &large, ..Entry::new(Tag::Head, 1) }));
+    assert!(ring.push(Time(2), &Entry::new(Tag::Resumed, 1)));
+    let tags: Vec<Tag> =
+        ring.segments().flat_map(|(_, bytes)| entries(bytes)).map(|entry| entry.tag).collect();
+    assert_eq!(tags, [Tag::Turn, Tag::Turn, Tag::Resumed]);
+}
+
+// Every number comes back, the largest ones too, within the overhead that is reckoned with.
+#[test]
+fn entries_come_back() {
+    for a in [0, 127, 128, u64::from(u32::MAX), u64::MAX] {
+        let entry =
+            Entry { b: a, ..Entry::new(Tag::Decided, u32::MAX).with(a) }.flagged(BACK, true);
+        let mut space = [0; OVERHEAD];
+        let len = entry.write(&mut space);
+        assert_eq!(Entry::read(&space[..len]), Some((entry, len)));
+        for short in 0..len {
+            assert_eq!(Entry::read(&space[..short]), None, "{short} of {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn heads_keep_what_parsers_look_at_and_nothing_else() {
+    let cases: [(&str, &str); 9] = [
+        ("GET /a/b?token=s3 HTTP/1.1\r\n", "GET /a/b?xxxxxxxx HTTP/1.1\r\n"),
+        ("HTTP/1.1 200 All Good\r\n", "HTTP/1.1 200 xxx xxxx\r\n"),
+        ("G / H\r\nHost: a.example\r\n", "G / H\r\nHost: a.example\r\n"),
+        ("G / H\r\nAuthorization: Bearer k\r\n", "G / H\r\nAuthorization: xxxxxx x\r\n"),
+        ("G / H\r\nCookie: a=1; b=22\r\n", "G / H\r\nCookie: a=x; b=xx\r\n"),
+        ("G / H\r\ncontent-length: 12\r\n", "G / H\r\ncontent-length: 12\r\n"),
+        // A line cut short, one without a colon, and a continued one.
+        ("G / H\r\nAuthorization: Be", "G / H\r\nAuthorization: xx"),
+        ("G / H\r\nsecret\r\n secret\r\n", "G / H\r\nxxxxxx\r\n xxxxxx\r\n"),
+        // What lies behind a head.
+        ("G / H\r\n\r\nhost: secret", "G / H\r\n\r\nxxxxx xxxxxx"),
+    ];
+    for (head, masked) in cases {
+        let mut bytes = head.as_bytes().to_vec();
+        mask_head(&mut bytes);
+        assert_eq!(String::from_utf8_lossy(&bytes), masked, "{head:?}");
+    }
+}
+
+fn config() -> Config {
+    let at = |port: u16| Address::Ip(([127, 0, 0, 1], port).into());
+    let mut route = Route::to_cluster("app");
+    route.set_request_headers = vec![("X-Key".into(), "hidden".into())];
+    Config {
+        listeners: vec![Listener::new("web", vec![at(80)])],
+        clusters: vec![Cluster::new("app", vec![Server::new(at(81))])],
+        routes: vec![route],
+        sticky_secret: Some(b"hidden".to_vec()),
+        ..Config::default()
+    }
+}
+
+// A configuration comes back, save what is the operator's secret: that is filler as long.
+#[test]
+fn configurations_come_back_without_secrets() {
+    let bytes = Stored::bytes_of(&config());
+    assert!(!bytes.windows(6).any(|window| window == b"hidden"));
+    let mut expected = config();
+    expected.routes[0].set_request_headers[0].1 = "xxxxxx".into();
+    expected.sticky_secret = Some(b"xxxxxx".to_vec());
+    assert_eq!(Stored::get(&mut &bytes[..]).map(|stored| stored.config), Some(expected));
+}
+
+fn file() -> Vec<u8> {
+    let mut flight = Flight::recorder(4096);
+    for n in 0..50 {
+        flight.step(Time(n), Time::NEVER, &Entry::new(Tag::Read, 1).with(n));
+    }
+    let Mode::Record(ring) = flight.mode else { unreachable!("it records") };
+    let recording = Recording { ring, alive: vec![(1, 7)], settings: Settings::default() };
+    recording.write("about", &[(1, &Stored::bytes_of(&config()))])
+}
+
+// Cut anywhere, or with any bit turned, a file gives an error and no panic.
+#[test]
+fn damaged_files_are_refused() {
+    let good = file();
+    let case = Case::read(&good).expect("it is whole");
+    assert_eq!(case.chains[0].flaw, Some(Flaw::StartOverwritten));
+    for len in 0..good.len() {
+        assert!(Case::read(&good[..len]).is_err(), "cut to {len} bytes");
+    }
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        assert!(Case::read(&bad).is_err(), "byte {at} is wrong");
+    }
+}
+
+// What is whole and yet makes no sense, as no recorder writes it, is refused or is a flaw.
+#[test]
+fn nonsense_is_refused() {
+    let mut settings = Vec::new();
+    Settings::default().put(&mut settings);
+    for noise in 0..=u8::MAX {
+        let mut writer = Writer::new();
+        writer.block(Block::Settings, &[&settings]);
+        writer.block(Block::Segment, &[&[0; 8], &[noise; 23]]);
+        if let Ok(case) = Case::read(&writer.finish()) {
+            assert!(case.chains.iter().all(|chain| chain.flaw.is_some()), "noise {noise}");
+        }
+    }
+    assert_eq!(Case::read(b"hello").err(), Some(Damage::NotARecording));
+    let other = [&MAGIC[..], &[9, 0]].concat();
+    assert_eq!(Case::read(&other).err(), Some(Damage::Format(9)));
+}

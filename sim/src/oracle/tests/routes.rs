@@ -1,0 +1,177 @@
+//! Checkers of routes, of what routes edit, of trust, of dates, and of shares by weight.
+
+use super::*;
+use crate::oracle::routes::{Lead, Paths, Turn, Way};
+use crate::oracle::{balance, routes};
+use std::collections::BTreeMap;
+use tidegate_core::config::Network;
+
+const DATE: &str = "Date: Tue, 14 Nov 2023 22:13:21 GMT\r\n";
+
+fn lab(ways: &[Way]) -> Lab {
+    let mut lab = Lab::new();
+    lab.oracle.truth.versions[0].routes = ways.to_vec();
+    lab
+}
+
+fn way(paths: Paths, to: Lead) -> Way {
+    Way { paths, to, ..Way::of_host(0, 0) }
+}
+
+const MOVED: Turn = Turn { status: 302, scheme: true, host: false, path: false };
+
+/// The answer of the proxy itself to a first request.
+fn answered(ways: &[Way], fields: &str, status: u16) -> Lab {
+    let mut lab = lab(ways);
+    let front = lab.front();
+    lab.asked(front, ask(0, Method::Get));
+    let text = format!("HTTP/1.1 {status} X\r\n{DATE}{fields}Content-Length: 0\r\n\r\n");
+    lab.emit_down(front, text.as_bytes());
+    lab
+}
+
+// ROUTE-2: the host before the path, the path before the method, the method before the listener.
+#[test]
+fn the_model_takes_the_most_specific_route_whatever_the_order() {
+    let any = |paths, method, to| Way {
+        host: None,
+        paths,
+        method,
+        listener: None,
+        to: Lead::Cluster(to),
+        edits: 0,
+    };
+    let mut ways = vec![
+        any(Paths::Exact(7), Some(Method::Get), 0),
+        Way { method: Some(Method::Get), ..way(Paths::Below, Lead::Cluster(1)) },
+        way(Paths::Digit(7), Lead::Cluster(2)),
+        Way { method: Some(Method::Get), ..way(Paths::Digit(7), Lead::Cluster(3)) },
+        Way { listener: Some(0), ..way(Paths::Digit(7), Lead::Cluster(4)) },
+        way(Paths::Exact(7), Lead::Cluster(5)),
+    ];
+    let asked = ask(7, Method::Get);
+    for expected in [5, 3, 4, 2, 1, 0] {
+        let mut version = version(0);
+        version.routes = ways.iter().rev().copied().collect();
+        assert_eq!(version.cluster_of(&asked), Some(expected));
+        version.routes.reverse();
+        assert_eq!(version.cluster_of(&asked), Some(expected));
+        ways.retain(|way| way.to != Lead::Cluster(expected));
+    }
+}
+
+// ROUTE-1: a redirect leads where it says, with its status, and nobody else is redirected.
+#[test]
+fn routes_fires_on_wrong_redirects_and_answers() {
+    let moved = [way(Paths::Any, Lead::Redirect(MOVED))];
+    let right = "Location: https://a.example/r/0\r\n";
+    answered(&moved, right, 302).clean();
+    answered(&moved, "Location: HTTPS://A.example/r/0\r\n", 302).clean();
+    for (wrong, status) in [("Location: http://a.example/r/0\r\n", 302), ("", 302)] {
+        answered(&moved, wrong, status).fires("routes", "ROUTE-1");
+    }
+    answered(&moved, right, 301).fires("answers", "RES-7");
+    let fixed = [way(Paths::Any, Lead::Answer(403, false))];
+    answered(&fixed, "", 403).clean();
+    answered(&fixed, right, 403).fires("routes", "ROUTE-1");
+    let with_body = [way(Paths::Any, Lead::Answer(403, true))];
+    answered(&with_body, "", 403).fires("routes", "ROUTE-1");
+}
+
+// ROUTE-2: what leads elsewhere goes to no server.
+#[test]
+fn routes_fires_on_a_request_that_leads_elsewhere() {
+    let mut lab = lab(&[way(Paths::Any, Lead::Redirect(MOVED))]);
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    breaks(routes::request(&lab.oracle, &lab.oracle.rows[id as usize]), "routes", "ROUTE-2");
+}
+
+// REQ-6: a route's fields are set, once, with its values, and only by it.
+#[test]
+fn routes_fires_on_edits_that_are_lost() {
+    for (edits, fields, is_right) in [
+        (1, "X-Edit: edit 1\r\n", true),
+        (1, "", false),
+        (1, "X-Edit: edit 2\r\n", false),
+        (2, "X-Edit: edit 2\r\nx-e-dup: replaced by 2\r\n", true),
+        (2, "X-Edit: edit 2\r\n", false),
+    ] {
+        let mut lab = lab(&[Way { edits, ..Way::of_host(0, 0) }]);
+        let front = lab.front();
+        let id = lab.asked(front, ask(0, Method::Get));
+        let back = lab.back(0);
+        let own = lab.head(id);
+        let head = own.replace("\r\nX-Forwarded-For", &format!("\r\n{fields}X-Forwarded-For"));
+        lab.emit_up(back, &head);
+        if is_right { lab.clean() } else { lab.fires("routes", "REQ-6") }
+    }
+}
+
+// REQ-6: a stranger's words are replaced, those of a trusted proxy are passed on.
+#[test]
+fn headers_fires_on_strangers_that_are_believed_and_friends_that_are_not() {
+    let own = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
+               X-Forwarded-Host: a.example\r\nX-Request-Id: 1\r\n";
+    let theirs = "X-Forwarded-For: 198.51.100.0, 10.1.1.1, 192.0.2.1\r\n\
+                  X-Forwarded-Proto: ftp\r\nX-Forwarded-Host: client-0.example\r\n\
+                  X-Request-Id: client-0\r\n";
+    for (is_trusted, words, is_right) in
+        [(false, own, true), (false, theirs, false), (true, theirs, true), (true, own, false)]
+    {
+        let mut lab = lab(&[Way::of_host(0, 0)]);
+        let network = Network { addr: std::net::Ipv4Addr::new(192, 0, 2, 0).into(), prefix: 24 };
+        if is_trusted {
+            lab.oracle.truth.versions[0].config.trusted_proxies.push(network);
+        }
+        let front = lab.front();
+        let id = lab.asked(front, Ask { forwards: true, ..ask(0, Method::Get) });
+        let back = lab.back(0);
+        let head = lab.head(id).replace(own, words);
+        lab.emit_up(back, &head);
+        if is_right { lab.clean() } else { lab.fires("headers", "REQ-6") }
+    }
+}
+
+// RES-7, SES-3: the date is the wall clock's, which may have jumped.
+#[test]
+fn headers_fires_on_dates_that_no_clock_showed() {
+    for (jump, is_right) in [(0, true), (5_000, false), (-90_000, false)] {
+        let mut lab = lab(&[]);
+        if jump != 0 {
+            lab.oracle.truth.wall_jumps.push((0, jump));
+        }
+        let front = lab.front();
+        lab.asked(front, ask(0, Method::Get));
+        let text = format!("HTTP/1.1 404 No\r\n{DATE}Content-Length: 0\r\n\r\n");
+        lab.emit_down(front, text.as_bytes());
+        if is_right { lab.clean() } else { lab.fires("headers", "RES-7") }
+    }
+}
+
+// BACK-1: shares by weight; equal ones within one; backups only when nobody else can be used.
+#[test]
+fn balance_fires_on_unfair_shares_and_on_backups_that_are_used_first() {
+    let place = |server, weight, is_backup| Place { weight, is_backup, ..Place::new(server) };
+    let places = [place(0, 3, false), place(1, 1, false), place(2, 9, true)];
+    let judge = |counts: [u64; 3]| {
+        let counts: BTreeMap<u16, u64> = (0..).zip(counts).collect();
+        balance::shares(0, &places, &counts)
+    };
+    assert_eq!(judge([6, 2, 0]), Ok(()));
+    assert_eq!(judge([1, 0, 0]), Ok(()));
+    for wrong in [[4, 4, 0], [8, 0, 0], [6, 2, 1]] {
+        breaks(judge(wrong), "balance", "BACK-1");
+    }
+    let mut lab = Lab::new();
+    lab.oracle.truth.versions[0].clusters[0][2].is_backup = true;
+    lab.later(10_000);
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    let back = lab.back(3);
+    let row = &lab.oracle.rows[id as usize];
+    breaks(balance::request(&lab.oracle, back, row), "balance", "BACK-1");
+    lab.oracle.truth.versions[0].clusters[0][0].is_drained = true;
+    let row = &lab.oracle.rows[id as usize];
+    assert_eq!(balance::request(&lab.oracle, back, row), Ok(()), "nobody else is left");
+}

@@ -1,0 +1,188 @@
+//! From a failure to its understanding: a case is written, replayed in another process, explained,
+//! shrunk, drawn and captured. The failure is one that needs no broken product: a limit of events.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use tidegate_sim::cli::{Case, Origin};
+use tidegate_sim::world::{Options, run};
+
+/// Events after which the runs of these tests count as endless.
+const LIMIT: u64 = 400;
+
+/// A directory of its own for one test, gone with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let dir = std::env::temp_dir().join(format!("tidegate-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        Scratch(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn sim(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-sim"));
+        command.args(args).current_dir(&self.0).output().expect("the command runs")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A case that fails by its limit of events, in the file `name`.
+fn endless(scratch: &Scratch, name: &str) -> Case {
+    let outcome = run(5, Options { events_max: Some(LIMIT), ..Options::default() });
+    let mut case = Case::of(&outcome, Origin::Seed(5), &[]).expect("it does not end");
+    case.limit = LIMIT;
+    std::fs::write(scratch.path(name), case.to_string()).expect("a file");
+    case
+}
+
+// LOOP-5: a run that does not end leaves a case, which fails alike in another process.
+#[test]
+fn a_run_without_an_end_replays_from_its_case() {
+    let scratch = Scratch::new("replay");
+    let case = endless(&scratch, "case.sim");
+    let output = scratch.sim(&["replay", "case.sim"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains(&format!("hash {:016x}", case.hash)) && out.contains("LOOP-5"), "{out}");
+    assert!(!out.contains("another build"), "{out}");
+    assert!(case.scenario.contains("clients"), "{}", case.scenario);
+}
+
+#[test]
+fn what_is_no_case_is_refused_with_its_line() {
+    let scratch = Scratch::new("malformed");
+    let good = endless(&scratch, "case.sim").to_string();
+    std::fs::write(scratch.path("bad.sim"), good.replace("event ", "evening ")).expect("a file");
+    for command in ["replay", "shrink", "explain"] {
+        let output = scratch.sim(&[command, "bad.sim"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let error = text(&output.stderr);
+        assert!(error.contains("bad.sim: line 9: `event`"), "{command}: {error}");
+    }
+}
+
+#[test]
+fn an_explanation_has_rule_message_and_causes() {
+    let scratch = Scratch::new("explain");
+    endless(&scratch, "case.sim");
+    let output = scratch.sim(&["explain", "case.sim"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    for word in ["LOOP-5", "The rule", "What was seen", "The ledger", "What led to it", "event "] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    let clean = scratch.sim(&["explain", "5"]);
+    assert_eq!(clean.status.code(), Some(0));
+}
+
+// The small case breaks the same rule, in another process too, and is no larger.
+#[test]
+fn a_shrunk_case_breaks_the_same_rule_elsewhere() {
+    let scratch = Scratch::new("shrink");
+    endless(&scratch, "case.sim");
+    let args = ["shrink", "case.sim", "-o", "small.sim", "--attempts", "200", "--jobs", "2"];
+    let output = scratch.sim(&args);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out} {}", text(&output.stderr));
+    for word in ["before: ", "after: ", "attempts in", "#[test]", "Case::assert_clean"] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    let small = Case::read(&scratch.path("small.sim")).expect("a case");
+    assert_eq!((small.group.as_str(), small.rule.as_str()), ("progress", "LOOP-5"));
+    assert!(!small.changes.is_empty());
+    assert_eq!(scratch.sim(&["replay", "small.sim"]).status.code(), Some(1));
+    let clean = scratch.sim(&["shrink", "5"]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+}
+
+/// A program's command, if it is installed.
+fn program(name: &str) -> Option<Command> {
+    let is_there = Command::new(name).arg("--version").output().is_ok();
+    if !is_there {
+        let _ = writeln!(std::io::stderr(), "skipped: {name} is not installed");
+    }
+    is_there.then(|| Command::new(name))
+}
+
+// Wireshark takes the capture for one of a network: no bad checksum, no segment missing.
+#[test]
+fn tshark_finds_nothing_wrong_with_a_capture() {
+    let scratch = Scratch::new("pcap");
+    assert_eq!(scratch.sim(&["replay", "5", "--pcap", "c.pcapng"]).status.code(), Some(0));
+    if program("tshark").is_none() {
+        return;
+    }
+    let ask = |filter: &str| {
+        let mut command = Command::new("tshark");
+        command.args(["-r", "c.pcapng", "-o", "tcp.check_checksum:TRUE"]);
+        command.args(["-o", "ip.check_checksum:TRUE", "-Y", filter]).current_dir(&scratch.0);
+        text(&command.output().expect("tshark runs").stdout).lines().count()
+    };
+    let wrong = "tcp.checksum.status == 0 or ip.checksum.status == 0 or tcp.analysis.lost_segment \
+                 or tcp.analysis.retransmission or tcp.analysis.out_of_order \
+                 or tcp.analysis.ack_lost_segment";
+    assert_eq!(ask(wrong), 0);
+    assert!(ask("http.request") > 20 && ask("http.response") > 20);
+    assert!(ask("frame.comment contains \"event\"") > 100);
+}
+
+/// Watches for errors, clicks where the violation is drawn, and says in the title what came of it.
+const LOOK: &str = "<script>setTimeout(() => {
+  const at = timeline.at(timeline.violation), canvas = document.getElementById('canvas');
+  const box = canvas.getBoundingClientRect(), details = document.getElementById('details');
+  document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
+  const before = details.dataset.event;
+  for (const kind of ['pointerdown', 'pointerup']) canvas.dispatchEvent(new PointerEvent(kind,
+    { clientX: box.left + at.x, clientY: box.top + at.y, pointerId: 1, bubbles: true }));
+  const clicked = details.dataset.event, words = details.textContent;
+  for (const key of ['c', 'ArrowLeft', 'ArrowUp', 'w', 's', 'f', 'r', 'l', 't', 'v', 'Escape', '?'])
+    document.dispatchEvent(new KeyboardEvent('keydown', { key }));
+  document.title = ['looked', errors.length ? errors.join() : 'no error', 'before:' + before,
+    'clicked:' + clicked, words.includes('Caused by'), words.includes('Broken here')].join(' | ');
+}, 500);</script>";
+const WATCH: &str =
+    "<script>var errors = []; onerror = (message) => { errors.push(message); };</script>";
+
+/// What a page's title says after it was looked at.
+fn look(mut command: Command, scratch: &Scratch, page: &str) -> String {
+    let html = std::fs::read_to_string(scratch.path(page)).expect("a page");
+    let html = html.replacen("<title>", &format!("{WATCH}<title>"), 1);
+    let html = html.replacen("</body>", &format!("{LOOK}</body>"), 1);
+    std::fs::write(scratch.path("look.html"), html).expect("a file");
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]);
+    command.args(["--no-first-run", "--disable-background-networking", "--disable-sync"]);
+    command.args(["--disable-component-update", "--window-size=1500,950", "--dump-dom"]);
+    command.arg(format!("--user-data-dir={}", scratch.path("chromium").display()));
+    command.arg("--virtual-time-budget=5000");
+    command.arg(format!("file://{}", scratch.path("look.html").display()));
+    let dom = text(&command.output().expect("chromium runs").stdout);
+    let title = dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+    title.unwrap_or("no page").to_string()
+}
+
+// In a real browser: no script error, and a click on the violation shows what it was and its cause.
+#[test]
+fn a_click_in_the_timeline_shows_the_event_and_its_cause() {
+    let scratch = Scratch::new("html");
+    let case = endless(&scratch, "case.sim");
+    let output = scratch.sim(&["replay", "case.sim", "--html", "page.html"]);
+    assert_eq!(output.status.code(), Some(1));
+    let Some(chromium) = program("chromium") else { return };
+    let title = look(chromium, &scratch, "page.html");
+    let clicked = format!("before: | clicked:{} | true | true", case.event);
+    assert_eq!(title, format!("looked | no error | {clicked}"));
+}
