@@ -237,7 +237,7 @@ const ALL: [Entry; 21] = [
             ("ACC-9", "no more connections of an address are served than may be"),
             (
                 "BACK-9",
-                "a server has no more connections than it may, its line no more requests, and nobody overtakes there",
+                "a server has no more connections than it may, its line no more requests, nobody overtakes there, and nobody waits there while a server has room",
             ),
         ],
     },
