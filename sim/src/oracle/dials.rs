@@ -1,7 +1,8 @@
 //! Groups *retry* and *balance*, continued: connection attempts, each judged by the one request
 //! that it can be for, where there is but one (BACK-2, BACK-4).
 //!
-//! - BACK-2: a request tries to connect three times at most, and its repetitions once each.
+//! - BACK-2: a request tries to connect three times at most, and its repetitions once each; not
+//!   where it has failed while there is another server, and not at once where it has just failed.
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
 //!   than its doublings allow.
 

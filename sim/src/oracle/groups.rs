@@ -180,7 +180,7 @@ const ALL: [Entry; 21] = [
         rules: &[
             (
                 "BACK-2",
-                "a request tries to connect three times at most, and its repetitions once each",
+                "a request tries to connect three times at most, and its repetitions once each; not where it has failed while there is another server, and not at once where it has just failed",
             ),
             (
                 "BACK-3",
