@@ -85,6 +85,10 @@ pub const RULES: &[(&str, &str)] = &[
     ("REQ-9", "A body streams in bounded memory, and whoever is slow slows its source."),
     ("REQ-10", "A connection is kept where HTTP says so, and only there."),
     (
+        "ROUTE-1",
+        "A route leads to a cluster, redirects elsewhere or answers by itself, as it is written.",
+    ),
+    (
         "ROUTE-2",
         "The most specific route wins, whatever the order of the file, and an operator who asks \
         is told of that one.",

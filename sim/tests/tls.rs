@@ -73,8 +73,8 @@ fn every_state_is_reached() {
         "alert: certificate_required",
         "alert: no_application_protocol",
         "status: 421",
-        "operation: certificates applied",
-        "operation: tls-to-servers applied",
+        "operation: certificates",
+        "operation: tls-to-servers",
     ] {
         assert!(marks.contains(name), "{name} was not reached");
     }

@@ -39,8 +39,12 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         504 => {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
             let is_late = |from: u64| oracle.now >= from.saturating_add(low);
+            // What a server was given in pieces, none of them whole, does not show whose it is.
+            let read_at = row.head_read_at.unwrap_or(u64::MAX);
+            let may_be_its = |back: &&Back| back.connect_at >= read_at && back.seen.is_empty();
             row.attempts.iter().any(|attempt| is_late(attempt.at))
                 || heads_begun(oracle, row).any(|back| is_late(back.connect_at))
+                || oracle.backs.iter().filter(may_be_its).any(|back| is_late(back.connect_at))
         }
         429 => super::limits::may_refuse(oracle, row.front),
         _ => false,
@@ -112,7 +116,10 @@ pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
         None if announced.is_some() => (announced?, announced?),
         // A session that must wait for buffers exists before it first reads.
         // With TLS it runs from the end of the handshake.
-        None if front.tls.is_some() => (front.secured_at?, front.secured_at?),
+        None if front.tls.is_some() => {
+            let secured = front.secured_at?;
+            (if front.handshake.0 > 0 { front.handshake.1 } else { secured }, secured)
+        }
         None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
         None => (front.served_at?, front.served_at?),
         Some(_) => (row.first_read_at?, row.first_read_at?),

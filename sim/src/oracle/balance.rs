@@ -206,6 +206,7 @@ pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
         }
         Event::ServerUp { cluster, addr } => {
             oracle.truth.down.retain(|down| !down.is_of(cluster, addr));
+            oracle.dials.risen_at = oracle.now;
         }
         _ => {}
     }

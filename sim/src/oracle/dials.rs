@@ -39,6 +39,8 @@ pub struct Dials {
     all: Vec<Dial>,
     /// Refusals since the last byte of a server.
     refusals: BTreeMap<u16, u32>,
+    /// When a server came up last.
+    pub(super) risen_at: u64,
     /// Versions that were applied when they were counted last.
     versions: usize,
 }
@@ -121,7 +123,10 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
         let message = format!("request {id}: connection attempt {count}, to server {server}");
         return breach(Group::Retry, "BACK-2", message);
     }
-    if let Some(last) = before.last()
+    // An attempt that may be another's may be this one's, too.
+    let since = before.last().map_or(0, |last| last.at);
+    let is_doubtful = oracle.dials.all.iter().any(|dial| dial.row.is_none() && dial.at >= since);
+    if let Some(last) = before.last().filter(|_| !is_doubtful)
         && last.server == server
         && let Some(failed_at) = last.failed_at
         && !unsure(oracle, row).any(|dial| dial.at >= failed_at)
@@ -139,7 +144,18 @@ fn elsewhere(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     if !before.iter().any(|dial| dial.server == server && dial.failed_at.is_some()) {
         return Ok(());
     }
+    // Who pauses before an address has chosen it before the pause.
+    if before.last().and_then(|last| last.failed_at).is_some_and(|at| at <= oracle.dials.risen_at) {
+        return Ok(());
+    }
+    // An attempt that may be another's may be this one's, too.
+    let since = row.head_read_at.unwrap_or(0);
+    let may_be_mine = |dial: &&Dial| dial.row.is_none() && dial.at >= since;
     let is_fresh = |other: u16| {
+        let mut doubtful = oracle.dials.all.iter().filter(may_be_mine);
+        if doubtful.any(|dial| dial.server == other) {
+            return false;
+        }
         let has_tried = before.iter().any(|dial| dial.server == other)
             || unsure(oracle, row).any(|dial| dial.server == other)
             || row.attempts.iter().any(|it| oracle.backs[it.back as usize].server == other);
@@ -239,8 +255,8 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
     let config = version.cluster(cluster).expect("it is certain");
-    // The others ask chance, or the client's address.
-    let takes_turns = matches!(config.balance, Balance::RoundRobin | Balance::LeastConnections);
+    // The others ask chance, the client's address, or who has the fewest requests.
+    let takes_turns = config.balance == Balance::RoundRobin;
     let may_stick = config.sticky.is_some() && row.ask.cookie.is_some();
     if !takes_turns || may_stick || !row.attempts.is_empty() {
         return Ok(());

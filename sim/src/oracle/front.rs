@@ -178,6 +178,10 @@ impl Oracle {
     pub fn secured(&mut self, net: &Net, front: u32) {
         let now = self.now;
         let at = &mut self.fronts[front as usize];
+        let read = net.ep(at.ep).read;
+        if at.secured_at.is_none() && read > at.handshake.0 {
+            at.handshake = (read, now);
+        }
         if let Some(facts) = at.facts()
             && at.secured_at.is_none()
             && facts.finished_at.is_some_and(|end| net.ep(at.ep).read >= end)

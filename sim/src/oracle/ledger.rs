@@ -349,6 +349,9 @@ pub struct Front {
     pub is_short: bool,
     /// When the proxy had all of the client's handshake.
     pub secured_at: Option<u64>,
+    /// Bytes of the client's handshake that the proxy has, and since when. Where its own last
+    /// records leave in pieces, the client knows later than the proxy that it is complete.
+    pub handshake: (u64, u64),
 }
 
 impl Front {
@@ -382,6 +385,7 @@ impl Front {
             tls: None,
             is_short: false,
             secured_at: None,
+            handshake: (0, 0),
         }
     }
 }

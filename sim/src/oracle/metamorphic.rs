@@ -65,7 +65,8 @@ pub struct Seen {
     pub status: u16,
     /// The final head, as [`shown`] tells it.
     pub head: String,
-    /// Bytes of body. Each run's own checkers hold them against what they must be.
+    /// Bytes of a server's body; what the proxy says by itself has its length in the head. Each
+    /// run's own checkers hold them against what they must be.
     pub body: u64,
     /// Bytes that the client said through the tunnel that it became.
     pub tunnel: u64,
@@ -81,6 +82,9 @@ pub struct View(pub Vec<Vec<Vec<Seen>>>);
 /// date and whatever follows from the number of the request, or from which server answered.
 pub fn shown(head: &Head) -> String {
     let mut text = String::new();
+    // A redirect repeats the path, in which the number stands, and its body does so again.
+    let is_redirect = head.all("location").next().is_some();
+    let is_digit = |c: char| c.is_ascii_digit();
     for (name, value) in head.fields() {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let is_own = matches!(name.as_str(), "date" | "x-request-id" | "x-sim");
@@ -88,7 +92,12 @@ pub fn shown(head: &Head) -> String {
             continue;
         }
         let value = String::from_utf8_lossy(value);
-        let value = if name == "set-cookie" { "(a server)" } else { &*value };
+        let value = match name.as_str() {
+            "set-cookie" => "(a server)".to_string(),
+            "location" => value.split(is_digit).collect(),
+            "content-length" if is_redirect => "(its own)".to_string(),
+            _ => value.into_owned(),
+        };
         // Writing into a string cannot fail.
         let _ = write!(text, "{name}: {value}; ");
     }
@@ -129,7 +138,7 @@ impl Oracle {
             key: row.ask.key,
             status: answer.map_or(0, |answer| answer.status),
             head: row.shown.clone(),
-            body: answer.map_or(0, |answer| answer.body),
+            body: answer.filter(|answer| answer.serial.is_some()).map_or(0, |a| a.body),
             tunnel,
             is_whole: is_whole && is_passed,
         }

@@ -1,6 +1,9 @@
 //! Group *routes*: where a request leads, by a model of its own: of all routes that match, the most
-//! specific one (ROUTE-1 to ROUTE-4); what redirects and fixed answers say; which fields a route
-//! sets and removes (REQ-6).
+//! specific one; what redirects and fixed answers say; which fields a route sets and removes.
+//!
+//! - ROUTE-1: a redirect leads where its route says, and a fixed answer is its route's.
+//! - ROUTE-2: a request goes to a cluster only if its most specific route leads there.
+//! - REQ-6: a route's edits are made, and no others.
 
 use super::ledger::{Ask, Method, Row};
 use super::truth::{Place, Version};
@@ -192,7 +195,9 @@ pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let is_routed = may_answer(oracle, row, status);
     let ways = || versions(oracle, row).filter_map(|version| version.way(&row.ask));
     let is_redirect = (300..400).contains(&status) && status != 304;
-    let is_sure = ways().all(|way| !matches!(way.to, Lead::Cluster(_)));
+    // Where a version has no way for it, 404 is right, too.
+    let answers = |way: &Way| !matches!(way.to, Lead::Cluster(_));
+    let is_sure = versions(oracle, row).all(|it| it.way(&row.ask).is_some_and(answers));
     if (is_routed && (is_sure || is_redirect) && !ways().any(is_right))
         || (!is_routed && location.is_some())
     {

@@ -340,7 +340,10 @@ pub fn before_the_101(oracle: &Oracle, back: u32) -> Verdict {
     let at = &oracle.backs[back as usize];
     let Some(seen) = at.seen.last().filter(|seen| seen.end.is_some()) else { return Ok(()) };
     let row = &oracle.rows[seen.row as usize];
-    if row.ask.upgrade && row.answer.is_none() {
+    // Who has answered otherwise may have the next request, before the client has taken the answer.
+    let plan = row.attempts[seen.attempt].plan.map(|plan| &row.plans[plan as usize]);
+    let has_declined = plan.is_some_and(|plan| plan.status != 101);
+    if row.ask.upgrade && row.answer.is_none() && !has_declined {
         let id = row.ask.id;
         let message = format!("bytes behind request {id} reached a server before its 101");
         return breach(GROUP, "TUN-3", message);

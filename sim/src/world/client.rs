@@ -321,8 +321,10 @@ impl World {
         if client.dress == Dress::Naked {
             ask::bare(&mut asked);
         }
-        asked.key = u64::from(c) << 16 | client.asked;
         asked.listener = self.oracle.fronts[front as usize].listener as u16;
+        self.calm_ask(&mut asked);
+        let client = &mut self.clients[c as usize];
+        asked.key = u64::from(c) << 16 | client.asked;
         client.asked += 1;
         if self.cx.choices.omits(site!("request"), asked.key) {
             client.manner.requests -= 1;

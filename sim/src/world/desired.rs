@@ -278,6 +278,8 @@ pub(super) fn draw_special(choices: &mut Choices, scenario: &Scenario, kind: u64
     let e = kind;
     let host = choices.choose(site!("route/host"), e, scenario.clusters.len() as u64 + 1);
     let host = (host < scenario.clusters.len() as u64).then_some(host as u16);
+    // What names no host must not reach a server: its answer is one of a few.
+    let host = if kind == 2 { host.or(Some(0)) } else { host };
     let digit = choices.choose(site!("route/digit"), e, 10) as u8;
     let id = choices.choose(site!("route/id"), e, 60) as u32;
     let paths = match choices.choose(site!("route/paths"), e, 6) {

@@ -133,7 +133,8 @@ impl World {
     fn new(seed: u64, mut options: Options, part: Part) -> World {
         let (scenario, mut cx) = make::begun(seed, &mut options, part);
         let mut net = Net::default();
-        let desired = Desired::draw(&mut cx, &scenario);
+        let mut desired = Desired::draw(&mut cx, &scenario);
+        desired.calm(part);
         let servers = make::servers(&mut cx, &mut net, &scenario);
         let addresses: Vec<Address> = servers.iter().map(|server| server.at.clone()).collect();
         for n in 0..scenario.all_listeners() {

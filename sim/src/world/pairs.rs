@@ -5,14 +5,18 @@
 //! things happen, and where there are faults and short timeouts that may change what happens. Their
 //! pairs run in a *calm* world: the seed's own, with every fault off and every timeout long, and
 //! with clients who finish what they have begun. There every request must end alike, whoever is
-//! first. Clients that come while the proxy stops race with that, and are left out.
+//! first. Routes that ask for a request's number, which tells who was, are left out, as are bodies
+//! for routes that answer by themselves, and clients that come while the proxy stops: they race.
 
 use super::client::Role;
+use super::desired::Desired;
 use super::scenario::Scenario;
 use super::{Options, Outcome, World, one};
 use crate::choice::mix;
 use crate::cx::{Ev, MS, SEC};
+use crate::oracle::ledger::Ask;
 use crate::oracle::metamorphic::{self, Variant};
+use crate::oracle::routes::Paths;
 use crate::oracle::truth::WALL_CLOCK;
 use crate::oracle::{Verdict, Violation};
 use crate::site;
@@ -106,6 +110,15 @@ impl Scenario {
     }
 }
 
+impl Desired {
+    /// Takes routes away that ask for the numbers of requests: those depend on who is first.
+    pub(super) fn calm(&mut self, part: Part) {
+        if part.is_calm {
+            self.routes.retain(|way| matches!(way.paths, Paths::Any | Paths::Below));
+        }
+    }
+}
+
 impl World {
     /// Whether a client's fate must be the same in both worlds of a pair.
     pub(super) fn is_told(&self, client: u32) -> bool {
@@ -128,6 +141,16 @@ impl World {
         let pause = self.cx.choices.log_between(site!("pair/pause"), 0, MS, SEC);
         self.cx.after(pause, 0, Ev::Control);
         true
+    }
+
+    /// In a calm world nobody sends a body to a route that answers by itself: whether that lets the
+    /// connection be used again depends on how much of the body was there, and so on the segments
+    /// (RES-7).
+    pub(super) fn calm_ask(&self, ask: &mut Ask) {
+        let newest = self.oracle.truth.versions.last();
+        if self.part.is_calm && newest.is_some_and(|version| version.cluster_of(ask).is_none()) {
+            (ask.body, ask.is_chunked, ask.expects) = (0, false, false);
+        }
     }
 
     /// What the wall clock shows now, in milliseconds since the epoch.

@@ -149,6 +149,7 @@ impl World {
     }
 
     fn heal(&mut self) {
+        self.proxy.buggify().rest();
         self.go(Phase::Heal);
         self.end_episodes();
         for c in 0..self.clients.len() as u32 {

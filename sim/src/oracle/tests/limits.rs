@@ -10,6 +10,9 @@ use tidegate_core::config::Balance;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Event;
 
+const TEXT: &[u8] = b"HTTP/1.1 503 No\r\n\
+    Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n";
+
 fn nature(send_proxy: Option<u8>, limit: Option<u32>) -> Nature {
     Nature { send_proxy, limit, ..Nature::default() }
 }
@@ -220,8 +223,6 @@ fn limits_fires_on_servers_with_too_many_connections_and_overtaking() {
 // BACK-9, RES-7: 503 needs a full line or a long wait.
 #[test]
 fn answers_fires_on_a_503_with_room_in_the_line() {
-    let text = b"HTTP/1.1 503 No\r\n\
-          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n";
     for (others, wait, is_right) in
         [(0, 0, false), (0, 4_990, false), (0, 5_000, true), (1, 0, true)]
     {
@@ -233,7 +234,7 @@ fn answers_fires_on_a_503_with_room_in_the_line() {
         let front = lab.front();
         lab.asked(front, ask(0, Method::Get));
         lab.later(wait);
-        lab.emit_down(front, text);
+        lab.emit_down(front, TEXT);
         if is_right { lab.clean() } else { lab.fires("answers", "RES-7") }
     }
 }
@@ -254,7 +255,7 @@ fn answers_counts_those_in_line_whose_connection_broke() {
         lab.later(1);
         let front = lab.front();
         lab.asked(front, ask(0, Method::Get));
-        lab.emit_down(front, b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+        lab.emit_down(front, TEXT);
         if is_broken { lab.clean() } else { lab.fires("answers", "RES-7") }
     }
 }
