@@ -1,6 +1,7 @@
 //! Group *answers*: the proxy's own answers follow from the state the request was in; silence
 //! has a cause; an answer can be read by a client that is still sending.
 //!
+//! - REQ-9: a server's early answer is not replaced by the proxy's own.
 //! - RES-2: a response is cut short only for a cause.
 //! - RES-7: a status of the proxy follows from the state its request was in, and who asked is
 //!   answered.
@@ -66,7 +67,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
 
 /// A server's whole answer that the proxy has been told of is not replaced by 502, whatever became
 /// of the connection behind it: it may be why the request was not taken whole (REQ-9).
-fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
+pub(super) fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
     super::tls::not_found(oracle, row, status)?;
     let Some(last) = row.attempts.last().filter(|_| status == 502) else { return Ok(()) };
     let back = &oracle.backs[last.back as usize];

@@ -1,7 +1,8 @@
 //! Groups *retry* and *balance*, continued: connection attempts, each judged by the one request
 //! that it can be for, where there is but one (BACK-2, BACK-4).
 //!
-//! - BACK-2: a request tries to connect three times at most, and its repetitions once each.
+//! - BACK-2: a request tries to connect three times at most, and its repetitions once each; not
+//!   where it has failed while there is another server, and not at once where it has just failed.
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
 //!   than its doublings allow.
 
@@ -11,6 +12,7 @@ use super::{Group, Oracle, Verdict, breach, retry};
 use crate::kernel::Net;
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Server};
+use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
 /// The wait before an address that has just failed is tried again, in nanoseconds.
@@ -107,6 +109,13 @@ fn mine<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
     oracle.dials.all.iter().filter(move |dial| dial.row == Some(id))
 }
 
+/// The attempts since `row` came that may have been for it, or for another.
+fn unsure<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let first = oracle.dials.all.partition_point(|dial| dial.at < from);
+    oracle.dials.all[first..].iter().filter(|dial| dial.row.is_none())
+}
+
 /// At most three attempts, and a pause before the address that has just failed.
 fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdict {
     let (id, count) = (row.ask.id, before.len() + 1);
@@ -120,6 +129,7 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     if let Some(last) = before.last().filter(|_| !is_doubtful)
         && last.server == server
         && let Some(failed_at) = last.failed_at
+        && !unsure(oracle, row).any(|dial| dial.at >= failed_at)
         && oracle.now < failed_at + RETRY_PAUSE
     {
         let pause = (oracle.now - failed_at) / 1_000_000;
@@ -147,6 +157,7 @@ fn elsewhere(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
             return false;
         }
         let has_tried = before.iter().any(|dial| dial.server == other)
+            || unsure(oracle, row).any(|dial| dial.server == other)
             || row.attempts.iter().any(|it| oracle.backs[it.back as usize].server == other);
         !has_tried
     };
@@ -167,7 +178,8 @@ fn left_alone(
     address: &Address,
     before: &[Dial],
 ) -> Verdict {
-    if !before.is_empty() || !row.attempts.is_empty() {
+    let may_be_first = before.is_empty() && row.attempts.is_empty();
+    if !may_be_first || unsure(oracle, row).next().is_some() {
         return Ok(());
     }
     let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
@@ -306,4 +318,34 @@ pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
         return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())
+}
+
+/// The proxy told that it marked a server down: so many attempts have come to their end there.
+pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
+    let Event::ServerDown { cluster, addr, .. } = event else { return Ok(()) };
+    let versions = oracle.truth.versions.iter();
+    let all = versions.flat_map(|version| version.config.clusters.iter());
+    let fall = all.filter(|config| config.name == *cluster).map(|config| config.fall).min();
+    let number = number_of(oracle, cluster, addr);
+    let Some((number, fall)) = number.zip(fall) else { return Ok(()) };
+    let closed = oracle.backs.iter().filter(|b| b.server == number && b.closed_at.is_some());
+    // What failed at once never became a connection.
+    let failed = oracle.truth.connect_failures.iter().filter(|it| it.server == number);
+    let ended = closed.filter(|back| !back.has_failed).count() + failed.count();
+    if ended < fall as usize {
+        let message = format!("server {number} is down after {ended} attempts of {fall}");
+        return breach(Group::Balance, "BACK-4", message);
+    }
+    Ok(())
+}
+
+/// The number of the server at `address` of a cluster, in whatever version has it.
+fn number_of(oracle: &Oracle, cluster: &str, address: &Address) -> Option<u16> {
+    oracle.truth.versions.iter().find_map(|version| {
+        (0..version.clusters.len()).find_map(|index| {
+            let config = version.cluster(index).filter(|config| *config.name == *cluster)?;
+            let mut its = config.servers.iter().zip(&version.clusters[index]);
+            its.find(|(it, _)| it.addr == *address).map(|(_, place)| place.server)
+        })
+    })
 }

@@ -180,7 +180,7 @@ const ALL: [Entry; 21] = [
         rules: &[
             (
                 "BACK-2",
-                "a request tries to connect three times at most, and its repetitions once each",
+                "a request tries to connect three times at most, and its repetitions once each; not where it has failed while there is another server, and not at once where it has just failed",
             ),
             (
                 "BACK-3",
@@ -237,7 +237,7 @@ const ALL: [Entry; 21] = [
             ("ACC-9", "no more connections of an address are served than may be"),
             (
                 "BACK-9",
-                "a server has no more connections than it may, its line no more requests, and nobody overtakes there",
+                "a server has no more connections than it may, its line no more requests, nobody overtakes there, and nobody waits there while a server has room",
             ),
         ],
     },

@@ -133,6 +133,17 @@ pub fn response(oracle: &Oracle, row: &Row, serial: u32, head: &Head) -> Verdict
     verdict
 }
 
+/// An interim response says nothing of the connection, of a body, or of who will serve next.
+pub fn interim(head: &Head) -> Verdict {
+    for name in ["connection", "content-length", "transfer-encoding", "set-cookie"] {
+        if head.all(name).next().is_some() {
+            let status = head.status();
+            return breach(GROUP, "REQ-7", format!("an interim {status} carries {name}"));
+        }
+    }
+    Ok(())
+}
+
 /// One of the proxy's own answers.
 pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     date(oracle, row, head)?;

@@ -2,13 +2,14 @@
 //! front of it.
 //!
 //! - ACC-9: no more connections of an address are served than may be.
-//! - BACK-9: a server has no more connections than it may, its line no more requests, and
-//!   nobody overtakes there.
+//! - BACK-9: a server has no more connections than it may, its line no more requests, nobody
+//!   overtakes there, and nobody waits there while a server has room.
 
 use super::ledger::{Back, Front, Row};
 use super::truth::Version;
 use super::{Group, Oracle, Verdict, answers, breach};
 use std::net::IpAddr;
+use tidegate_core::time::TICK;
 
 const GROUP: Group = Group::Limits;
 
@@ -238,11 +239,15 @@ fn nobody_has_room(
     }
     for (place, server) in version.clusters[cluster].iter().zip(&config.servers) {
         let Some(limit) = server.max_connections else { continue };
-        let is_down = oracle.truth.down.iter().any(|d| d.is_of(&config.name, &server.addr));
+        let down = oracle.truth.down.iter().rev().find(|d| d.is_of(&config.name, &server.addr));
         let is_its = |back: &&Back| back.server == place.server && back.closed_at.is_none();
         let open = oracle.backs.iter().filter(is_its).count();
+        // When a back-off ends, whoever waits may probe, unless somebody does already.
+        let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+        let is_down = down.is_some_and(|down| oracle.now <= down.until + slack || open > 0);
         // Backups are there for those whom no other server can be used by.
-        let is_meant = !is_down && !place.is_drained && !place.is_backup;
+        let is_backup = place.is_backup || server.backup;
+        let is_meant = !is_down && !place.is_drained && !is_backup && server.weight > 0;
         if is_meant && open < limit as usize {
             let server = place.server;
             let message = format!("{all:?} wait, and server {server} has {open} of {limit}");

@@ -4,7 +4,7 @@
 
 use super::ledger::Recorded;
 use super::{
-    Group, Oracle, Verdict, accounting, balance, breach, handshakes, headers, liveness,
+    Group, Oracle, Verdict, accounting, balance, breach, dials, handshakes, headers, liveness,
     reconfiguration, retry, timers,
 };
 use tidegate_core::event::{AccessRecord, Event};
@@ -20,7 +20,9 @@ impl Oracle {
             Event::Broken { session, what } => {
                 accounting::invariants(Err(format!("session {session} is broken: {what}")))
             }
-            Event::ServerDown { .. } | Event::ServerUp { .. } => balance::health(self, event),
+            Event::ServerDown { .. } | Event::ServerUp { .. } => {
+                balance::health(self, event).and_then(|()| dials::marked_down(self, event))
+            }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;
                 handshakes::failed(self, *client, *failure)

@@ -2,7 +2,8 @@
 //! at most once more after a reused and once more after a fresh one failed; nothing is repeated
 //! after a response byte.
 //!
-//! - BACK-2: a request tries to connect three times at most, and its repetitions once each.
+//! - BACK-2: a request tries to connect three times at most, and its repetitions once each; not
+//!   where it has failed while there is another server, and not at once where it has just failed.
 //! - BACK-3: what is not idempotent is given to one connection at most, other requests to no
 //!   more than three, none after a response byte or without a failure.
 

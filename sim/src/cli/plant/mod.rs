@@ -161,7 +161,7 @@ fn run(args: &PlantArgs) -> Result<Vec<Row>, String> {
     let place = std::path::absolute(&place).map_err(|e| format!("{}: {e}", place.display()))?;
     let copy = Copy::of(&root, &place)?;
     // A tree that does not build by itself says nothing about its patches.
-    copy.build().map_err(|error| format!("without any bug: {error}"))?;
+    copy.build_sound().map_err(|error| format!("without any bug: {error}"))?;
     let (bug, group, by) = ("bug", "its groups", "found by");
     say(&format!("{bug:<42} {group:<32} {by:<22}  seed seeds build  hunt (seconds)"));
     let mut rows = Vec::with_capacity(plants.len());

@@ -108,6 +108,23 @@ fn balance_fires_on_a_server_that_is_never_marked_down() {
     }
 }
 
+// BACK-4: nobody is marked down before enough has failed.
+#[test]
+fn balance_fires_on_a_server_that_is_marked_down_too_early() {
+    let backoff = std::time::Duration::from_secs(1);
+    let down = Event::ServerDown { cluster: "c0".into(), addr: server(0), backoff };
+    let mut lab = Lab::new();
+    let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
+    for _ in 1..fall {
+        let back = lab.back(0);
+        lab.oracle.back_closed(&lab.net, back);
+    }
+    breaks(dials::marked_down(&lab.oracle, &down), "balance", "BACK-4");
+    let back = lab.back(0);
+    lab.oracle.back_closed(&lab.net, back);
+    assert_eq!(dials::marked_down(&lab.oracle, &down), Ok(()));
+}
+
 // BACK-4: when a back-off is over, the server is probed.
 #[test]
 fn balance_fires_on_a_server_that_is_never_probed() {

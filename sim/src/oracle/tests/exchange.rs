@@ -351,3 +351,15 @@ fn answers_fires_on_a_502_in_place_of_an_answer() {
     lab.emit_down(front, b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
     lab.fires("answers", "REQ-9");
 }
+
+// REQ-7: an interim response says nothing of its connection.
+#[test]
+fn headers_fires_on_an_interim_response_that_closes() {
+    for (field, is_right) in [("Link: </x>", true), ("Connection: close", false)] {
+        let mut lab = Lab::new();
+        let plan = Plan { interims: 1, ..plan(0, BackFault::None) };
+        let (front, ..) = lab.relayed(ask(0, Method::Get), plan);
+        lab.emit_down(front, format!("HTTP/1.1 103 Early Hints\r\n{field}\r\n\r\n").as_bytes());
+        if is_right { lab.clean() } else { lab.fires("headers", "REQ-7") }
+    }
+}

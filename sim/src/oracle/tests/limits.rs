@@ -8,6 +8,7 @@ use crate::refproxy;
 use std::net::SocketAddr;
 use tidegate_core::config::Balance;
 use tidegate_core::effect::Close;
+use tidegate_core::event::Event;
 
 const TEXT: &[u8] = b"HTTP/1.1 503 No\r\n\
     Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n";
@@ -326,4 +327,18 @@ fn limits_fires_on_a_line_in_front_of_a_server_with_room() {
         lab.oracle.backs.last_mut().expect("a connection").server = n;
     }
     assert_eq!(limits::lines(&lab.oracle), Ok(()), "both are busy");
+
+    // BACK-4: a back-off that is over is room for a probe.
+    let mut lab = lab_with(None, Some(1));
+    for n in [0, 3] {
+        let backoff = std::time::Duration::from_secs(1);
+        let down = Event::ServerDown { cluster: "c0".into(), addr: server(n), backoff };
+        assert_eq!(balance::health(&mut lab.oracle, &down), Ok(()));
+    }
+    let front = lab.front();
+    lab.asked(front, ask(0, Method::Get));
+    lab.later(1_010);
+    assert_eq!(limits::lines(&lab.oracle), Ok(()), "they back off");
+    lab.later(1);
+    breaks(limits::lines(&lab.oracle), "limits", "BACK-9");
 }

@@ -165,14 +165,11 @@ fn balance_fires_on_a_back_off_that_is_too_long() {
         backoff: std::time::Duration::from_millis(millis),
     };
     let mut lab = Lab::new();
-    lab.oracle.event(&down(1000));
-    lab.oracle.event(&down(2000));
-    lab.clean();
-    lab.oracle.event(&down(4010));
-    lab.fires("balance", "BACK-4");
+    assert_eq!(balance::health(&mut lab.oracle, &down(1000)), Ok(()));
+    assert_eq!(balance::health(&mut lab.oracle, &down(2000)), Ok(()));
+    breaks(balance::health(&mut lab.oracle, &down(4010)), "balance", "BACK-4");
     let mut lab = Lab::new();
-    lab.oracle.event(&down(0));
-    lab.fires("balance", "BACK-4");
+    breaks(balance::health(&mut lab.oracle, &down(0)), "balance", "BACK-4");
 }
 
 // REQ-9: a body that cannot be passed on is not read.
