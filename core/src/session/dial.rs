@@ -144,12 +144,12 @@ impl Proxy {
         self.sessions[id].timers.set_back(Timer::Connect, self.now.deadline(span));
     }
 
-    /// A limited server whose connections are all open has an idle one closed for a new one.
+    /// A limited server whose connections are all open has idle ones closed for a new one: more than
+    /// one if the limit has been lowered since they were opened.
     fn make_room(&mut self, id: SessionId, pick: Pick) {
         let limit = self.limit_of(id, pick);
-        let server = &self.servers[pick.server];
-        if server.open >= limit
-            && let Some(&oldest) = server.idle.first()
+        while self.servers[pick.server].open >= limit
+            && let Some(&oldest) = self.servers[pick.server].idle.first()
         {
             self.reach.decided(Decision::PoolRoomMade);
             self.close_back(oldest, Close::Normal);

@@ -94,6 +94,29 @@ fn an_idle_connection_makes_room() {
     check(&rig);
 }
 
+// BACK-9: a limit that comes when more connections are idle has them closed, all that are too many.
+// Seed 9448.
+#[test]
+fn a_lowered_limit_closes_what_is_idle() {
+    let mut config = limited(8, 1);
+    config.clusters[0].reuse = tidegate_core::config::Reuse::Session;
+    let mut rig = rig_of(Settings::default(), config.clone());
+    let clients = [(); 3].map(|()| ask(&mut rig));
+    for (back, _) in rig.kernel.connected.clone() {
+        rig.feed(back, OK);
+    }
+    assert!(clients.iter().all(|client| status(&rig, *client) == "200"));
+    assert_eq!(rig.proxy.gauges().backend_connections, 3);
+    config.clusters[0].servers[0].max_connections = Some(1);
+    rig.proxy.apply(config).expect("a good configuration");
+    let client = ask(&mut rig);
+    assert_eq!(rig.proxy.gauges().backend_connections, 1);
+    let back = server(&rig);
+    rig.feed(back, OK);
+    assert_eq!(status(&rig, client), "200");
+    check(&rig);
+}
+
 // BACK-9, TUN-1: a TCP session waits, too, and is closed when that takes too long.
 #[test]
 fn tcp_waits_in_line() {

@@ -41,7 +41,11 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
             let is_late = |from: u64| oracle.now >= from.saturating_add(low);
             // What a server was given in pieces, none of them whole, does not show whose it is.
             let read_at = row.head_read_at.unwrap_or(u64::MAX);
-            let may_be_its = |back: &&Back| back.connect_at >= read_at && back.seen.is_empty();
+            let may_be_its = |back: &&Back| {
+                let is_veiled = back.tls.is_some() || sends_header(oracle, back.server);
+                let is_new = back.connect_at >= read_at && back.seen.is_empty() && !back.is_tcp;
+                is_new && is_veiled && super::routes::leads_to(oracle, row, back.server)
+            };
             row.attempts.iter().any(|attempt| is_late(attempt.at))
                 || heads_begun(oracle, row).any(|back| is_late(back.connect_at))
                 || oracle.backs.iter().filter(may_be_its).any(|back| is_late(back.connect_at))
@@ -140,15 +144,24 @@ pub fn turn_came(oracle: &Oracle, row: &Row) -> u64 {
     answer.map_or(0, |answer| answer.ended_at)
 }
 
-/// Connections that were given a part of some head, of which it is not known whose it is.
-fn heads_begun<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Back> {
-    let is_read = row.head_read_at.is_some();
+/// Whether a connection to `server` begins with a PROXY header.
+fn sends_header(oracle: &Oracle, server: u16) -> bool {
+    oracle.truth.nature(server).send_proxy.is_some()
+}
+
+/// Connections that were given a part of some head, which may be that of `row`.
+fn heads_begun<'a>(oracle: &'a Oracle, row: &'a Row) -> impl Iterator<Item = &'a Back> {
+    let read_at = row.head_read_at.unwrap_or(u64::MAX);
+    let may_be_its = move |back: &Back| {
+        back.closed_at.is_none_or(|at| at >= read_at)
+            && super::routes::leads_to(oracle, row, back.server)
+    };
     let has_part = |back: &Back| {
         // A record that is not whole yet shows nothing of what it carries.
         let is_held = back.is_short && back.facts().is_some_and(|f| f.is_complete);
         back.reader.is_inside_head() || is_held || back.is_damaged()
     };
-    oracle.backs.iter().filter(move |back| is_read && has_part(back))
+    oracle.backs.iter().filter(move |back| has_part(back) && may_be_its(back))
 }
 
 /// Whether the end of a backend's stream, or a reset, has arrived.
@@ -179,11 +192,15 @@ fn has_no_server(oracle: &Oracle, row: &Row) -> bool {
 /// behind what they were given of the request.
 fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
     let Some(from) = row.head_read_at else { return false };
+    let may_be_its = |server: u16| super::routes::leads_to(oracle, row, server);
     let is_late = |back: &&Back| {
-        back.connect_at >= from && !back.has_failed && (has_ended(net, back) || back.is_damaged())
+        let has_broken = has_ended(net, back) || back.is_damaged();
+        back.connect_at >= from && !back.has_failed && has_broken && may_be_its(back.server)
     };
     let late = oracle.backs.iter().rev().filter(is_late).count();
-    oracle.truth.failures(from, oracle.now) + late >= usize::from(super::retry::ATTEMPTS_MAX)
+    let failures = oracle.truth.failed(from, oracle.now).iter();
+    let failed = failures.filter(|failure| may_be_its(failure.server)).count();
+    failed + late >= usize::from(super::retry::ATTEMPTS_MAX)
 }
 
 /// At the end: a request without a whole answer, whose client still waited for it.
@@ -199,7 +216,8 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // A client that has finished writing may have met a version that takes that for an abort.
     let until = row.record.map_or(oracle.now, |record| record.at);
     let seen = oracle.truth.in_force(row.first_read_at.unwrap_or(until), until);
-    let is_aborted = front.left_at.is_some() && seen.iter().any(|version| version.abort_on_close);
+    let has_left = front.left_at.is_some_and(|at| at <= until);
+    let is_aborted = has_left && seen.iter().any(|version| version.abort_on_close);
     let is_excused = row.gave_up_at.is_some()
         || is_aborted
         || row.is_void

@@ -18,7 +18,7 @@ impl Oracle {
             } else if is_tunnel || self.tunnel_of_back(net, back).is_some() {
                 return self.tunnel_up(net, back, bytes);
             }
-            tunnels::before_the_101(self, back)?;
+            tunnels::before_the_101(self, net, back)?;
             let place = &mut self.backs[back as usize].reader;
             let mut reader = std::mem::replace(place, MessageReader::new(Kind::Request));
             let verdict = self.read_requests(net, back, &mut reader, bytes);

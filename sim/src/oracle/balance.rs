@@ -206,7 +206,11 @@ pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
         }
         Event::ServerUp { cluster, addr } => {
             oracle.truth.down.retain(|down| !down.is_of(cluster, addr));
-            oracle.dials.risen_at = oracle.now;
+            let known = oracle.dials.risen.iter_mut().find(|it| it.0 == *cluster && it.1 == *addr);
+            match known {
+                Some(it) => it.2 = oracle.now,
+                None => oracle.dials.risen.push((cluster.clone(), addr.clone(), oracle.now)),
+            }
         }
         _ => {}
     }

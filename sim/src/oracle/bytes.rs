@@ -51,7 +51,7 @@ pub fn up(row: &Row, offset: u64, part: &[u8]) -> Verdict {
 pub fn request_complete(row: &Row, body: u64) -> Verdict {
     let id = row.ask.id;
     let is_cut = row.ask.flaw.is_some() || row.end.is_none();
-    if body != row.ask.body || (is_cut && row.ask.body > 0) {
+    if body != row.ask.body || is_cut {
         let of = row.ask.body;
         let message = format!("request {id} shown as complete with {body} of {of} bytes");
         return breach(GROUP, "RES-2", message);

@@ -8,7 +8,7 @@
 
 use super::ledger::Row;
 use super::truth::{Down, Version};
-use super::{Group, Oracle, Verdict, breach, retry};
+use super::{Group, Oracle, Verdict, breach, retry, routes};
 use crate::kernel::Net;
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Server};
@@ -39,8 +39,8 @@ pub struct Dials {
     all: Vec<Dial>,
     /// Refusals since the last byte of a server.
     refusals: BTreeMap<u16, u32>,
-    /// When a server came up last.
-    pub(super) risen_at: u64,
+    /// When each server came up last: cluster, address, time.
+    pub(super) risen: Vec<(Box<str>, Address, u64)>,
     /// Versions that were applied when they were counted last.
     versions: usize,
 }
@@ -110,10 +110,14 @@ fn mine<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
 }
 
 /// The attempts since `row` came that may have been for it, or for another.
-fn unsure<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
+fn unsure<'a>(oracle: &'a Oracle, row: &'a Row) -> impl Iterator<Item = &'a Dial> {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let first = oracle.dials.all.partition_point(|dial| dial.at < from);
-    oracle.dials.all[first..].iter().filter(|dial| dial.row.is_none())
+    let may_be_its = |dial: &&Dial| {
+        let is_tcp = oracle.truth.nature(dial.server).is_tcp;
+        dial.row.is_none() && !is_tcp && routes::leads_to(oracle, row, dial.server)
+    };
+    oracle.dials.all[first..].iter().filter(may_be_its)
 }
 
 /// At most three attempts, and a pause before the address that has just failed.
@@ -123,10 +127,7 @@ fn in_bounds(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
         let message = format!("request {id}: connection attempt {count}, to server {server}");
         return breach(Group::Retry, "BACK-2", message);
     }
-    // An attempt that may be another's may be this one's, too.
-    let since = before.last().map_or(0, |last| last.at);
-    let is_doubtful = oracle.dials.all.iter().any(|dial| dial.row.is_none() && dial.at >= since);
-    if let Some(last) = before.last().filter(|_| !is_doubtful)
+    if let Some(last) = before.last()
         && last.server == server
         && let Some(failed_at) = last.failed_at
         && !unsure(oracle, row).any(|dial| dial.at >= failed_at)
@@ -144,24 +145,22 @@ fn elsewhere(oracle: &Oracle, row: &Row, server: u16, before: &[Dial]) -> Verdic
     if !before.iter().any(|dial| dial.server == server && dial.failed_at.is_some()) {
         return Ok(());
     }
-    // Who pauses before an address has chosen it before the pause.
-    if before.last().and_then(|last| last.failed_at).is_some_and(|at| at <= oracle.dials.risen_at) {
-        return Ok(());
-    }
-    // An attempt that may be another's may be this one's, too.
-    let since = row.head_read_at.unwrap_or(0);
-    let may_be_mine = |dial: &&Dial| dial.row.is_none() && dial.at >= since;
+    // Who pauses before an address has chosen it before the pause: another that came up since was
+    // none yet.
+    let chosen_at = before.last().and_then(|last| last.failed_at).unwrap_or(oracle.now);
+    let was_up = |cluster: &str, server: &Server| {
+        let mut risen = oracle.dials.risen.iter();
+        !risen.any(|(of, at, when)| **of == *cluster && *at == server.addr && *when >= chosen_at)
+    };
+    let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
+    let name = &version.cluster(cluster).expect("it is certain").name;
     let is_fresh = |other: u16| {
-        let mut doubtful = oracle.dials.all.iter().filter(may_be_mine);
-        if doubtful.any(|dial| dial.server == other) {
-            return false;
-        }
         let has_tried = before.iter().any(|dial| dial.server == other)
             || unsure(oracle, row).any(|dial| dial.server == other)
             || row.attempts.iter().any(|it| oracle.backs[it.back as usize].server == other);
         !has_tried
     };
-    let other = usable(oracle, row, |_| true).find(|&other| is_fresh(other));
+    let other = usable(oracle, row, |it| was_up(name, it)).find(|&other| is_fresh(other));
     if let Some(other) = other {
         let id = row.ask.id;
         let message = format!("request {id} was tried at server {server} again, not at {other}");
@@ -251,6 +250,9 @@ fn usable<'a>(
 /// `row` is emitted: servers of its cluster whose back-off had ended before it came might have been
 /// probed by it, and are so before many more have gone elsewhere.
 pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
+    if oracle.truth.down.is_empty() {
+        return Ok(());
+    }
     let row = &oracle.rows[row as usize];
     let from = row.first_read_at.unwrap_or(oracle.now);
     let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };

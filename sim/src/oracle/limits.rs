@@ -6,9 +6,10 @@
 //!   overtakes there, and nobody waits there while a server has room.
 
 use super::ledger::{Back, Front, Row};
-use super::truth::Version;
+use super::truth::{Place, Version};
 use super::{Group, Oracle, Verdict, answers, breach};
 use std::net::IpAddr;
+use tidegate_core::config::Server;
 use tidegate_core::time::TICK;
 
 const GROUP: Group = Group::Limits;
@@ -92,12 +93,23 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
         Some(version.cluster(cluster)?.queue_capacity)
     });
     let capacity = capacity.min().unwrap_or(usize::MAX);
+    let in_force = oracle.truth.in_force(from, oracle.now);
+    let mine: Vec<usize> =
+        in_force.iter().filter_map(|version| version.cluster_of(&row.ask)).collect();
+    // Who came before may see an older version.
+    let is_of_mine = |other: &Row| {
+        let since = other.first_read_at.unwrap_or(oracle.now);
+        let mut seen = oracle.truth.in_force(since, oracle.now).iter();
+        seen.any(|v| v.cluster_of(&other.ask).is_some_and(|cluster| mine.contains(&cluster)))
+    };
     // Whoever could have stood in line at some time since.
     let others = oracle.rows.iter().filter(|other| {
-        let begins = other.head_read_at.is_some();
-        // Whose connection broke may stand in line again.
+        let begins = other.head_read_at.is_some() && is_of_mine(other);
+        // Whose connection broke before an answer may stand in line again.
+        let answered_at = other.answer.as_ref().map_or(u64::MAX, |answer| answer.at);
         let is_given = other.attempts.last().is_some_and(|last| {
-            last.at < turn && oracle.backs[last.back as usize].closed_at.is_none()
+            let closed_at = oracle.backs[last.back as usize].closed_at;
+            last.at < turn && closed_at.is_none_or(|at| at >= answered_at)
         });
         let is_over = other.answer.as_ref().is_some_and(|answer| answer.at < turn)
             || other.record.is_some_and(|record| record.at < turn);
@@ -106,14 +118,18 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
     others.count() >= capacity
 }
 
-/// How many connections `server` may have by the most generous version that there was: whoever
-/// connects may see an older one. None: as many as come.
+/// How many connections `server` may have by the most generous version that somebody still sees:
+/// whoever connects may see an older one. None: as many as come.
 fn most_connections(oracle: &Oracle, server: u16) -> Option<u32> {
     if oracle.truth.versions.len() == 1 {
         return oracle.truth.nature(server).limit;
     }
     let id = crate::wire::server_id(server);
-    let versions = oracle.truth.versions.iter();
+    let open = oracle.rows.iter().filter(|row| row.record.is_none());
+    let tunnels = oracle.fronts.iter().filter(|front| front.is_tcp && front.closed.is_none());
+    let since = open.filter_map(|row| row.first_read_at);
+    let since = since.chain(tunnels.filter_map(|front| front.accepted_at)).min();
+    let versions = oracle.truth.in_force(since.unwrap_or(oracle.now), oracle.now).iter();
     let all = versions.flat_map(|version| &version.config.clusters).flat_map(|c| &c.servers);
     let mut mine = all.filter(|it| it.id.as_deref() == Some(&id)).map(|it| it.max_connections);
     let first = mine.next()??;
@@ -237,17 +253,29 @@ fn nobody_has_room(
     if config.sticky.is_some() {
         return Ok(());
     }
-    for (place, server) in version.clusters[cluster].iter().zip(&config.servers) {
+    // A server's back-off that ends now may be seen either way.
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    let backs_off = |server: &Server| {
+        let mut all = oracle.truth.down.iter().rev();
+        all.find(|down| down.is_of(&config.name, &server.addr)).map(|down| down.until)
+    };
+    let is_primary =
+        |place: &Place, server: &Server| !place.is_backup && !place.is_drained && server.weight > 0;
+    let members = || version.clusters[cluster].iter().zip(&config.servers);
+    let primaries = || members().filter(|(place, server)| is_primary(place, server));
+    let has_primary = primaries().any(|(_, server)| backs_off(server).is_none());
+    // Backups are there for those whom no other server can be used by.
+    let has_none = primaries()
+        .all(|(_, server)| backs_off(server).is_some_and(|until| oracle.now + slack < until));
+    for (place, server) in members() {
         let Some(limit) = server.max_connections else { continue };
-        let down = oracle.truth.down.iter().rev().find(|d| d.is_of(&config.name, &server.addr));
+        let down = backs_off(server);
         let is_its = |back: &&Back| back.server == place.server && back.closed_at.is_none();
         let open = oracle.backs.iter().filter(is_its).count();
         // When a back-off ends, whoever waits may probe, unless somebody does already.
-        let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
-        let is_down = down.is_some_and(|down| oracle.now <= down.until + slack || open > 0);
-        // Backups are there for those whom no other server can be used by.
-        let is_backup = place.is_backup || server.backup;
-        let is_meant = !is_down && !place.is_drained && !is_backup && server.weight > 0;
+        let is_down = down.is_some_and(|until| oracle.now <= until + slack || open > 0);
+        let is_its_turn = if place.is_backup { has_none } else { has_primary || down.is_some() };
+        let is_meant = !is_down && !place.is_drained && is_its_turn && server.weight > 0;
         if is_meant && open < limit as usize {
             let server = place.server;
             let message = format!("{all:?} wait, and server {server} has {open} of {limit}");

@@ -5,11 +5,12 @@
 //! - ROUTE-2: a request goes to a cluster only if its most specific route leads there.
 //! - REQ-6: a route's edits are made, and no others.
 
-use super::ledger::{Ask, Method, Row};
+use super::ledger::{Ask, Flaw, Method, Row};
 use super::truth::{Place, Version};
 use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
 use crate::wire;
+use tidegate_core::config::{FixedAnswer, PathRule, Route, Target};
 
 const GROUP: Group = Group::Routes;
 
@@ -81,13 +82,18 @@ impl Way {
     }
 
     fn matches(&self, ask: &Ask) -> bool {
+        let is_more = matches!(self.paths, Paths::Exact(_)) && ask.has_more_path();
+        !is_more && self.may_match(ask) && self.host.is_none_or(|host| host == ask.host)
+    }
+
+    /// Whether it matches a request of which nothing but method, number and listener is known.
+    fn may_match(&self, ask: &Ask) -> bool {
         let is_path = match self.paths {
             Paths::Any | Paths::Below => true,
             Paths::Digit(digit) => ask.id % 10 == u32::from(digit),
-            Paths::Exact(id) => ask.id == id && !ask.has_more_path(),
+            Paths::Exact(id) => ask.id == id,
         };
         is_path
-            && self.host.is_none_or(|host| host == ask.host)
             && self.method.is_none_or(|method| method == ask.method)
             && self.listener.is_none_or(|listener| listener == usize::from(ask.listener))
     }
@@ -157,10 +163,17 @@ pub fn may_answer(oracle: &Oracle, row: &Row, status: u16) -> bool {
         Lead::Cluster(_) => false,
     };
     // What is not well-formed may name no host.
-    let is_nameless = row.ask.flaw.is_some();
+    let of_nobody = |way: &&Way| way.host.is_none() && way.may_match(&row.ask) && says(way);
     versions(oracle, row).any(|version| {
-        let mut of_no_host = version.routes.iter().filter(|way| way.host.is_none());
-        version.way(&row.ask).is_some_and(says) || (is_nameless && of_no_host.any(says))
+        version.way(&row.ask).is_some_and(says)
+            || (row.ask.flaw.is_some() && version.routes.iter().any(|way| of_nobody(&way)))
+    })
+}
+
+/// Whether `row` may lead to `server`: some version in force sends it to that one's cluster.
+pub fn leads_to(oracle: &Oracle, row: &Row, server: u16) -> bool {
+    versions(oracle, row).any(|version| {
+        version.places(&row.ask).is_some_and(|all| all.iter().any(|place| place.server == server))
     })
 }
 
@@ -177,9 +190,9 @@ pub fn request(oracle: &Oracle, row: &Row) -> Verdict {
 /// One of the proxy's own answers to `row`: a redirect leads where its route says, and the answer
 /// of a route is that of the route.
 pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
-    // What is asked for in a way of its own says itself how it may be answered.
-    if row.ask.flaw.is_some() {
-        return Ok(());
+    // What is asked for in a way of its own says itself how it may be answered, and where it leads.
+    if let Some(flaw) = row.ask.flaw.filter(|flaw| flaw.statuses.contains(&head.status())) {
+        return at_its_place(oracle, row, head, flaw);
     }
     let (id, status) = (row.ask.id, head.status());
     let location = head.only("location").map(|value| canonical(&String::from_utf8_lossy(value)));
@@ -193,6 +206,10 @@ pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
         Lead::Cluster(_) => false,
     };
     let is_routed = may_answer(oracle, row, status);
+    // Where a request leads that names no host is not said.
+    if is_routed && row.ask.flaw.is_some() {
+        return Ok(());
+    }
     let ways = || versions(oracle, row).filter_map(|version| version.way(&row.ask));
     let is_redirect = (300..400).contains(&status) && status != 304;
     // Where a version has no way for it, 404 is right, too.
@@ -206,6 +223,43 @@ pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
             "request {id} ({:?}) was answered {status}, Location {location:?}; it leads to {ways:?}",
             row.ask
         );
+        return breach(GROUP, "ROUTE-1", message);
+    }
+    Ok(())
+}
+
+/// The status of the route that answers `/fixed`.
+fn fixed(version: &Version) -> Option<u16> {
+    let is_it =
+        |route: &&Route| matches!(&route.path, PathRule::Exact(path) if &**path == "/fixed");
+    match version.config.routes.iter().find(is_it)?.to {
+        Target::Answer(FixedAnswer { status, .. }) => Some(status),
+        _ => None,
+    }
+}
+
+/// A redirect by a route that no ordinary request meets leads where that says.
+fn at_its_place(oracle: &Oracle, row: &Row, head: &Head, flaw: Flaw) -> Verdict {
+    let (id, status) = (row.ask.id, head.status());
+    // A redirect to another scheme leaves the port behind.
+    let (scheme, port) = match oracle.fronts[row.front as usize].tls {
+        Some(_) => ("https", ":8080"),
+        None => ("http", ""),
+    };
+    let is_redirect = (300..400).contains(&status) && flaw.location.is_some();
+    let is_right = |version: &Version| fixed(version).is_none_or(|fixed| fixed == status);
+    if flaw.is_fixed() && status != 421 && !versions(oracle, row).any(is_right) {
+        let message = format!("request {id} ({}) was answered {status}", flaw.name);
+        return breach(GROUP, "ROUTE-1", message);
+    }
+    let expected = flaw.location.filter(|_| is_redirect);
+    let expected = expected.map(|at| {
+        at.replace("{scheme}", scheme).replace("{port}", port).replace("{id}", &id.to_string())
+    });
+    let location = head.only("location").map(|value| String::from_utf8_lossy(value).into_owned());
+    if location != expected {
+        let message =
+            format!("request {id} ({}): Location {location:?}, not {expected:?}", flaw.name);
         return breach(GROUP, "ROUTE-1", message);
     }
     Ok(())

@@ -193,9 +193,15 @@ impl Truth {
     }
 
     /// Failed connection attempts from `from` to `to`.
-    pub fn failures(&self, from: u64, to: u64) -> usize {
+    pub fn failed(&self, from: u64, to: u64) -> &[ConnectFailure] {
         let all = &self.connect_failures;
-        all.partition_point(|f| f.at <= to) - all.partition_point(|f| f.at < from)
+        let end = all.partition_point(|f| f.at <= to);
+        &all[all.partition_point(|f| f.at < from).min(end)..end]
+    }
+
+    /// How many they were.
+    pub fn failures(&self, from: u64, to: u64) -> usize {
+        self.failed(from, to).len()
     }
 }
 

@@ -336,13 +336,16 @@ fn passed(way: &mut Way, bytes: &[u8], read: u64, whither: &str) -> Verdict {
 }
 
 /// The proxy writes to a server that was asked for an upgrade, and has not agreed to it.
-pub fn before_the_101(oracle: &Oracle, back: u32) -> Verdict {
+pub fn before_the_101(oracle: &Oracle, net: &Net, back: u32) -> Verdict {
     let at = &oracle.backs[back as usize];
     let Some(seen) = at.seen.last().filter(|seen| seen.end.is_some()) else { return Ok(()) };
     let row = &oracle.rows[seen.row as usize];
-    // Who has answered otherwise may have the next request, before the client has taken the answer.
+    // Whose other answer was read to its end may have the next request, before the client has taken
+    // that answer.
     let plan = row.attempts[seen.attempt].plan.map(|plan| &row.plans[plan as usize]);
-    let has_declined = plan.is_some_and(|plan| plan.status != 101);
+    let has_declined = plan
+        .filter(|plan| plan.status != 101)
+        .is_some_and(|plan| plan.end.is_some_and(|end| end <= net.content_read(at.ep)));
     if row.ask.upgrade && row.answer.is_none() && !has_declined {
         let id = row.ask.id;
         let message = format!("bytes behind request {id} reached a server before its 101");

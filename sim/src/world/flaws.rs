@@ -14,11 +14,21 @@ pub(super) struct Flawed {
 }
 
 const fn flaw(name: &'static str, statuses: &'static [u16], text: &'static str) -> Flawed {
-    Flawed { flaw: Flaw { name, statuses, in_body: false }, text }
+    Flawed { flaw: Flaw { name, statuses, in_body: false, location: None }, text }
 }
 
 const fn body_flaw(name: &'static str, text: &'static str) -> Flawed {
-    Flawed { flaw: Flaw { name, statuses: &[400], in_body: true }, text }
+    Flawed { flaw: Flaw { name, statuses: &[400], in_body: true, location: None }, text }
+}
+
+/// What is redirected to `location`.
+const fn moved(
+    name: &'static str,
+    statuses: &'static [u16],
+    location: &'static str,
+    text: &'static str,
+) -> Flawed {
+    Flawed { flaw: Flaw { name, statuses, in_body: false, location: Some(location) }, text }
 }
 
 /// Where a sound byte of the body stands.
@@ -214,21 +224,34 @@ pub(super) const FLAWS: &[Flawed] = &[
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n x\r\n\r\n",
     ),
     // What the proxy answers by itself: no fault of the client's.
-    flaw(
+    moved(
         "a redirect",
         &[301, 421],
+        "https://moved.sim{port}/moved/{id}",
         "GET /moved/{id} HTTP/1.1\r\nHost: moved.sim:8080\r\nAccept: application/json\r\n\r\n",
     ),
-    flaw("a redirect to a host", &[302, 421], "GET /found HTTP/1.1\r\nHost: moved.sim\r\n\r\n"),
-    flaw("a redirect to a path", &[308, 421], "HEAD /r/{id} HTTP/1.1\r\nHost: moved.sim\r\n\r\n"),
-    flaw(
+    moved(
+        "a redirect to a host",
+        &[302, 421],
+        "{scheme}://h0.sim/found",
+        "GET /found HTTP/1.1\r\nHost: moved.sim\r\n\r\n",
+    ),
+    moved(
+        "a redirect to a path",
+        &[308, 421],
+        "{scheme}://moved.sim/there?now",
+        "HEAD /r/{id} HTTP/1.1\r\nHost: moved.sim\r\n\r\n",
+    ),
+    moved(
         "a redirect by an expression",
         &[307, 404, 421],
+        "{scheme}://a.wild.sim/",
         "GET /re/{id} HTTP/1.1\r\nHost: a.wild.sim\r\n\r\n",
     ),
-    flaw(
+    moved(
         "a redirect by a longer name",
         &[308, 404, 421],
+        "{scheme}://a.deep.wild.sim/",
         "GET /a/../re//%7e{id} HTTP/1.1\r\nHost: a.deep.wild.sim\r\n\r\n",
     ),
     flaw(
@@ -237,7 +260,7 @@ pub(super) const FLAWS: &[Flawed] = &[
         "GET /nothing/{id} HTTP/1.1\r\nHost: a.wild.sim\r\nAccept: text/html;q=0.5, */*;q=0.1, \
          application/json;q=0.9\r\n\r\n",
     ),
-    flaw("a fixed answer", FIXED, "GET /fixed?{id} HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
+    flaw(Flaw::FIXED, FIXED, "GET /fixed?{id} HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
     flaw(
         "a fixed answer with a body",
         &[418, 421],
@@ -261,9 +284,10 @@ pub(super) const FLAWS: &[Flawed] = &[
         "GET /tea HTTP/1.7\r\nHost: any.sim\r\nAuthorization: Basic eDp5\r\nTrailer: x\r\n\
          HTTP2-Settings: AAMAAABk\r\n\r\n",
     ),
-    flaw(
+    moved(
         "a path of two slashes",
         &[308, 421],
+        "{scheme}://moved.sim/there?now",
         "GET //moved/{id} HTTP/1.0\r\nHost: moved.sim\r\n\r\n",
     ),
     flaw("a server's options", &[404, 421], "OPTIONS * HTTP/1.1\r\nHost: any.sim\r\n\r\n"),

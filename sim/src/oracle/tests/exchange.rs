@@ -96,7 +96,7 @@ fn framing_fires_on_what_can_be_read_in_two_ways() {
 fn framing_fires_on_a_flawed_request_at_a_backend() {
     let mut lab = Lab::new();
     let front = lab.front();
-    let flaw = Flaw { name: "test", statuses: &[400], in_body: false };
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: false, location: None };
     let id = lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Get) });
     let back = lab.back(0);
     let head = lab.head(id);

@@ -174,7 +174,7 @@ fn proxy_fires_on_lost_surplus() {
     let back = lab.back(0);
     let verdict = lab.oracle.tunnel_up(&lab.net, back, stream.at(12, 8));
     breaks(verdict, "PROXY", "PP-1");
-    assert_eq!(tunnels::before_the_101(&lab.oracle, back), Ok(()));
+    assert_eq!(tunnels::before_the_101(&lab.oracle, &lab.net, back), Ok(()));
 }
 
 // SES-3: proxy_header is neither early nor late.
