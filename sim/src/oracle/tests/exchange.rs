@@ -3,7 +3,7 @@
 use super::*;
 use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::{Attempt, Flaw};
-use crate::oracle::{answers, retry};
+use crate::oracle::{answers, bytes, retry};
 use tidegate_core::config::Reuse;
 use tidegate_core::event::{AccessRecord, Event};
 
@@ -68,6 +68,30 @@ fn bytes_fires_on_a_request_body_that_is_not_the_clients() {
     lab.clean();
     lab.emit_up(back, "0123456789");
     lab.fires("bytes", "REQ-8");
+}
+
+// REQ-8, RES-2: of a body that goes wrong the sound part may cross, and it is never whole.
+#[test]
+fn bytes_fires_on_flawed_bodies_that_are_mended() {
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: true, location: None };
+    for (passes, is_whole, broken) in
+        [(1, false, None), (2, false, Some("REQ-8")), (1, true, Some("RES-2"))]
+    {
+        let ask = Ask { body: 1, is_chunked: true, flaw: Some(flaw), ..ask(0, Method::Post) };
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, ask);
+        let row = &lab.oracle.rows[id as usize];
+        let sound = BodyKey::new(id, Direction::Up).at(0, passes);
+        let mut verdict = bytes::up(row, 0, sound);
+        if is_whole {
+            verdict = verdict.and_then(|()| bytes::request_complete(row, 1));
+        }
+        match broken {
+            None => assert_eq!(verdict, Ok(())),
+            Some(rule) => breaks(verdict, "bytes", rule),
+        }
+    }
 }
 
 // REQ-2: every byte emitted can be read in one way only.

@@ -1,10 +1,11 @@
 //! Checkers of routes, of what routes edit, of trust, of dates, and of shares by weight.
 
 use super::*;
+use crate::oracle::ledger::Flaw;
 use crate::oracle::routes::{Lead, Paths, Turn, Way};
 use crate::oracle::{balance, routes};
 use std::collections::BTreeMap;
-use tidegate_core::config::Network;
+use tidegate_core::config::{FixedAnswer, Network, PathRule, Route, Target};
 
 const DATE: &str = "Date: Tue, 14 Nov 2023 22:13:21 GMT\r\n";
 
@@ -76,6 +77,38 @@ fn routes_fires_on_wrong_redirects_and_answers() {
     answered(&fixed, right, 403).fires("routes", "ROUTE-1");
     let with_body = [way(Paths::Any, Lead::Answer(403, true))];
     answered(&with_body, "", 403).fires("routes", "ROUTE-1");
+}
+
+// ROUTE-1: what is asked for in a way of its own is sent where its route says, with its status.
+#[test]
+fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
+    let moved = Flaw {
+        name: "moved",
+        statuses: &[301, 421],
+        in_body: false,
+        location: Some("{scheme}://moved.sim{port}/moved/{id}"),
+    };
+    let fixed = Flaw { name: Flaw::FIXED, statuses: &[200, 403, 421], ..moved };
+    for (flaw, status, fields, is_right) in [
+        (moved, 301, "Location: http://moved.sim/moved/0\r\n", true),
+        (moved, 301, "Location: http://moved.sim/moved/1\r\n", false),
+        (moved, 301, "", false),
+        (moved, 421, "", true),
+        (fixed, 403, "", true),
+        (fixed, 421, "", true),
+        (fixed, 200, "", false),
+    ] {
+        let mut lab = lab(&[Way::of_host(0, 0)]);
+        let answer = Target::Answer(FixedAnswer { status: 403, body: None });
+        let path = PathRule::Exact("/fixed".into());
+        let route = Route { path, to: answer, ..Route::to_cluster("") };
+        lab.oracle.truth.versions[0].config.routes.push(route);
+        let front = lab.front();
+        lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Get) });
+        let head = format!("HTTP/1.1 {status} X\r\n{DATE}{fields}Content-Length: 0\r\n\r\n");
+        lab.emit_down(front, head.as_bytes());
+        if is_right { lab.clean() } else { lab.fires("routes", "ROUTE-1") }
+    }
 }
 
 // ROUTE-2: what leads elsewhere goes to no server.

@@ -374,6 +374,20 @@ fn tunnels_fires_on_upgrades_that_no_server_agreed_to() {
     lab.fires("tunnels", "TUN-3");
 }
 
+// TUN-3: who will decline has nothing behind the request either, before that was said and read.
+#[test]
+fn tunnels_fires_on_bytes_for_who_has_not_declined_yet() {
+    for is_read in [false, true] {
+        let (mut lab, _, id, back) = asked_for_upgrade();
+        let declined = Plan { status: 403, end: is_read.then_some(0), ..plan(0, BackFault::None) };
+        let row = &mut lab.oracle.rows[id as usize];
+        row.plans = vec![declined];
+        row.attempts[0].plan = Some(0);
+        let verdict = crate::oracle::tunnels::before_the_101(&lab.oracle, &lab.net, back);
+        if is_read { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "tunnels", "TUN-3") }
+    }
+}
+
 // TUN-3, REQ-5: the asking crosses when it is for WebSocket, with its key.
 #[test]
 fn headers_fires_on_upgrades_that_are_lost() {
