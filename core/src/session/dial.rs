@@ -144,8 +144,8 @@ impl Proxy {
         self.sessions[id].timers.set_back(Timer::Connect, self.now.deadline(span));
     }
 
-    /// A limited server whose connections are all open has idle ones closed for a new one: more than
-    /// one if the limit has been lowered since they were opened.
+    /// A limited server whose connections are all open has idle ones closed for a new one: more
+    /// than one if the limit has been lowered since they were opened.
     fn make_room(&mut self, id: SessionId, pick: Pick) {
         let limit = self.limit_of(id, pick);
         while self.servers[pick.server].open >= limit

@@ -4,8 +4,8 @@ use super::extras::FIXED;
 use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::Flaw;
 
-/// One way to get a request wrong: `{id}` and `{host}` stand for the request's own, and [`BODY`] for
-/// a byte of the body that it should have.
+/// One way to get a request wrong: `{id}` and `{host}` stand for the request's own, and [`BODY`]
+/// for a byte of the body that it should have.
 pub(super) struct Flawed {
     /// What may answer it.
     pub(super) flaw: Flaw,
