@@ -1,7 +1,9 @@
 //! Where the proxy and its recorder meet: what is off costs one comparison.
 
+use super::mask::{self, Prelude};
 use super::{
-    AMPLE, BACK, Cause, Entry, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Trail, Verdict,
+    AMPLE, BACK, Cause, Entry, FILLER, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Trail,
+    Verdict,
 };
 use crate::backend::{Back, BackId, Choice, Pick, ServerId};
 use crate::event::{AccessRecord, Timer};
@@ -147,15 +149,31 @@ impl Proxy {
         }
     }
 
-    /// The client's unread input, or the server's, is about to be understood, up to `end`, or lost.
-    pub(crate) fn tell_input(&mut self, id: SessionId, back: bool, tag: Tag, end: Option<usize>) {
+    /// The client's head, or the server's, is about to be understood: its `end`, or none where it
+    /// is refused or lost. Then it is told as far as its scanner has looked.
+    pub(crate) fn tell_head(&mut self, id: SessionId, back: bool, end: Option<usize>) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let Some(x) = self.sessions.get(id).and_then(|s| s.exchange.as_deref()) else { return };
         let pipe = if back { &x.response } else { &x.request };
         let input = pipe.head_input();
-        let bytes = &input[..end.unwrap_or(input.len())];
-        let entry = Entry { bytes, ..Entry::new(tag, slot(id)) };
+        let end = end.unwrap_or_else(|| x.scanner.looked_at(input));
+        let entry = Entry { bytes: &input[..end], ..Entry::new(Tag::Head, slot(id)) };
         flight.tell(self.now, entry.flagged(BACK, back), pipe.input_len());
+    }
+
+    /// The client's PROXY header, or as much as came of its ClientHello, is about to be understood,
+    /// or lost.
+    pub(crate) fn tell_prelude(&mut self, id: SessionId) {
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(x) = session.exchange.as_deref() else { return };
+        let kind = match session.state {
+            State::Hello => Prelude::Hello,
+            _ => Prelude::Proxy,
+        };
+        let bytes = mask::prelude(kind, x.request.head_input());
+        let entry = Entry { bytes: &bytes, ..Entry::new(Tag::Prelude, slot(id)) };
+        flight.tell(self.now, entry, x.request.input_len());
     }
 
     /// What was read of a head that will never be complete: it is answered, or lost.
@@ -175,9 +193,9 @@ impl Proxy {
             return;
         }
         match state {
-            State::Head if is_head => self.tell_input(id, false, Tag::Head, None),
-            State::ExpectProxy | State::Hello => self.tell_input(id, false, Tag::Prelude, None),
-            State::Relay if answers => self.tell_input(id, true, Tag::Head, None),
+            State::Head if is_head => self.tell_head(id, false, None),
+            State::ExpectProxy | State::Hello => self.tell_prelude(id),
+            State::Relay if answers => self.tell_head(id, true, None),
             _ => {}
         }
     }
@@ -298,10 +316,13 @@ impl Proxy {
         let mut pending = pipe.input_len();
         let now = self.now;
         for input in pipe.inputs() {
-            decoder.walk(input, |at, bytes| {
+            let goes_on = decoder.walk(input, FILLER, |at, bytes| {
                 let entry = Entry { bytes, ..Entry::new(Tag::Framing, slot(id)) };
                 flight.tell(now, entry.flagged(BACK, back), pending - at);
             });
+            if !goes_on {
+                return;
+            }
             pending -= input.len();
         }
     }

@@ -23,7 +23,7 @@ mod case;
 mod entry;
 mod hooks;
 mod image;
-pub mod mask;
+mod mask;
 mod replay;
 mod ring;
 mod start;
@@ -43,6 +43,9 @@ use ring::Ring;
 pub const FORMAT: u16 = 1;
 /// Bytes of a worker's ring by default.
 pub const RING_BYTES: usize = 16 * 1024 * 1024;
+/// Stands in recordings where a byte stood that no parser looks at, and in replays where none is
+/// known.
+const FILLER: u8 = b'x';
 /// Buffers that are left in a pool that nobody would call short: more than one session can take.
 pub(crate) const AMPLE: usize = 2 * crate::buffer::CHAIN_MAX + 2 * crate::buffer::PROMISE;
 

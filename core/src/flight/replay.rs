@@ -5,7 +5,7 @@ use super::case::{Case, Chain, Raw};
 use super::entry::{BACK, Cause, ERRORS, FLAG, TIMERS, Tag, Verdict};
 use super::hooks::slot;
 use super::wire::Stored;
-use super::{AMPLE, Flaw, Flight, Mode};
+use super::{AMPLE, FILLER, Flaw, Flight, Mode};
 use crate::accept::Waiting;
 use crate::config::{Compiled, Settings, TlsClient, TlsServer};
 use crate::effect::Close;
@@ -127,7 +127,7 @@ struct Content {
 impl Content {
     /// Fills `into` with the next bytes.
     fn next(&mut self, into: &mut [u8]) {
-        into.fill(b'x');
+        into.fill(FILLER);
         let (from, to) = (self.at, self.at + into.len() as u64);
         let before = self.known.range(..from).next_back();
         for (&start, bytes) in before.into_iter().chain(self.known.range(from..to)) {
