@@ -2,16 +2,10 @@
 
 use super::*;
 use crate::config::{FixedAnswer, Target};
-use crate::drive::{self, Kernel};
-use crate::effect::Close;
 use crate::flight::mask::{Prelude, mask_head, prelude};
 use crate::http1::{ChunkDecoder, HeadScanner};
-use crate::id::SocketId;
-use crate::input::{AcceptError, Readiness, SocketError};
-use crate::proxy::Proxy;
 use crate::proxy_protocol::{self, Parsed};
 use crate::tls::hello;
-use std::net::SocketAddr;
 
 const SECRET: &str = "hunter2";
 
@@ -263,72 +257,12 @@ fn named(name: &[u8]) -> Vec<u8> {
     [&length(3)[..], &[0], &length(0), name].concat()
 }
 
-/// A kernel with one client, whose bytes are read one piece at a time.
-struct Client {
-    socket: Option<SocketId>,
-    pieces: Vec<&'static [u8]>,
-}
-
-impl Kernel for Client {
-    fn accept(&mut self, _: SocketId, id: SocketId) -> Result<Option<SocketAddr>, AcceptError> {
-        if self.socket.is_some() {
-            return Err(AcceptError::WouldBlock);
-        }
-        self.socket = Some(id);
-        Ok(Some(([127, 0, 0, 1], 9).into()))
-    }
-
-    fn recv(&mut self, _: SocketId, into: &mut [&mut [u8]]) -> Result<usize, SocketError> {
-        let Some(piece) = self.pieces.first_mut() else { return Err(SocketError::WouldBlock) };
-        let n = piece.len().min(into[0].len());
-        let (taken, left) = piece.split_at(n);
-        into[0][..n].copy_from_slice(taken);
-        *piece = left;
-        if left.is_empty() {
-            self.pieces.remove(0);
-        }
-        Ok(n)
-    }
-
-    fn send(&mut self, _: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
-        Ok(from.iter().map(|slice| slice.len()).sum())
-    }
-
-    fn connect(&mut self, _: SocketId, _: &Address) -> Result<(), SocketError> {
-        Err(SocketError::Refused)
-    }
-
-    fn local_addr(&mut self, _: SocketId) -> Option<SocketAddr> {
-        None
-    }
-
-    fn shed(&mut self, _: SocketId) {}
-    fn listen(&mut self, _: SocketId, _: &str, _: &Address) {}
-    fn keep_alive(&mut self, _: SocketId) {}
-    fn shutdown_write(&mut self, _: SocketId) {}
-    fn close(&mut self, _: SocketId, _: Close) {}
-}
-
 /// What is written of one session that is sent `pieces`, each a read of its own.
 fn written(pieces: &[&'static [u8]], expect_proxy: bool) -> Vec<u8> {
     let mut config = config();
     config.listeners[0].expect_proxy = expect_proxy;
     config.routes[0].to = Target::Answer(FixedAnswer { status: 200, body: None });
-    let mut proxy = Proxy::new(Settings::default(), [1; 32], config.clone()).expect("valid");
-    proxy.record(1 << 20);
-    let mut client = Client { socket: None, pieces: pieces.to_vec() };
-    for turn in 1..9 {
-        let now = Time(turn * 1_000_000);
-        proxy.advance(now);
-        if let Some(socket) = client.socket {
-            proxy.ready(socket, Readiness { readable: true, ..Readiness::default() });
-        }
-        while drive::turn(&mut proxy, &mut client, now) {}
-        while proxy.poll_event().is_some() {}
-    }
-    assert!(client.pieces.is_empty(), "{:?} was not read", client.pieces);
-    let recording = proxy.recording().expect("it records");
-    recording.write("about", &[(1, &Stored::bytes_of(&config))])
+    driven::recorded(&config, 1 << 20, pieces)
 }
 
 // Whatever way a secret goes through a session, a file has none of its bytes.

@@ -1,5 +1,6 @@
 //! The ring, the masking, and files that are damaged.
 
+mod driven;
 mod masking;
 
 use super::entry::OVERHEAD;
