@@ -29,41 +29,28 @@ pub enum Point {
 }
 
 #[cfg(feature = "sim")]
+crate::names::names! {
+    /// The name that marks spell. No binary without the feature holds `tidegate-buggify`.
+    Point {
+        ShortRead => "tidegate-buggify: short read",
+        ShortWrite => "tidegate-buggify: short write",
+        EarlyYield => "tidegate-buggify: early yield",
+        AcceptOne => "tidegate-buggify: accept one",
+        NoExtraBuffer => "tidegate-buggify: no extra buffer",
+        NoPromise => "tidegate-buggify: no promise",
+        NoIdleConnection => "tidegate-buggify: no idle connection",
+        SmallRecord => "tidegate-buggify: small record",
+    }
+}
+
+#[cfg(feature = "sim")]
 pub use points::Buggify;
 #[cfg(feature = "sim")]
 mod points {
     use super::Point;
 
     /// How many points there are.
-    const COUNT: usize = 8;
-
-    impl Point {
-        /// All of them, in the order of their numbers.
-        pub const ALL: [Point; COUNT] = [
-            Point::ShortRead,
-            Point::ShortWrite,
-            Point::EarlyYield,
-            Point::AcceptOne,
-            Point::NoExtraBuffer,
-            Point::NoPromise,
-            Point::NoIdleConnection,
-            Point::SmallRecord,
-        ];
-
-        /// The name that marks spell. No binary without the feature holds `tidegate-buggify`.
-        pub const fn name(self) -> &'static str {
-            match self {
-                Point::ShortRead => "tidegate-buggify: short read",
-                Point::ShortWrite => "tidegate-buggify: short write",
-                Point::EarlyYield => "tidegate-buggify: early yield",
-                Point::AcceptOne => "tidegate-buggify: accept one",
-                Point::NoExtraBuffer => "tidegate-buggify: no extra buffer",
-                Point::NoPromise => "tidegate-buggify: no promise",
-                Point::NoIdleConnection => "tidegate-buggify: no idle connection",
-                Point::SmallRecord => "tidegate-buggify: small record",
-            }
-        }
-    }
+    const COUNT: usize = Point::ALL.len();
 
     /// What the points decide.
     #[derive(Clone, Debug, Default)]
@@ -135,7 +122,6 @@ mod points {
             };
             assert_eq!(decide(1), decide(1));
             assert_ne!(decide(1), decide(2));
-            assert!((0..COUNT).all(|n| Point::ALL[n] as usize == n));
         }
     }
 }

@@ -9,10 +9,13 @@ pub use decision::Decision;
 use crate::config::ANSWER_STATUSES;
 use crate::event::Timer;
 use crate::http1::Refusal;
+#[cfg(feature = "sim")]
 use crate::id::SocketId;
 use crate::names::names;
+#[cfg(feature = "sim")]
 use crate::proxy::Proxy;
 use crate::session::state::{Move, State};
+#[cfg(feature = "sim")]
 use crate::sockets::Owner;
 
 /// One kind of thing that is counted.
@@ -60,6 +63,7 @@ const MOVES: [(State, Move); count_moves()] = {
 };
 
 /// The place of each cell of the table in [`MOVES`].
+#[cfg(any(test, feature = "sim"))]
 const RANKS: [u8; State::ALL.len() * Move::ALL.len()] = {
     let mut ranks = [u8::MAX; State::ALL.len() * Move::ALL.len()];
     let mut rank = 0;
@@ -89,7 +93,7 @@ const fn count_moves() -> usize {
 
 impl Part {
     /// How many things of this kind there are.
-    pub const fn len(self) -> usize {
+    pub const fn count(self) -> usize {
         match self {
             Part::Decided => Decision::ALL.len(),
             Part::RequestRefused | Part::ResponseRefused => Refusal::ALL.len(),
@@ -97,11 +101,6 @@ impl Part {
             Part::Answered => ANSWER_STATUSES.len(),
             Part::Moved => MOVES.len(),
         }
-    }
-
-    /// Always false; `len` has it for company.
-    pub const fn is_empty(self) -> bool {
-        self.len() == 0
     }
 
     /// The name of thing number `index`.
@@ -122,7 +121,7 @@ impl Part {
     const fn start(self) -> usize {
         let (mut start, mut part) = (0, 0);
         while part < self as usize {
-            start += Part::ALL[part].len();
+            start += Part::ALL[part].count();
             part += 1;
         }
         start
@@ -142,7 +141,7 @@ impl Reach {
         #[cfg(feature = "sim")]
         {
             if self.cells.is_empty() {
-                self.cells = vec![0; Part::Moved.start() + Part::Moved.len()];
+                self.cells = vec![0; Part::Moved.start() + Part::Moved.count()];
             }
             self.cells[part.start() + index] += 1;
         }
@@ -186,17 +185,17 @@ impl Reach {
 
     /// A session's whole way.
     pub(crate) fn walked(&mut self, trail: Trail) {
-        for rank in 0..MOVES.len() {
-            if trail.has(rank) {
-                self.hit(Part::Moved, rank);
-            }
+        #[cfg(feature = "sim")]
+        for rank in (0..MOVES.len()).filter(|rank| trail.moves >> rank & 1 == 1) {
+            self.hit(Part::Moved, rank);
         }
+        let _ = trail;
     }
 
     /// The counts of one kind; nothing if nothing was counted.
     #[cfg(feature = "sim")]
     pub fn part(&self, part: Part) -> &[u32] {
-        self.cells.get(part.start()..part.start() + part.len()).unwrap_or_default()
+        self.cells.get(part.start()..part.start() + part.count()).unwrap_or_default()
     }
 }
 
@@ -210,23 +209,16 @@ pub(crate) struct Trail {
 impl Trail {
     #[inline]
     pub(crate) fn note(&mut self, state: State, by: Move) {
-        let rank = RANKS[state as usize * Move::ALL.len() + by as usize];
         #[cfg(feature = "sim")]
         {
-            self.moves |= 1 << rank;
+            self.moves |= 1 << RANKS[state as usize * Move::ALL.len() + by as usize];
         }
-        let _ = rank;
-    }
-
-    fn has(self, rank: usize) -> bool {
-        #[cfg(feature = "sim")]
-        return self.moves >> rank & 1 == 1;
-        #[cfg(not(feature = "sim"))]
-        return rank > MOVES.len();
+        let _ = (state, by);
     }
 }
 
 /// Whose a socket is, and where its session stands.
+#[cfg(feature = "sim")]
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// It waits in the accept queue.
@@ -239,9 +231,9 @@ pub enum Standing {
     Pooled,
 }
 
+#[cfg(feature = "sim")]
 impl Proxy {
     /// What was counted.
-    #[cfg(feature = "sim")]
     pub fn reach(&self) -> &Reach {
         &self.reach
     }

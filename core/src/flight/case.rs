@@ -6,6 +6,7 @@ use super::start::Start;
 use super::wire::{Stored, Wire};
 use super::{FORMAT, OVERHEAD};
 use crate::config::Settings;
+use crate::names::names;
 use crate::proxy_protocol::crc32c::crc32c;
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -54,20 +55,14 @@ pub enum Flaw {
     Malformed,
 }
 
-impl Flaw {
-    /// All, in order.
-    pub const ALL: [Flaw; 5] =
-        [Flaw::StartOverwritten, Flaw::TooLarge, Flaw::ConfigForgotten, Flaw::Tls, Flaw::Malformed];
-
+names! {
     /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Flaw::StartOverwritten => "its start was overwritten",
-            Flaw::TooLarge => "a head was larger than the recorder keeps",
-            Flaw::ConfigForgotten => "its configuration was not kept",
-            Flaw::Tls => "it speaks TLS",
-            Flaw::Malformed => "its entries are malformed",
-        }
+    Flaw {
+        StartOverwritten => "its start was overwritten",
+        TooLarge => "a head was larger than the recorder keeps",
+        ConfigForgotten => "its configuration was not kept",
+        Tls => "it speaks TLS",
+        Malformed => "its entries are malformed",
     }
 }
 
@@ -177,9 +172,9 @@ impl Chain {
             let side = if raw.flags & BACK != 0 { "server" } else { "client" };
             let flag = if raw.flags & FLAG != 0 { " (flag)" } else { "" };
             let what = match (raw.tag, Verdict::ALL.get(raw.a as usize)) {
-                (Tag::Decided, Some(what)) => format!("{what:?} {}", raw.b),
+                (Tag::Decided, Some(what)) => format!("{}: {}", what.name(), raw.b),
                 (Tag::Accepted, _) => format!("{:?}", Start::read(&raw.bytes)),
-                (tag, _) => format!("{tag:?} {} {side}{flag}", raw.a),
+                (tag, _) => format!("{} {} {side}{flag}", tag.name(), raw.a),
             };
             format!("{n:6} {:>16} ns  {what}", time.0)
         })

@@ -1,13 +1,12 @@
 //! What the recorder writes: tagged entries of a few bytes, decoded without trust.
 
-use crate::event::Timer;
-use crate::input::SocketError;
+use crate::names::names;
 
 /// What an entry tells. Its number is part of the file format: add new ones at the end, and raise
 /// [`FORMAT`](super::FORMAT) when one changes its meaning.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
-pub enum Tag {
+pub(crate) enum Tag {
     /// The worker's time moved on by `a` nanoseconds.
     Turn,
     /// A graceful stop began.
@@ -61,12 +60,41 @@ pub enum Tag {
     Torn,
 }
 
-/// How many tags there are.
-const TAGS: u8 = Tag::Torn as u8 + 1;
+names! {
+    /// The name that lists of entries use.
+    pub(crate) Tag {
+        Turn => "turn",
+        Stopped => "stopped",
+        Installed => "installed",
+        Accepted => "accepted",
+        Ready => "ready",
+        Lent => "lent",
+        Read => "read",
+        NoRoom => "no room",
+        Blocked => "blocked",
+        Failed => "failed",
+        Sent => "sent",
+        Fired => "fired",
+        Resumed => "resumed",
+        Granted => "granted",
+        Woken => "woken",
+        Ended => "ended",
+        Scarce => "scarce",
+        Decided => "decided",
+        Head => "head",
+        Framing => "framing",
+        Prelude => "prelude",
+        Logged => "logged",
+        Closed => "closed",
+        Alive => "alive",
+        Torn => "torn",
+    }
+}
+
 /// The entry concerns the server's side.
-pub const BACK: u8 = 0x20;
+pub(crate) const BACK: u8 = 0x20;
 /// See the tags that name it.
-pub const FLAG: u8 = 0x40;
+pub(crate) const FLAG: u8 = 0x40;
 const TAG_BITS: u8 = 0x1f;
 
 /// Bytes of an entry beside its payload, at most.
@@ -74,38 +102,11 @@ pub(super) const OVERHEAD: usize = 1 + 5 + 10 + 10 + 5;
 
 impl Tag {
     fn of(number: u8) -> Option<Tag> {
-        const ALL: [Tag; TAGS as usize] = [
-            Tag::Turn,
-            Tag::Stopped,
-            Tag::Installed,
-            Tag::Accepted,
-            Tag::Ready,
-            Tag::Lent,
-            Tag::Read,
-            Tag::NoRoom,
-            Tag::Blocked,
-            Tag::Failed,
-            Tag::Sent,
-            Tag::Fired,
-            Tag::Resumed,
-            Tag::Granted,
-            Tag::Woken,
-            Tag::Ended,
-            Tag::Scarce,
-            Tag::Decided,
-            Tag::Head,
-            Tag::Framing,
-            Tag::Prelude,
-            Tag::Logged,
-            Tag::Closed,
-            Tag::Alive,
-            Tag::Torn,
-        ];
-        ALL.get(usize::from(number)).copied()
+        Tag::ALL.get(usize::from(number)).copied()
     }
 
     /// Whether it concerns one session, whose slot is named.
-    pub fn has_slot(self) -> bool {
+    pub(crate) fn has_slot(self) -> bool {
         !matches!(self, Tag::Turn | Tag::Stopped | Tag::Installed)
     }
 
@@ -128,12 +129,12 @@ impl Tag {
     }
 
     /// Whether it carries a payload.
-    pub fn has_bytes(self) -> bool {
+    pub(crate) fn has_bytes(self) -> bool {
         matches!(self, Tag::Accepted) || self.is_content()
     }
 
     /// Whether it tells what bytes of a stream were.
-    pub fn is_content(self) -> bool {
+    pub(crate) fn is_content(self) -> bool {
         matches!(self, Tag::Head | Tag::Framing | Tag::Prelude)
     }
 }
@@ -141,14 +142,14 @@ impl Tag {
 /// The decisions that sessions share.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Whether the pool had the session's buffers: 0 or 1.
     Buffers,
     /// Whether the client's address may have one more session: 0 or 1.
     Address,
     /// The server: 0 none, 1 all are full, 2 + its index in the cluster.
     Server,
-    /// The idle connection: 0 none, 1 one that takes bytes, 2 one that is full, + 2 for TLS.
+    /// The idle connection: 0 none, 1 one that takes bytes, 2 one that is full.
     Idle,
     /// Whether the line for a server had no room: 0 or 1.
     LineFull,
@@ -160,30 +161,27 @@ pub enum Verdict {
     Window,
     /// Whether the connection was kept for others: 0 or 1.
     Kept,
-    /// Whether the certificate that was shown covers the request's host: 0 or 1.
-    Covers,
 }
 
-impl Verdict {
-    /// All, in order.
-    pub const ALL: [Verdict; 10] = [
-        Verdict::Buffers,
-        Verdict::Address,
-        Verdict::Server,
-        Verdict::Idle,
-        Verdict::LineFull,
-        Verdict::StillFree,
-        Verdict::Sticky,
-        Verdict::Window,
-        Verdict::Kept,
-        Verdict::Covers,
-    ];
+names! {
+    /// The name that lists of entries use.
+    pub(crate) Verdict {
+        Buffers => "buffers",
+        Address => "address",
+        Server => "server",
+        Idle => "idle connection",
+        LineFull => "full line",
+        StillFree => "server still free",
+        Sticky => "sticky server",
+        Window => "read window",
+        Kept => "connection kept",
+    }
 }
 
 /// Why the worker ended a session that did nothing to deserve it.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// It was idle, and another one needed its place (ACC-10).
     Evicted,
     /// It was too old, or a zombie (SES-4).
@@ -192,19 +190,19 @@ pub enum Cause {
 
 /// One entry, its payload borrowed from the recording.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// What it tells.
-    pub tag: Tag,
+    pub(crate) tag: Tag,
     /// [`BACK`] and [`FLAG`].
-    pub flags: u8,
+    pub(crate) flags: u8,
     /// The session's slot, 0 for entries of the worker.
-    pub slot: u32,
+    pub(crate) slot: u32,
     /// First number.
-    pub a: u64,
+    pub(crate) a: u64,
     /// Second number.
-    pub b: u64,
+    pub(crate) b: u64,
     /// Payload.
-    pub bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Entry<'a> {
@@ -224,13 +222,8 @@ impl<'a> Entry<'a> {
     }
 
     /// Whether it concerns the server's side.
-    pub fn is_back(&self) -> bool {
+    pub(crate) fn is_back(&self) -> bool {
         self.flags & BACK != 0
-    }
-
-    /// Whether [`FLAG`] is set.
-    pub fn is_flagged(&self) -> bool {
-        self.flags & FLAG != 0
     }
 
     /// Writes the entry to the front of `into`, which has room for it and [`OVERHEAD`]. Returns
@@ -257,7 +250,7 @@ impl<'a> Entry<'a> {
 
     /// Reads the entry at the front of `from`, and where its payload lies in there. `None`: there
     /// is none, or it is damaged.
-    pub fn read(from: &'a [u8]) -> Option<(Entry<'a>, usize)> {
+    pub(crate) fn read(from: &'a [u8]) -> Option<(Entry<'a>, usize)> {
         let (&first, _) = from.split_first()?;
         let tag = Tag::of(first & TAG_BITS)?;
         let mut at = 1;
@@ -307,32 +300,3 @@ fn get_number(from: &[u8]) -> Option<(u64, usize)> {
     }
     None
 }
-
-/// Timers by their number in recordings.
-pub(super) const TIMERS: [Timer; 14] = [
-    Timer::ProxyHeader,
-    Timer::TlsHandshake,
-    Timer::RequestHead,
-    Timer::KeepAlive,
-    Timer::ClientIdle,
-    Timer::Connect,
-    Timer::RetryPause,
-    Timer::BackendQueue,
-    Timer::BackendResponse,
-    Timer::BackendIdle,
-    Timer::BackendKeepAlive,
-    Timer::TunnelIdle,
-    Timer::Linger,
-    Timer::Drain,
-];
-
-/// Errors of sockets by their number in recordings.
-pub(super) const ERRORS: [SocketError; 7] = [
-    SocketError::WouldBlock,
-    SocketError::Refused,
-    SocketError::Reset,
-    SocketError::Unreachable,
-    SocketError::TimedOut,
-    SocketError::Resources,
-    SocketError::Other,
-];

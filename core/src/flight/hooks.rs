@@ -1,7 +1,9 @@
 //! Where the proxy and its recorder meet: what is off costs one comparison.
 
+use super::mask::{self, Prelude};
 use super::{
-    AMPLE, BACK, Cause, Entry, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Trail, Verdict,
+    AMPLE, BACK, Cause, Entry, FILLER, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Track,
+    Verdict,
 };
 use crate::backend::{Back, BackId, Choice, Pick, ServerId};
 use crate::event::{AccessRecord, Timer};
@@ -83,12 +85,11 @@ impl Proxy {
 
     /// The same for a failed socket.
     pub(crate) fn note_failure(&mut self, id: SocketId, error: SocketError, writing: bool) {
-        self.note_socket(id, Tag::Failed, number_of(&super::entry::ERRORS, &error), writing);
+        self.note_socket(id, Tag::Failed, error as u64, writing);
     }
 
     pub(crate) fn note_timer(&mut self, id: SessionId, timer: Timer) {
-        let number = number_of(&super::entry::TIMERS, &timer);
-        self.note(id, Entry::new(Tag::Fired, slot(id)).with(number));
+        self.note(id, Entry::new(Tag::Fired, slot(id)).with(timer as u64));
     }
 
     pub(crate) fn note_plain(&mut self, id: SessionId, tag: Tag) {
@@ -115,7 +116,7 @@ impl Proxy {
         let mut bytes = Vec::with_capacity(128);
         super::wire::Wire::put(&start, &mut bytes);
         let flight = self.flight.as_deref_mut().expect("just seen");
-        *flight.trail(slot(id)) = Trail { lives: true, ..Trail::default() };
+        *flight.track(slot(id)) = Track { lives: true, ..Track::default() };
         flight.put(self.now, &Entry { bytes: &bytes, ..Entry::new(Tag::Accepted, slot(id)) });
     }
 
@@ -143,19 +144,35 @@ impl Proxy {
     #[inline]
     pub(crate) fn gave(&mut self, id: SessionId, value: u64) {
         if let Some(flight) = self.flight.as_deref_mut() {
-            flight.trail(slot(id)).mix(value);
+            flight.track(slot(id)).mix(value);
         }
     }
 
-    /// The client's unread input, or the server's, is about to be understood, up to `end`, or lost.
-    pub(crate) fn tell_input(&mut self, id: SessionId, back: bool, tag: Tag, end: Option<usize>) {
+    /// The client's head, or the server's, is about to be understood: its `end`, or none where it
+    /// is refused or lost. Then it is told as far as its scanner has looked.
+    pub(crate) fn tell_head(&mut self, id: SessionId, back: bool, end: Option<usize>) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let Some(x) = self.sessions.get(id).and_then(|s| s.exchange.as_deref()) else { return };
         let pipe = if back { &x.response } else { &x.request };
         let input = pipe.head_input();
-        let bytes = &input[..end.unwrap_or(input.len())];
-        let entry = Entry { bytes, ..Entry::new(tag, slot(id)) };
+        let end = end.unwrap_or_else(|| x.scanner.looked_at(input));
+        let entry = Entry { bytes: &input[..end], ..Entry::new(Tag::Head, slot(id)) };
         flight.tell(self.now, entry.flagged(BACK, back), pipe.input_len());
+    }
+
+    /// The client's PROXY header, or as much as came of its ClientHello, is about to be understood,
+    /// or lost.
+    pub(crate) fn tell_prelude(&mut self, id: SessionId) {
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        let Some(session) = self.sessions.get(id) else { return };
+        let Some(x) = session.exchange.as_deref() else { return };
+        let kind = match session.state {
+            State::Hello => Prelude::Hello,
+            _ => Prelude::Proxy,
+        };
+        let bytes = mask::prelude(kind, x.request.head_input());
+        let entry = Entry { bytes: &bytes, ..Entry::new(Tag::Prelude, slot(id)) };
+        flight.tell(self.now, entry, x.request.input_len());
     }
 
     /// What was read of a head that will never be complete: it is answered, or lost.
@@ -175,9 +192,9 @@ impl Proxy {
             return;
         }
         match state {
-            State::Head if is_head => self.tell_input(id, false, Tag::Head, None),
-            State::ExpectProxy | State::Hello => self.tell_input(id, false, Tag::Prelude, None),
-            State::Relay if answers => self.tell_input(id, true, Tag::Head, None),
+            State::Head if is_head => self.tell_head(id, false, None),
+            State::ExpectProxy | State::Hello => self.tell_prelude(id),
+            State::Relay if answers => self.tell_head(id, true, None),
             _ => {}
         }
     }
@@ -191,24 +208,15 @@ impl Proxy {
 
     /// Chooses a server for the session's request, as far as others have left it a choice.
     pub(crate) fn choose_server(&mut self, id: SessionId) -> Choice {
-        if let Some(flight) = self.flight.as_deref_mut()
-            && let Some(number) = flight.forced(Verdict::Server)
-        {
-            return self.choice_of(id, number);
-        }
-        let choice = self.pick_server(id);
-        self.note_choice(id, choice);
-        choice
+        let live = |proxy: &mut Proxy| number_of(proxy.pick_server(id));
+        let number = self.decide(id, Verdict::Server, live);
+        self.choice_of(id, number)
     }
 
+    /// A server was chosen for a session that stands in line.
     pub(crate) fn note_choice(&mut self, id: SessionId, choice: Choice) {
-        let number = match choice {
-            Choice::Nobody => 0,
-            Choice::Full => 1,
-            Choice::Server(pick) => 2 + u64::from(pick.index),
-        };
         if let Some(flight) = self.flight.as_deref_mut() {
-            flight.decided(self.now, id, Verdict::Server, number);
+            flight.decided(self.now, id, Verdict::Server, number_of(choice));
         }
     }
 
@@ -248,15 +256,15 @@ impl Proxy {
             };
             let number = back.map_or(0, |back| if takes(back) { 1 } else { 2 });
             flight.decided(self.now, id, Verdict::Idle, number);
-            if back.is_some_and(|back| self.has_layers(back)) {
+            if back.is_some_and(|back| self.has_tls(back)) {
                 self.note_flaw(id, Flaw::Tls);
             }
         }
         back
     }
 
-    fn has_layers(&self, back: BackId) -> bool {
-        self.sockets.get(self.backs[back].socket).is_some_and(|socket| socket.transport.is_some())
+    fn has_tls(&self, back: BackId) -> bool {
+        self.sockets.get(self.backs[back].socket).is_some_and(|socket| socket.tls().is_some())
     }
 
     /// A connection as one that was taken out of the pool.
@@ -298,10 +306,13 @@ impl Proxy {
         let mut pending = pipe.input_len();
         let now = self.now;
         for input in pipe.inputs() {
-            decoder.walk(input, |at, bytes| {
+            let goes_on = decoder.walk(input, FILLER, |at, bytes| {
                 let entry = Entry { bytes, ..Entry::new(Tag::Framing, slot(id)) };
                 flight.tell(now, entry.flagged(BACK, back), pending - at);
             });
+            if !goes_on {
+                return;
+            }
             pending -= input.len();
         }
     }
@@ -310,9 +321,9 @@ impl Proxy {
     pub(crate) fn note_record(&mut self, id: SessionId) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let Some(x) = self.sessions[id].exchange.as_deref() else { return };
-        let trail = flight.trail(slot(id));
+        let track = flight.track(slot(id));
         for value in fields_of(&x.record) {
-            trail.mix(value);
+            track.mix(value);
         }
         flight.milestone(self.now, id, Tag::Logged);
     }
@@ -321,7 +332,7 @@ impl Proxy {
     pub(crate) fn note_closed(&mut self, id: SessionId) {
         if let Some(flight) = self.flight.as_deref_mut() {
             flight.milestone(self.now, id, Tag::Closed);
-            flight.trail(slot(id)).lives = false;
+            flight.track(slot(id)).lives = false;
         }
     }
 }
@@ -351,7 +362,7 @@ impl Flight {
     }
 
     fn milestone(&mut self, now: Time, id: SessionId, tag: Tag) {
-        let hash = self.trail(slot(id)).hash;
+        let hash = self.track(slot(id)).hash;
         let shown = if tag == Tag::Logged { hash & u64::from(u32::MAX) } else { hash };
         if let Mode::Replay(script) = &mut self.mode {
             script.reached(tag, shown);
@@ -361,12 +372,12 @@ impl Flight {
 
     /// The sessions that live, with their hashes so far.
     fn alive(&self) -> Vec<(u32, u64)> {
-        let live = self.trails.iter().zip(0..).filter(|(trail, _)| trail.lives);
-        live.map(|(trail, slot)| (slot, trail.hash)).collect()
+        let live = self.tracks.iter().zip(0..).filter(|(track, _)| track.lives);
+        live.map(|(track, slot)| (slot, track.hash)).collect()
     }
 
     pub(super) fn hash_of(&self, slot: u32) -> u64 {
-        self.trails.get(slot as usize).map_or(0, |trail| trail.hash)
+        self.tracks.get(slot as usize).map_or(0, |track| track.hash)
     }
 }
 
@@ -375,8 +386,13 @@ pub(super) fn slot(id: SessionId) -> u32 {
     id.index() as u32
 }
 
-fn number_of<T: PartialEq>(all: &[T], one: &T) -> u64 {
-    all.iter().position(|it| it == one).expect("all are listed") as u64
+/// A choice by its number in recordings; [`Proxy::choice_of`] is the way back.
+fn number_of(choice: Choice) -> u64 {
+    match choice {
+        Choice::Nobody => 0,
+        Choice::Full => 1,
+        Choice::Server(pick) => 2 + u64::from(pick.index),
+    }
 }
 
 /// What of a record must come out equal: kinds, sizes, spans and parsed fields, no payload.

@@ -23,14 +23,14 @@ mod case;
 mod entry;
 mod hooks;
 mod image;
-pub mod mask;
+mod mask;
 mod replay;
 mod ring;
 mod start;
 pub mod wire;
 
 pub use case::{Case, Chain, Damage, Flaw, Reading};
-pub use entry::{BACK, Cause, Entry, FLAG, Tag, Verdict};
+pub(crate) use entry::{BACK, Cause, Entry, FLAG, Tag, Verdict};
 pub use image::Recording;
 pub use replay::{Difference, Played, Player, StandIns};
 pub use start::Start;
@@ -43,12 +43,15 @@ use ring::Ring;
 pub const FORMAT: u16 = 1;
 /// Bytes of a worker's ring by default.
 pub const RING_BYTES: usize = 16 * 1024 * 1024;
+/// Stands in recordings where a byte stood that no parser looks at, and in replays where none is
+/// known.
+const FILLER: u8 = b'x';
 /// Buffers that are left in a pool that nobody would call short: more than one session can take.
 pub(crate) const AMPLE: usize = 2 * crate::buffer::CHAIN_MAX + 2 * crate::buffer::PROMISE;
 
 /// What is remembered of a session while it lives.
 #[derive(Copy, Clone, Default, Debug)]
-pub(crate) struct Trail {
+pub(crate) struct Track {
     /// Rolls over everything that it gave out.
     pub(crate) hash: u64,
     /// Bytes read from the client, and from servers.
@@ -58,7 +61,7 @@ pub(crate) struct Trail {
     lives: bool,
 }
 
-impl Trail {
+impl Track {
     #[inline]
     pub(crate) fn mix(&mut self, value: u64) {
         self.hash = (self.hash.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -67,7 +70,7 @@ impl Trail {
 
 /// The recorder of a proxy, or what plays a recording back in its place.
 pub(crate) struct Flight {
-    trails: Vec<Trail>,
+    tracks: Vec<Track>,
     mode: Mode,
 }
 
@@ -78,15 +81,15 @@ enum Mode {
 
 impl Flight {
     pub(crate) fn recorder(bytes: usize) -> Flight {
-        Flight { trails: Vec::new(), mode: Mode::Record(Ring::new(bytes)) }
+        Flight { tracks: Vec::new(), mode: Mode::Record(Ring::new(bytes)) }
     }
 
-    fn trail(&mut self, slot: u32) -> &mut Trail {
+    fn track(&mut self, slot: u32) -> &mut Track {
         let index = slot as usize;
-        if index >= self.trails.len() {
-            self.trails.resize(index + 1, Trail::default());
+        if index >= self.tracks.len() {
+            self.tracks.resize(index + 1, Track::default());
         }
-        &mut self.trails[index]
+        &mut self.tracks[index]
     }
 
     /// Writes `entry`; when it is too large, that it is missing.
@@ -103,12 +106,12 @@ impl Flight {
     /// A step of the session in `slot`, whose earliest deadline is `due`.
     #[inline]
     pub(crate) fn step(&mut self, now: Time, due: Time, entry: &Entry<'_>) {
-        let trail = self.trail(entry.slot);
-        trail.mix(u64::from(entry.tag as u8 | entry.flags) << 56 ^ entry.a);
-        trail.mix(now.0);
-        trail.mix(due.0);
+        let track = self.track(entry.slot);
+        track.mix(u64::from(entry.tag as u8 | entry.flags) << 56 ^ entry.a);
+        track.mix(now.0);
+        track.mix(due.0);
         if entry.tag == Tag::Read {
-            trail.read[usize::from(entry.is_back())] += entry.a;
+            track.read[usize::from(entry.is_back())] += entry.a;
         }
         self.put(now, entry);
     }
@@ -116,22 +119,22 @@ impl Flight {
     /// Whether it was told what the unread input of a side begins with.
     fn has_told(&self, slot: u32, back: bool, pending: usize) -> bool {
         let side = usize::from(back);
-        let trail = self.trails.get(slot as usize).copied().unwrap_or_default();
-        trail.told[side] > trail.read[side].saturating_sub(pending as u64)
+        let track = self.tracks.get(slot as usize).copied().unwrap_or_default();
+        track.told[side] > track.read[side].saturating_sub(pending as u64)
     }
 
     /// Tells what `bytes` were: the unread input of a side begins with them, and `pending` bytes of
     /// that side are unread in all.
     pub(crate) fn tell(&mut self, now: Time, entry: Entry<'_>, pending: usize) {
         let side = usize::from(entry.is_back());
-        let trail = self.trail(entry.slot);
-        let at = trail.read[side].saturating_sub(pending as u64);
-        let known = trail.told[side].saturating_sub(at).min(entry.bytes.len() as u64);
+        let track = self.track(entry.slot);
+        let at = track.read[side].saturating_sub(pending as u64);
+        let known = track.told[side].saturating_sub(at).min(entry.bytes.len() as u64);
         let bytes = &entry.bytes[known as usize..];
         if bytes.is_empty() {
             return;
         }
-        trail.told[side] = at + known + bytes.len() as u64;
+        track.told[side] = at + known + bytes.len() as u64;
         self.put(now, &Entry { a: at + known, bytes, ..entry });
     }
 }

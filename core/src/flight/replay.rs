@@ -2,13 +2,14 @@
 //! recording; what it gives out must roll into the same hash.
 
 use super::case::{Case, Chain, Raw};
-use super::entry::{BACK, Cause, ERRORS, FLAG, TIMERS, Tag, Verdict};
+use super::entry::{BACK, Cause, FLAG, Tag, Verdict};
 use super::hooks::slot;
 use super::wire::Stored;
-use super::{AMPLE, Flaw, Flight, Mode};
+use super::{AMPLE, FILLER, Flaw, Flight, Mode};
 use crate::accept::Waiting;
 use crate::config::{Compiled, Settings, TlsClient, TlsServer};
 use crate::effect::Close;
+use crate::event::Timer;
 use crate::expire::SWEPT;
 use crate::id::SocketId;
 use crate::input::{Readiness, SocketError};
@@ -48,7 +49,6 @@ pub struct StandIns {
 /// Compiles the configurations of `case` once, and plays its sessions.
 pub struct Player<'a> {
     case: &'a Case,
-    settings: Settings,
     compiled: BTreeMap<u64, Compiled>,
 }
 
@@ -79,7 +79,8 @@ impl Script {
             other => {
                 let recorded = other.map(|(tag, a, _)| name_of(*tag, *a));
                 self.differs(format!(
-                    "the replay decides on {what:?}; the recording has {} here",
+                    "the replay decides on \"{}\"; the recording has {} here",
+                    what.name(),
                     recorded.unwrap_or_else(|| "nothing more".into())
                 ));
                 // Anything will do: what follows counts no more.
@@ -93,15 +94,22 @@ impl Script {
         match self.entries.get(self.next) {
             Some(&(kind, recorded, _)) if kind == tag => {
                 if recorded != hash {
-                    self.differs(format!("{tag:?}: hash {hash:016x}, recorded {recorded:016x}"));
+                    let tag = tag.name();
+                    self.differs(format!("\"{tag}\": hash {hash:016x}, recorded {recorded:016x}"));
                 }
                 self.next += 1;
             }
             Some(&(kind, a, _)) => {
                 let recorded = name_of(kind, a);
-                self.differs(format!("the replay has {tag:?}; the recording has {recorded} here"));
+                let tag = tag.name();
+                self.differs(format!(
+                    "the replay has \"{tag}\"; the recording has {recorded} here"
+                ));
             }
-            None => self.differs(format!("the replay has {tag:?}; the recording is over")),
+            None => {
+                let tag = tag.name();
+                self.differs(format!("the replay has \"{tag}\"; the recording is over"));
+            }
         }
     }
 
@@ -112,8 +120,8 @@ impl Script {
 
 fn name_of(tag: Tag, a: u64) -> String {
     match (tag, Verdict::ALL.get(a as usize)) {
-        (Tag::Decided, Some(what)) => format!("the decision on {what:?}"),
-        _ => format!("{tag:?} {a}"),
+        (Tag::Decided, Some(what)) => format!("the decision on \"{}\"", what.name()),
+        _ => format!("\"{} {a}\"", tag.name()),
     }
 }
 
@@ -127,7 +135,7 @@ struct Content {
 impl Content {
     /// Fills `into` with the next bytes.
     fn next(&mut self, into: &mut [u8]) {
-        into.fill(b'x');
+        into.fill(FILLER);
         let (from, to) = (self.at, self.at + into.len() as u64);
         let before = self.known.range(..from).next_back();
         for (&start, bytes) in before.into_iter().chain(self.known.range(from..to)) {
@@ -156,14 +164,7 @@ impl<'a> Player<'a> {
             })?;
             compiled.insert(serial, made);
         }
-        // One session needs little of what a worker has.
-        let settings = Settings {
-            max_connections: 2,
-            accept_queue_capacity: 1,
-            buffers_max: AMPLE,
-            ..case.settings.clone()
-        };
-        Ok(Player { case, settings, compiled })
+        Ok(Player { case, compiled })
     }
 
     /// Plays `chain` back.
@@ -179,11 +180,6 @@ impl<'a> Player<'a> {
         let mut replay = Replay::begin(self, chain)
             .ok_or_else(|| fail(format!("it cannot be played back: {}", Flaw::Malformed.name())))?;
         replay.run()
-    }
-
-    /// The case that is played.
-    pub fn case(&self) -> &Case {
-        self.case
     }
 }
 
@@ -232,7 +228,14 @@ impl<'a> Replay<'a> {
             wrong: None,
         };
         let first = player.compiled.get(&start.opened)?;
-        let mut proxy = Proxy::with_compiled(player.settings.clone(), [0; 32], first.clone());
+        // One session needs little of what a worker has.
+        let settings = Settings {
+            max_connections: 2,
+            accept_queue_capacity: 1,
+            buffers_max: AMPLE,
+            ..player.case.settings.clone()
+        };
+        let mut proxy = Proxy::with_compiled(settings, [0; 32], first.clone());
         proxy.renumber(start.opened);
         let at = entries.first()?.0;
         if let Some(began) = start.stopping {
@@ -252,7 +255,7 @@ impl<'a> Replay<'a> {
             (listen.name == *name && listen.at == start.at).then_some(id)
         };
         let listener = proxy.listens.iter().find_map(is_it)?;
-        proxy.flight = Some(Box::new(Flight { trails: Vec::new(), mode: Mode::Replay(script) }));
+        proxy.flight = Some(Box::new(Flight { tracks: Vec::new(), mode: Mode::Replay(script) }));
         let socket = proxy.sockets.insert(Owner::Queued, true, None);
         let (read_closed, error) = (start.read_closed, start.reset);
         proxy.sockets.note(socket, Readiness { read_closed, error, ..Readiness::default() });
@@ -315,7 +318,7 @@ impl<'a> Replay<'a> {
     /// Carries one recorded step out.
     fn step(&mut self, raw: &Raw, at: usize) -> Result<(), String> {
         if self.proxy.sessions.get(self.id).is_none() && raw.tag.has_slot() {
-            return Err(format!("the session has ended; recorded is {:?}", raw.tag));
+            return Err(format!("the session has ended; recorded is \"{}\"", raw.tag.name()));
         }
         if raw.tag != Tag::Scarce {
             self.arrange(at);
@@ -372,8 +375,8 @@ impl<'a> Replay<'a> {
     fn fire(&mut self, raw: &Raw) -> Result<(), String> {
         let timers = &self.proxy.sessions[self.id].timers;
         let (next, due, now) = (timers.next(), timers.earliest(), self.proxy.now);
-        if next != TIMERS.get(raw.a as usize).copied() || due > now {
-            let recorded = TIMERS.get(raw.a as usize).map_or("none", |timer| timer.name());
+        if next != Timer::ALL.get(raw.a as usize).copied() || due > now {
+            let recorded = Timer::ALL.get(raw.a as usize).map_or("none", |timer| timer.name());
             let next = next.map_or("none", |timer| timer.name());
             return Err(format!("timer {recorded} fired; the replay has {next}, due at {}", due.0));
         }
@@ -398,10 +401,13 @@ impl<'a> Replay<'a> {
 
     fn socket_step(&mut self, raw: &Raw, at: usize) -> Result<(), String> {
         let Some(id) = self.socket(raw.flags) else {
-            return Err(format!("recorded is {:?}; the replay has no such connection", raw.tag));
+            return Err(format!(
+                "recorded is \"{}\"; the replay has no such connection",
+                raw.tag.name()
+            ));
         };
         let flagged = raw.flags & FLAG != 0;
-        let error = ERRORS.get(raw.a as usize).copied().unwrap_or(SocketError::Other);
+        let error = SocketError::ALL.get(raw.a as usize).copied().unwrap_or(SocketError::Other);
         match raw.tag {
             Tag::Ready => self.proxy.ready(id, Readiness::of_bits(raw.a)),
             Tag::Lent => return self.lend(id, raw, at),
@@ -416,7 +422,7 @@ impl<'a> Replay<'a> {
             Tag::Failed => return self.transmit(id, Err(error), false),
             Tag::Sent => return self.transmit(id, Ok(raw.a as usize), flagged),
             Tag::Resumed => self.proxy.resume_input(id),
-            tag => return Err(format!("{tag:?} is no step of a session")),
+            tag => return Err(format!("\"{}\" is no step of a session", tag.name())),
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A value that can be written into a recording, and read back.
-pub trait Wire: Sized {
+pub(crate) trait Wire: Sized {
     /// Appends the value to `out`.
     fn put(&self, out: &mut Vec<u8>);
     /// Takes a value from the front of `from`; `None` if there is none.

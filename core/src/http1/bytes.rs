@@ -47,19 +47,19 @@ const fn is_token_mark(b: u8) -> bool {
 
 /// Whether `byte` may stand in a token: a method, a field name (RFC 9110 5.6.2).
 #[inline]
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TOKEN != 0
 }
 
 /// Whether `byte` may stand in a field value or a reason phrase (RFC 9110 5.5).
 #[inline]
-pub(super) fn is_text(byte: u8) -> bool {
+pub(crate) fn is_text(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TEXT != 0
 }
 
 /// Whether `byte` may stand in a request target; a fragment and bytes above 0x7e may not.
 #[inline]
-pub(super) fn is_target(byte: u8) -> bool {
+pub(crate) fn is_target(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TARGET != 0
 }
 

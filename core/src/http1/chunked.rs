@@ -36,7 +36,7 @@ enum State {
 }
 
 /// A decoder that can stop at any byte and go on with the next.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct ChunkDecoder {
     /// Payload bytes of this chunk that are still to come; while the size is read, the size.
     remaining: u64,
@@ -87,34 +87,47 @@ impl ChunkDecoder {
         Ok(Decoded { payload, consumed: at, done: self.state == State::Done })
     }
 
-    /// Shows each run of `bytes` that is framing, with where it begins, and passes payload over.
-    /// Stops where [`decode`](ChunkDecoder::decode) would: at the body's end, or at the first bad
-    /// byte, which it shows.
-    pub(crate) fn walk(&mut self, bytes: &[u8], mut show: impl FnMut(usize, &[u8])) {
+    /// Shows each run of `bytes` that decides how the body is understood, with where it begins:
+    /// no payload, and no byte in whose place `filler` would do as well, such as those of
+    /// extensions and trailers. Stops where [`decode`](ChunkDecoder::decode) would: at the body's
+    /// end, or at the first bad byte, which it shows. Returns whether the body goes on.
+    pub(crate) fn walk(
+        &mut self,
+        bytes: &[u8],
+        filler: u8,
+        mut show: impl FnMut(usize, &[u8]),
+    ) -> bool {
+        let mut show_run = |from: usize, to: usize| {
+            if from < to {
+                show(from, &bytes[from..to]);
+            }
+        };
         let (mut at, mut from) = (0, 0);
-        while at < bytes.len() && self.state != State::Done {
-            if self.state != State::Data {
-                at += 1;
-                if self.framing(bytes[at - 1]).is_err() {
-                    break;
+        let mut is_good = true;
+        while is_good && at < bytes.len() && self.state != State::Done {
+            if self.state == State::Data {
+                show_run(from, at);
+                let left = bytes.len() - at;
+                let run = usize::try_from(self.remaining).map_or(left, |it| it.min(left));
+                at += run;
+                from = at;
+                self.remaining -= run as u64;
+                if self.remaining == 0 {
+                    self.state = State::DataCr;
                 }
                 continue;
             }
-            if from < at {
-                show(from, &bytes[from..at]);
+            let mut other = *self;
+            let (taken, as_other) = (self.framing(bytes[at]), other.framing(filler));
+            if taken == as_other && *self == other {
+                show_run(from, at);
+                from = at + 1;
             }
-            let rest = bytes.len() - at;
-            let run = usize::try_from(self.remaining).map_or(rest, |remaining| remaining.min(rest));
-            at += run;
-            from = at;
-            self.remaining -= run as u64;
-            if self.remaining == 0 {
-                self.state = State::DataCr;
-            }
+            at += 1;
+            is_good = taken.is_ok();
         }
-        if from < at {
-            show(from, &bytes[from..at]);
-        }
+        show_run(from, at);
+        is_good && self.state != State::Done
     }
 
     /// Takes one byte that is not payload.

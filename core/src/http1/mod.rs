@@ -30,6 +30,8 @@ mod scan;
 mod sniff;
 mod write;
 
+pub(crate) use bytes::{is_target, is_text, is_token};
+
 pub use answers::{Answer, reason, write_answer, write_location};
 pub use body::{BodyReader, Decoded};
 pub use chunk_out::{CHUNK_END, CHUNK_HEADER_MAX, LAST_CHUNK, chunk_header, chunk_header_before};

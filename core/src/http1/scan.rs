@@ -92,6 +92,12 @@ impl HeadScanner {
         }
     }
 
+    /// How many bytes of the head decided what the last scan found: all that it has looked at, the
+    /// one that it refused included.
+    pub(crate) fn looked_at(&self, head: &[u8]) -> usize {
+        (self.at + 1).min(head.len())
+    }
+
     /// Goes on over `head`, which is all bytes since the last message's end; those already seen
     /// are not looked at again, and those behind the head's end never are.
     ///

@@ -54,11 +54,14 @@
 //! when relaying, else those of the client's connection. What it writes, [`parse`] gives back.
 
 pub(crate) mod crc32c;
+mod mask;
 mod v1;
 mod v2;
 mod write;
 
 use std::net::SocketAddr;
+
+pub(crate) use mask::mask;
 
 pub use v1::LINE_BYTES_MAX;
 pub use v2::{HEADER_BYTES_MAX, TLV_BYTES_MAX};

@@ -63,6 +63,15 @@ fn unknown(bytes: &[u8]) -> Result<&[u8], Stop> {
     skip(&bytes[end..], b"\r\n", Malformed::LineEnd)
 }
 
+/// Puts `filler` in place of what has no meaning: the text behind UNKNOWN, which stays as long.
+pub(super) fn mask(line: &mut [u8], filler: u8) {
+    const UNKNOWN: &[u8] = b"PROXY UNKNOWN ";
+    if line.starts_with(UNKNOWN) {
+        let text = line[UNKNOWN.len()..].iter_mut().filter(|byte| !matches!(byte, b'\r' | b'\n'));
+        text.for_each(|byte| *byte = filler);
+    }
+}
+
 fn ipv4(bytes: &[u8]) -> Result<(&[u8], IpAddr), Stop> {
     let is_part = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let (rest, text) = field(bytes, is_part, IPV4_CHARS_MAX, Malformed::Address)?;

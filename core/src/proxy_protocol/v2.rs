@@ -130,3 +130,38 @@ fn tlvs_of(header: &[u8], start: usize) -> Result<Box<[u8]>, Malformed> {
     }
     Ok(kept.into())
 }
+
+/// Puts `filler` in place of what has no meaning in a header, or in as much of one as is here:
+/// values of TLVs, addresses that are not taken, whatever LOCAL carries. A checksum is made right
+/// again, or stays wrong.
+pub(super) fn mask(header: &mut [u8], filler: u8) {
+    let was_right = parse(header).is_ok();
+    let Some((fixed, rest)) = header.split_first_chunk_mut::<FIXED_BYTES>() else { return };
+    let (is_local, family) = (fixed[12] == LOCAL, fixed[13]);
+    let Ok(addresses) = address_bytes(if is_local { UNSPECIFIED } else { family }) else { return };
+    let (block, _) = rest.split_at_mut(addresses.min(rest.len()));
+    if !matches!(family, TCP_IPV4 | TCP_IPV6) {
+        block.fill(filler);
+    }
+    if is_local {
+        return rest.fill(filler);
+    }
+    let mut checksum_at = None;
+    let mut at = FIXED_BYTES + addresses;
+    while let Some(&[kind, high, low]) = header.get(at..).and_then(<[u8]>::first_chunk) {
+        let value = at + TLV_HEAD_BYTES;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        at = value + length;
+        let end = at.min(header.len());
+        header[value..end].fill(filler);
+        if kind == TYPE_CRC32C && (length, end) == (4, at) {
+            checksum_at = Some(value);
+        }
+    }
+    if let Some(at) = checksum_at {
+        header[at..at + 4].fill(0);
+        let sum = crc32c([&*header]);
+        let sum = if was_right { sum } else { !sum };
+        header[at..at + 4].copy_from_slice(&sum.to_be_bytes());
+    }
+}

@@ -15,7 +15,7 @@ fn every_legal_move_has_a_place() {
             None => assert_eq!(rank, u8::MAX),
         }
     }
-    assert_eq!(Part::Moved.len(), expected);
+    assert_eq!(Part::Moved.count(), expected);
     assert_eq!(Part::Moved.name_of(0), "open by announce");
 }
 
@@ -23,8 +23,8 @@ fn every_legal_move_has_a_place() {
 fn parts_name_what_they_count() {
     for part in Part::ALL {
         let names: std::collections::BTreeSet<String> =
-            (0..part.len()).map(|index| part.name_of(index)).collect();
-        assert_eq!(names.len(), part.len(), "{part:?}");
+            (0..part.count()).map(|index| part.name_of(index)).collect();
+        assert_eq!(names.len(), part.count(), "{part:?}");
     }
 }
 

@@ -106,12 +106,13 @@ impl Proxy {
     }
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
-        if self.speaks_tls(id, pick) {
-            self.note_flaw(id, Flaw::Tls);
-        }
         let Some(transport) = self.transport_to(id, pick) else {
+            self.note_flaw(id, Flaw::Tls);
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         };
+        if transport.as_deref().is_some_and(|transport| transport.tls.is_some()) {
+            self.note_flaw(id, Flaw::Tls);
+        }
         let speech = self.speech_of(id, pick);
         self.counters.connects += 1;
         self.gave(id, u64::from(pick.index));
@@ -194,14 +195,6 @@ impl Proxy {
             None => None,
         };
         Some(Transport::new(preface, tls))
-    }
-
-    fn speaks_tls(&self, id: SessionId, pick: Pick) -> bool {
-        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
-        let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
-        let version = &self.versions[x.version.expect("a request sees a version")];
-        let config = &version.config.clusters[cluster];
-        config.tls.is_some() && config.servers[usize::from(pick.index)].tls_name.is_some()
     }
 
     /// Counts the request at the server, and forgets what an earlier attempt left.

@@ -8,7 +8,7 @@ use crate::buffer::Encoding;
 use crate::buggify::Point;
 use crate::effect::Close;
 use crate::event::{Phase, Timer, Who};
-use crate::flight::{Flight, Tag, Verdict};
+use crate::flight::{Flight, Verdict};
 use crate::http1::{BodyReader, Framing, Refusal, Scan};
 use crate::input::SocketError;
 use crate::proxy::Proxy;
@@ -149,11 +149,11 @@ impl Proxy {
                     }
                 }
                 Scan::Complete { start, end } => {
-                    self.tell_input(id, false, Tag::Head, Some(end));
+                    self.tell_head(id, false, Some(end));
                     return self.begin_request(id, start, end);
                 }
                 Scan::Refused(refusal) => {
-                    self.tell_input(id, false, Tag::Head, None);
+                    self.tell_head(id, false, None);
                     return self.refuse_unread(id, refusal);
                 }
             }

@@ -7,7 +7,7 @@ use super::{Carries, Moved, SessionId};
 use crate::config::{Listener, Protocol};
 use crate::effect::{Close, Effect};
 use crate::event::{Event, Phase, Timer, Who};
-use crate::flight::{Flaw, Tag, Verdict};
+use crate::flight::{Flaw, Verdict};
 use crate::http1::BodyReader;
 use crate::id::SocketId;
 use crate::proxy::Proxy;
@@ -76,7 +76,7 @@ impl Proxy {
                 self.close_session(id, Close::Normal);
             }
             Parsed::Complete { len, header } => {
-                self.tell_input(id, false, Tag::Prelude, Some(len));
+                self.tell_prelude(id);
                 let x = self.sessions[id].x();
                 x.request.consume_head(len);
                 x.record.received -= len as u64;
@@ -190,7 +190,7 @@ impl Proxy {
 
     /// Bytes of a ClientHello are here: looks for the name in it (TLS-5).
     pub(crate) fn scan_hello(&mut self, id: SessionId) {
-        self.tell_input(id, false, Tag::Prelude, None);
+        self.tell_prelude(id);
         let input = self.sessions[id].exchange.as_deref().expect("it was read into");
         let input = input.request.head_input();
         match hello::read(input, &mut self.head_scratch) {

@@ -15,16 +15,22 @@ impl Proxy {
     pub(crate) fn enqueue(&mut self, id: SessionId) {
         let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
         let cluster = x.record.cluster.expect("the route led to a cluster") as usize;
-        let version = &self.versions[x.version.expect("a request sees a version")];
-        let (config, view) = (&version.config.clusters[cluster], &version.clusters[cluster]);
+        let version = x.version.expect("a request sees a version");
+        let (config, views) = (&self.versions[version].config, &self.versions[version].clusters);
+        let (name, view) = (&config.clusters[cluster].name, &views[cluster]);
         let due = self.now.deadline(view.timeouts.backend_queue);
-        let waiting = self.queues.get(&config.name).map_or(0, |queue| queue.len());
-        let (name, is_full) = (config.name.clone(), waiting >= view.queue_max);
+        let waiting = self.queues.get(name).map_or(0, |queue| queue.len());
+        let is_full = waiting >= view.queue_max;
         if self.decide(id, Verdict::LineFull, |_| u64::from(is_full)) != 0 {
             self.counters.backend_queue_full += 1;
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         }
-        self.queues.entry(name).or_default().push_back(id);
+        // Only a new line needs the name for its own.
+        let name = &self.versions[version].config.clusters[cluster].name;
+        match self.queues.get_mut(name) {
+            Some(queue) => queue.push_back(id),
+            None => drop(self.queues.insert(name.clone(), [id].into())),
+        }
         self.counters.backend_queued += 1;
         self.await_relief();
         let session = &mut self.sessions[id];

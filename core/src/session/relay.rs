@@ -6,7 +6,7 @@ use crate::buffer::Encoding;
 use crate::config::Reuse;
 use crate::effect::Close;
 use crate::event::{Ending, Phase, Who};
-use crate::flight::{Tag, Verdict};
+use crate::flight::Verdict;
 use crate::http1::{
     self, Asked, BodyOut, BodyReader, Framing, HeadScanner, Response, Returning, Scan, field_space,
 };
@@ -37,14 +37,14 @@ impl Proxy {
                     }
                 }
                 Scan::Complete { end, .. } => {
-                    self.tell_input(id, true, Tag::Head, Some(end));
+                    self.tell_head(id, true, Some(end));
                     if !self.take_head(id, end) {
                         return;
                     }
                 }
                 Scan::Refused(refusal) => {
                     self.reach.refused_response(refusal);
-                    self.tell_input(id, true, Tag::Head, None);
+                    self.tell_head(id, true, None);
                     return self.bad_response(id);
                 }
             }

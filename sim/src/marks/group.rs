@@ -44,23 +44,23 @@ macro_rules! groups {
 
 groups! {
     /// What the core decided.
-    Decided: Part::Decided.name(), Part::Decided.len(), |n| Part::Decided.name_of(n);
+    Decided: Part::Decided.name(), Part::Decided.count(), |n| Part::Decided.name_of(n);
     /// Why a request was refused.
     RequestRefused:
         Part::RequestRefused.name(),
-        Part::RequestRefused.len(),
+        Part::RequestRefused.count(),
         |n| Part::RequestRefused.name_of(n);
     /// Why a response was refused.
     ResponseRefused:
         Part::ResponseRefused.name(),
-        Part::ResponseRefused.len(),
+        Part::ResponseRefused.count(),
         |n| Part::ResponseRefused.name_of(n);
     /// Timers that fired.
-    Fired: Part::Fired.name(), Part::Fired.len(), |n| Part::Fired.name_of(n);
+    Fired: Part::Fired.name(), Part::Fired.count(), |n| Part::Fired.name_of(n);
     /// Statuses of the proxy's own answers.
-    Answered: Part::Answered.name(), Part::Answered.len(), |n| Part::Answered.name_of(n);
+    Answered: Part::Answered.name(), Part::Answered.count(), |n| Part::Answered.name_of(n);
     /// Moves that sessions made.
-    Moved: Part::Moved.name(), Part::Moved.len(), |n| Part::Moved.name_of(n);
+    Moved: Part::Moved.name(), Part::Moved.count(), |n| Part::Moved.name_of(n);
     /// Who ended an exchange, in which phase.
     Ended: "ended", Who::ALL.len() * Phase::ALL.len(), |n| {
         let (who, phase) = (Who::ALL[n / Phase::ALL.len()], Phase::ALL[n % Phase::ALL.len()]);
@@ -97,7 +97,7 @@ groups! {
 
 impl Group {
     /// The groups that the core counts by itself.
-    pub const OF_CORE: [(Group, Part); Part::ALL.len()] = [
+    pub const OF_CORE: [(Group, Part); Part::ALL.count()] = [
         (Group::Decided, Part::Decided),
         (Group::RequestRefused, Part::RequestRefused),
         (Group::ResponseRefused, Part::ResponseRefused),

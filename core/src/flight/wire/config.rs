@@ -3,12 +3,10 @@
 
 use super::{Item, Wire, wired, wired_enum};
 use crate::config::*;
+use crate::flight::FILLER;
 use crate::input::Address;
 use crate::proxy_protocol::Version;
 use rustls::pki_types::ServerName;
-
-/// Stands where an operator's own text stood.
-const FILLER: u8 = b'x';
 
 wired!(Settings {
     max_connections,
@@ -97,7 +95,7 @@ impl Stored {
 }
 
 fn filler(text: &str) -> Box<str> {
-    "x".repeat(text.len()).into()
+    char::from(FILLER).to_string().repeat(text.len()).into()
 }
 
 impl Wire for Config {

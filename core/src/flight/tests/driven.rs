@@ -1,0 +1,142 @@
+//! Sessions of a whole proxy, recorded and played back.
+
+use super::*;
+use crate::drive::{self, Kernel};
+use crate::effect::Close;
+use crate::id::SocketId;
+use crate::input::{AcceptError, Readiness, SocketError};
+use crate::proxy::Proxy;
+use crate::proxy_protocol::Version;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A kernel with one client, whose bytes are read one piece at a time, and servers that answer
+/// each request.
+#[derive(Default)]
+struct Net {
+    client: Option<SocketId>,
+    server: Option<SocketId>,
+    /// What each of them is still to be read of.
+    sent: [VecDeque<&'static [u8]>; 2],
+    connects: usize,
+}
+
+impl Kernel for Net {
+    fn accept(&mut self, _: SocketId, id: SocketId) -> Result<Option<SocketAddr>, AcceptError> {
+        if self.client.is_some() {
+            return Err(AcceptError::WouldBlock);
+        }
+        self.client = Some(id);
+        Ok(Some(([127, 0, 0, 1], 9).into()))
+    }
+
+    fn recv(&mut self, id: SocketId, into: &mut [&mut [u8]]) -> Result<usize, SocketError> {
+        let sent = &mut self.sent[usize::from(self.server == Some(id))];
+        let piece = sent.pop_front().ok_or(SocketError::WouldBlock)?;
+        let (taken, left) = piece.split_at(piece.len().min(into[0].len()));
+        into[0][..taken.len()].copy_from_slice(taken);
+        if !left.is_empty() {
+            sent.push_front(left);
+        }
+        Ok(taken.len())
+    }
+
+    fn send(&mut self, id: SocketId, from: &[&[u8]]) -> Result<usize, SocketError> {
+        let is_head = |slice: &&&[u8]| slice.ends_with(b"\r\n\r\n");
+        if self.server == Some(id) && from.last().as_ref().is_some_and(is_head) {
+            self.sent[1].push_back(ANSWER);
+        }
+        Ok(from.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn connect(&mut self, id: SocketId, _: &Address) -> Result<(), SocketError> {
+        self.server = Some(id);
+        self.connects += 1;
+        Ok(())
+    }
+
+    fn close(&mut self, id: SocketId, _: Close) {
+        for socket in [&mut self.client, &mut self.server] {
+            socket.take_if(|it| *it == id);
+        }
+    }
+
+    fn local_addr(&mut self, _: SocketId) -> Option<SocketAddr> {
+        None
+    }
+
+    fn shed(&mut self, _: SocketId) {}
+    fn listen(&mut self, _: SocketId, _: &str, _: &Address) {}
+    fn keep_alive(&mut self, _: SocketId) {}
+    fn shutdown_write(&mut self, _: SocketId) {}
+}
+
+/// A proxy with a ring of `bytes` after one client has sent `pieces`, each a read of its own.
+fn drive(config: &Config, bytes: usize, pieces: &[&'static [u8]]) -> (Proxy, Net) {
+    let mut proxy = Proxy::new(Settings::default(), [1; 32], config.clone()).expect("valid");
+    proxy.record(bytes);
+    let mut net = Net::default();
+    let mut pieces = pieces.iter().peekable();
+    for turn in 1..30 {
+        let now = Time(turn * 1_000_000);
+        proxy.advance(now);
+        if turn.is_multiple_of(3) {
+            net.sent[0].extend(pieces.next());
+        }
+        for (socket, sent) in [net.client, net.server].into_iter().zip(&net.sent) {
+            let readable = !sent.is_empty();
+            if let Some(socket) = socket.filter(|_| readable) {
+                proxy.ready(socket, Readiness { readable, ..Readiness::default() });
+            }
+        }
+        while drive::turn(&mut proxy, &mut net, now) {}
+        while proxy.poll_event().is_some() {}
+    }
+    assert!(pieces.peek().is_none() && net.sent[0].is_empty(), "all was read");
+    (proxy, net)
+}
+
+/// The file of a session that was sent `pieces`.
+pub(super) fn recorded(config: &Config, bytes: usize, pieces: &[&'static [u8]]) -> Vec<u8> {
+    let (proxy, _) = drive(config, bytes, pieces);
+    let recording = proxy.recording().expect("it records");
+    recording.write("about", &[(1, &Stored::bytes_of(config))])
+}
+
+fn play(file: &[u8]) -> (Option<Flaw>, Result<Played, Difference>) {
+    let case = Case::read(file).expect("it is whole");
+    assert_eq!(case.chains.len(), 1);
+    let player = Player::new(&case, &StandIns::default()).expect("valid");
+    (case.chains[0].flaw, player.play(&case.chains[0]))
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+// PP-1: a connection that has said its PROXY header, and is used again, speaks no TLS: its session
+// comes back.
+#[test]
+fn a_reused_connection_with_a_proxy_header_is_played_back() {
+    let mut config = config();
+    config.clusters[0].send_proxy = Some(Version::V2);
+    let (proxy, net) = drive(&config, 1 << 20, &[GET, GET]);
+    assert_eq!((net.connects, proxy.counters().reuses), (1, 1));
+    let (flaw, played) = play(&recorded(&config, 1 << 20, &[GET, GET]));
+    assert_eq!(flaw, None);
+    assert!(played.is_ok(), "{played:?}");
+}
+
+// A head that no segment holds is told of as torn, and so is its session; what follows is kept.
+#[test]
+fn a_head_larger_than_the_ring_keeps_tears_its_session() {
+    let large: Vec<u8> =
+        [b"GET / HTTP/1.1\r\nHost: a\r\nX: ", &b"y".repeat(2048)[..], b"\r\n\r\n"].concat();
+    let pieces = [large.leak(), GET];
+    let (flaw, played) = play(&recorded(&config(), 1 << 16, &pieces));
+    assert_eq!(flaw, Some(Flaw::TooLarge));
+    assert!(played.is_err());
+    let (flaw, played) = play(&recorded(&config(), 1 << 20, &pieces));
+    assert_eq!(flaw, None);
+    assert!(played.is_ok(), "{played:?}");
+}
