@@ -149,6 +149,77 @@ fn what_makes_no_sense_exits_with_2() {
     }
 }
 
+// Nothing is parsed and ignored: a sweep refuses every option of a rehearsal, and the other way
+// round, with the configuration that it is for and without.
+#[test]
+fn options_of_sweeps_and_of_rehearsals_exclude_each_other() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let config = format!("{examples}/sticky.toml");
+    let page = scratch("unwritten.html");
+    let page = page.to_str().expect("a path");
+    let sweep: [&[&str]; 10] = [
+        &["--seeds", "0..2"],
+        &["--budget", "1s"],
+        &["--from", "5"],
+        &["--jobs", "1"],
+        &["--junit", "unwritten.xml"],
+        &["--shard", "1/2"],
+        &["--marks", "show"],
+        &["--only", "clog"],
+        &["--failures", "1"],
+        &["--cases", "."],
+    ];
+    let rehearsal: [&[&str]; 22] = [
+        &["--config", &config],
+        &["--outage", "a:1s..2s"],
+        &["--freeze", "a:1s..2s"],
+        &["--slow", "a:2x"],
+        &["--reload", "next.toml@3s"],
+        &["--rate", "5/s"],
+        &["--duration", "1s"],
+        &["--seed", "7"],
+        &["--clients", "1"],
+        &["--new-connections"],
+        &["--patience", "1s"],
+        &["--service", "1ms"],
+        &["--concurrency", "1"],
+        &["--client-rtt", "1ms"],
+        &["--server-rtt", "1ms"],
+        &["--post", "1"],
+        &["--post-bytes", "1"],
+        &["--body-bytes", "1"],
+        &["--host", "a.example"],
+        &["--path", "/a"],
+        &["--listener", "a"],
+        &["--html", page],
+    ];
+    let refused = |args: &[&[&str]]| {
+        let args = [&[&["run"][..]], args].concat().concat();
+        let output = sim(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stdout));
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    };
+    for option in sweep {
+        refused(&[option, &["--config", &config]]);
+        refused(&[&["--config", &config, "--rate", "5/s"], option]);
+    }
+    for option in rehearsal {
+        refused(&[option, &["--seeds", "0..2"]]);
+        refused(&[&["--budget", "1s"], option]);
+    }
+    for option in &rehearsal[1..] {
+        refused(&[option]);
+    }
+    assert!(!std::path::Path::new(page).exists());
+    // What stands in a rehearsal by default is no option that somebody gave.
+    let json = scratch("rehearsed.json");
+    let of = json.to_str().expect("a path");
+    let args = ["run", "--config", &config, "--duration", "1s", "--seed", "7", "--json", of];
+    let output = sim(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(read(&json)["users"]["requests"].as_u64() > Some(0));
+}
+
 /// `--only` leaves what it names, in every seed; what it does not know is a usage error that helps.
 #[test]
 fn only_restricts_the_swarm_and_knows_its_names() {
