@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use tidegate_sim::cli::{Case, Origin};
+use tidegate_sim::oracle::metamorphic::Variant;
 use tidegate_sim::world::{Options, run};
 
 /// Events after which the runs of these tests count as endless.
@@ -42,7 +43,12 @@ fn text(bytes: &[u8]) -> String {
 
 /// A case that fails by its limit of events, in the file `name`.
 fn endless(scratch: &Scratch, name: &str) -> Case {
-    let outcome = run(5, Options { events_max: Some(LIMIT), ..Options::default() });
+    endless_of(scratch, name, None)
+}
+
+/// The same of a pair, if `variant` says of which; it is the first world that breaks.
+fn endless_of(scratch: &Scratch, name: &str, variant: Option<Variant>) -> Case {
+    let outcome = run(5, Options { events_max: Some(LIMIT), variant, ..Options::default() });
     let mut case = Case::of(&outcome, Origin::Seed(5), &[]).expect("it does not end");
     case.limit = LIMIT;
     std::fs::write(scratch.path(name), case.to_string()).expect("a file");
@@ -107,6 +113,30 @@ fn a_shrunk_case_breaks_the_same_rule_elsewhere() {
     assert_eq!(scratch.sim(&["replay", "small.sim"]).status.code(), Some(1));
     let clean = scratch.sim(&["shrink", "5"]);
     assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+}
+
+// A pair whose first world breaks is explained, traced, drawn, captured and shrunk like any run.
+#[test]
+fn a_pair_whose_first_world_breaks_can_be_understood() {
+    let scratch = Scratch::new("pair");
+    let case = endless_of(&scratch, "case.sim", Some(Variant::Copy));
+    let files = ["--html", "page.html", "--pcap", "c.pcapng", "--trace"];
+    let output = scratch.sim(&[&["replay", "case.sim"][..], &files].concat());
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("proxy: listen") && out.contains(&format!("{:016x}", case.hash)), "{out}");
+    let page = std::fs::read_to_string(scratch.path("page.html")).expect("a page");
+    assert!(page.contains("LOOP-5"));
+    assert!(std::fs::metadata(scratch.path("c.pcapng")).expect("a capture").len() > 10_000);
+    let output = scratch.sim(&["explain", "case.sim"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("breaks LOOP-5") && out.contains("What led to it"), "{out}");
+    let output = scratch.sim(&["shrink", "case.sim", "-o", "small.sim", "--attempts", "40"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out} {}", text(&output.stderr));
+    let small = Case::read(&scratch.path("small.sim")).expect("a case");
+    assert_eq!((small.variant, small.changes.is_empty()), (Some(Variant::Copy), false));
 }
 
 /// A program's command, if it is installed.

@@ -25,9 +25,12 @@ pub(crate) fn explain(args: &ExplainArgs) -> u8 {
     };
     let outcome = subject.run(Options { story: Some(false), ..subject.options() });
     let mut out = std::io::stdout().lock();
-    let (Some(violation), Some(story)) = (&outcome.violation, &outcome.story) else {
+    let Some(violation) = &outcome.violation else {
         let _ = writeln!(out, "{} breaks no rule", subject.title());
         return CLEAN;
+    };
+    let Some(story) = &outcome.story else {
+        return usage(&format!("{} has no story of what it breaks", subject.title()));
     };
     let mut text = String::new();
     // Writing into a string cannot fail.

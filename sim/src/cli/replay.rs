@@ -120,7 +120,10 @@ fn same_twice(out: &mut impl Write, case: &Case) -> u8 {
 }
 
 fn write_views(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> Result<(), String> {
-    let Some(story) = &outcome.story else { return Ok(()) };
+    if args.html.is_none() && args.pcap.is_none() {
+        return Ok(());
+    }
+    let story = outcome.story.as_ref().ok_or("this run has no story to draw")?;
     let write = |path: &Path, bytes: &[u8]| {
         std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
     };
