@@ -201,6 +201,11 @@ pub const RULES: &[(&str, &str)] = &[
         "A listener that passes TLS through routes by the name in the hello, unread \
         otherwise.",
     ),
+    (
+        "BOTH-CIPHERS",
+        "With the stand-in cipher and the real one a seed is the same run, but for the bytes of \
+        the ciphertext.",
+    ),
     ("SAME-SEED", "The same seed is the same run, event by event, in any process."),
 ];
 

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use tidegate_sim::choice::Source;
 use tidegate_sim::cli::{Case, Origin};
 use tidegate_sim::oracle::metamorphic::Variant;
 use tidegate_sim::world::{Options, run};
@@ -137,6 +138,35 @@ fn a_pair_whose_first_world_breaks_can_be_understood() {
     assert_eq!(output.status.code(), Some(1), "{out} {}", text(&output.stderr));
     let small = Case::read(&scratch.path("small.sim")).expect("a case");
     assert_eq!((small.variant, small.changes.is_empty()), (Some(Variant::Copy), false));
+}
+
+// A case of two runs that differed is replayed as that, with the changes that it holds, and compares
+// what it is about; no single run of it breaks a rule.
+#[test]
+fn a_case_of_two_runs_compares_them_and_nothing_else() {
+    let scratch = Scratch::new("twins");
+    let changes = tidegate_sim::swarm::only(&["clog"]).expect("a fault");
+    let source = Source::Changed(changes.iter().collect());
+    let hash = run(5, Options { source, ..Options::default() }).hash;
+    assert_ne!(hash, run(5, Options::default()).hash);
+    let whole = endless(&scratch, "case.sim");
+    let rules = [("SAME-SEED", "two runs"), ("BOTH-CIPHERS", "the runs with either cipher")];
+    for (rule, name) in rules {
+        let (group, rule) = ("determinism".into(), rule.into());
+        let changes = changes.clone();
+        let case = Case { group, rule, limit: 3_000_000, hash, changes, ..whole.clone() };
+        std::fs::write(scratch.path("twins.sim"), case.to_string()).expect("a file");
+        let output = scratch.sim(&["replay", "twins.sim"]);
+        let out = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{out}");
+        assert!(out.contains(&format!("hash {hash:016x}")), "{out}");
+        assert!(out.contains(&format!("{name} in this process are the same")), "{out}");
+        for command in ["explain", "shrink"] {
+            let output = scratch.sim(&[command, "twins.sim"]);
+            assert_eq!(output.status.code(), Some(2), "{command}");
+            assert!(text(&output.stderr).contains("replay compares them"), "{command}");
+        }
+    }
 }
 
 /// A program's command, if it is installed.

@@ -39,8 +39,6 @@ use std::path::{Path, PathBuf};
 const FORMAT: &str = "tidegate-sim case 2";
 /// Bytes of a file at most.
 const BYTES_MAX: u64 = 64 << 20;
-/// The group of runs that differ though their seed is the same.
-pub(crate) const DETERMINISM: &str = "determinism";
 
 /// What the draws of a run follow from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,15 +97,9 @@ impl Case {
         Some(Case::because(outcome, violation, origin, changes))
     }
 
-    /// The case of two runs of one seed that first differ at `event`.
-    pub fn of_nondeterminism(outcome: &Outcome, event: u64) -> Case {
-        let message = format!("two runs of seed {} differ from event {event} on", outcome.seed);
-        let breach = crate::oracle::Breach { group: DETERMINISM, rule: "SAME-SEED", message };
-        let violation = Violation { breach, event, at: outcome.virtual_nanos };
-        Case::because(outcome, &violation, Origin::Seed(outcome.seed), &[])
-    }
-
-    fn because(
+    /// The case of a run and what is broken in it, be that the run's own violation or that its
+    /// twin was another.
+    pub(super) fn because(
         outcome: &Outcome,
         violation: &Violation,
         origin: Origin,

@@ -19,7 +19,7 @@ const REQUESTS_MAX: usize = 4;
 
 /// Explains what a seed or a case breaks; the exit code.
 pub(crate) fn explain(args: &ExplainArgs) -> u8 {
-    let subject = match Subject::read(&args.what) {
+    let subject = match Subject::read(&args.what).and_then(Subject::single) {
         Ok(subject) => subject,
         Err(error) => return usage(&error),
     };

@@ -52,7 +52,7 @@ pub(crate) struct Shard {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub(crate) struct Failure {
     pub(crate) seed: u64,
-    /// The checker's group; `nondeterminism` for a seed whose runs differ.
+    /// The checker's group; `determinism` for a seed whose runs differ.
     pub(crate) group: String,
     /// The rule that was broken.
     pub(crate) rule: String,

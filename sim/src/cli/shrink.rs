@@ -66,7 +66,7 @@ impl Runner for Bench<'_> {
 pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
     #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
     let start = Instant::now();
-    let subject = match Subject::read(&args.what) {
+    let subject = match Subject::read(&args.what).and_then(Subject::single) {
         Ok(subject) => subject,
         Err(error) => return usage(&error),
     };
