@@ -82,13 +82,24 @@ fn merged_shards_are_the_unsharded_run() {
     }
 }
 
+// A judged run passes when enough seeds reach each mark and fails when not: with one fault alone
+// nobody changes the configuration, and the marks of that are named as missed.
 #[test]
 fn missed_quotas_fail_a_run_that_is_judged() {
-    let shown = sim(&["run", "--seeds", "0..400", "--marks", "judge"]);
-    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stdout));
-    assert!(text(&shown.stdout).contains("\n      missed                0\n"));
+    let sound = sim(&["run", "--seeds", "0..400", "--marks", "judge"]);
+    assert_eq!(sound.status.code(), Some(0), "{}", text(&sound.stdout));
+    assert!(text(&sound.stdout).contains("\n      missed                0\n"));
     let few = sim(&["run", "--seeds", "0..20"]);
     assert!(text(&few.stdout).contains("(not judged in this run)"));
+    let narrow = ["run", "--seeds", "0..300", "--only", "clog"];
+    let missed = sim(&[&narrow[..], &["--marks", "judge"]].concat());
+    let out = text(&missed.stdout);
+    assert_eq!(missed.status.code(), Some(1), "{out}");
+    let is_missed = |line: &str| line.starts_with("control: applied ") && line.ends_with("MISSED");
+    assert!(out.lines().any(is_missed), "{out}");
+    assert!(!out.contains("\n      missed                0\n"), "{out}");
+    let shown = sim(&[&narrow[..], &["--marks", "show"]].concat());
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stdout));
 }
 
 #[test]
