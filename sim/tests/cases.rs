@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use tidegate_sim::choice::Source;
+use tidegate_sim::choice::{Change, Source, What};
 use tidegate_sim::cli::{Case, Origin};
 use tidegate_sim::oracle::metamorphic::Variant;
 use tidegate_sim::world::{Options, run};
@@ -167,6 +167,45 @@ fn a_case_of_two_runs_compares_them_and_nothing_else() {
             assert!(text(&output.stderr).contains("replay compares them"), "{command}");
         }
     }
+}
+
+// A recording of production is replayed, and no option is ignored that only a world can follow; a
+// number is a seed, be there a file of that name or not.
+#[test]
+fn a_recording_takes_no_options_of_worlds() {
+    let scratch = Scratch::new("recording");
+    let changes = [Change::new("swarm/buggify", What::All, 0)];
+    let source = Source::Changed(changes.iter().collect());
+    let outcome = run(5, Options { flight: Some(1 << 24), source, ..Options::default() });
+    let bytes = outcome.flight.expect("a recording");
+    std::fs::write(scratch.path("w.rec"), &bytes).expect("a file");
+    std::fs::write(scratch.path("5"), &bytes).expect("a file");
+    let output = scratch.sim(&["replay", "w.rec"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("sessions replayed"));
+    for option in [
+        &["--trace"][..],
+        &["--until", "5"],
+        &["--variant", "copy"],
+        &["--html", "page.html"],
+        &["--pcap", "c.pcapng"],
+    ] {
+        let output = scratch.sim(&[&["replay", "w.rec"], option].concat());
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{option:?}: {error}");
+        assert!(error.contains(option[0]) && error.contains("lift w.rec --session"), "{error}");
+    }
+    assert!(!scratch.path("page.html").exists() && !scratch.path("c.pcapng").exists());
+    assert!(text(&scratch.sim(&["replay", "5"]).stdout).contains("seed 5: "));
+    // A file without an end is no recording after a few bytes, and no case either.
+    let output = scratch.sim(&["replay", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    // Larger than any recording, and refused for that.
+    let file = std::fs::File::options().append(true).open(scratch.path("w.rec"));
+    file.and_then(|file| file.set_len((2 << 30) + 1)).expect("a file with a hole");
+    let output = scratch.sim(&["replay", "w.rec"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("bytes, and no recording has more than"), "{output:?}");
 }
 
 /// A program's command, if it is installed.

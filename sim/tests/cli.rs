@@ -82,6 +82,28 @@ fn merged_shards_are_the_unsharded_run() {
     }
 }
 
+// Quotas are those of the whole swarm: what a run of a part of it reached says nothing about them.
+#[test]
+fn quotas_come_from_whole_runs() {
+    let json = scratch("quotas.json");
+    let path = json.to_str().expect("a path");
+    sim(&["run", "--seeds", "0..24", "--json", path]);
+    let output = sim(&["quotas", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut report = read(&json);
+    let refused = |report: &serde_json::Value, why: &str| {
+        std::fs::write(&json, report.to_string()).expect("a file");
+        let output = sim(&["quotas", path]);
+        assert_eq!(output.status.code(), Some(2), "{why}");
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    };
+    report["is_complete"] = false.into();
+    refused(&report, "gave up");
+    sim(&["run", "--seeds", "0..24", "--only", "reload,clog", "--json", path]);
+    refused(&read(&json), "not of clog,reload");
+    std::fs::remove_file(&json).expect("the file is there");
+}
+
 // A judged run passes when enough seeds reach each mark and fails when not: with one fault alone
 // nobody changes the configuration, and the marks of that are named as missed.
 #[test]
@@ -147,6 +169,7 @@ fn what_makes_no_sense_exits_with_2() {
         &["run", "--seeds", "0..9", "--shard", "4/3"],
         &["run", "--budget", "5s", "--shard", "1/3"],
         &["run", "--from", "5"],
+        &["run", "--seeds", "0..9", "--shard", "1/3", "--marks", "judge"],
         &["merge"],
         &["merge", "no-such-file.json"],
         &["golden", "no-such-file.txt"],

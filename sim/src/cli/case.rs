@@ -33,6 +33,8 @@ use crate::oracle::metamorphic::Variant;
 use crate::tls::Provider;
 use crate::world::{EVENTS_MAX, Options, Outcome, run};
 use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The version of the format.
@@ -170,12 +172,17 @@ impl Case {
     /// Says in words which line of which file makes no sense, and why.
     pub fn read(path: &Path) -> Result<Case, String> {
         let say = |error: String| format!("{}: {error}", path.display());
-        let size = std::fs::metadata(path).map_err(|error| say(error.to_string()))?.len();
-        if size > BYTES_MAX {
-            return Err(say(format!("{size} bytes are too many for a case")));
+        let mut text = String::new();
+        // A device has no size, and no end.
+        let read =
+            File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
+        match read {
+            Err(error) => Err(say(error.to_string())),
+            Ok(_) if text.len() as u64 > BYTES_MAX => {
+                Err(say(format!("more than {BYTES_MAX} bytes are too many for a case")))
+            }
+            Ok(_) => Case::parse(&text).map_err(say),
         }
-        let text = std::fs::read_to_string(path).map_err(|error| say(error.to_string()))?;
-        Case::parse(&text).map_err(say)
     }
 
     /// Reads what [`Case`]'s `Display` writes.

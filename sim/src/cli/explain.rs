@@ -1,8 +1,8 @@
 //! `tidegate-sim explain`: the broken rule, the ledger rows, the causal chain in words.
 
 use super::ExplainArgs;
-use super::replay::{Subject, usage};
-use super::{BROKEN, CLEAN};
+use super::replay::Subject;
+use super::{BROKEN, CLEAN, usage};
 use crate::oracle::{Side, Violation};
 use crate::rules;
 use crate::story::{Step, Story, about, chain, clock, event_words, fact_words, requests_of};

@@ -308,6 +308,7 @@ fn usage(error: &str) -> u8 {
 
 fn print_quotas(path: &std::path::Path) -> u8 {
     let text = report::Report::read(path).and_then(|report| {
+        report.whole().map_err(|why| format!("{}: {why}", path.display()))?;
         let reached: Vec<u64> = report.totals.marks.iter().map(|mark| mark.seeds).collect();
         quotas::renewed(&reached, report.totals.seeds)
     });

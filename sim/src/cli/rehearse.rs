@@ -1,6 +1,6 @@
 //! `tidegate-sim run --config FILE`: a rehearsal.
 
-use super::{BROKEN, CLEAN, RunArgs, USAGE};
+use super::{BROKEN, CLEAN, RunArgs, USAGE, usage};
 use crate::rehearsal::plan::{self, BODY_BYTES_MAX, CLIENTS_MAX, Kind, Load, Version};
 use crate::rehearsal::{Filter, Plan, Report, Roster, rehearse as hold};
 use crate::tls::{Which, certs};
@@ -121,8 +121,7 @@ pub(crate) fn rehearse(path: &Path, args: &RunArgs) -> u8 {
     );
     let written = written(&report, args.json.as_deref(), of.html.as_deref());
     if let Err(error) = written {
-        let _ = writeln!(std::io::stderr(), "error: {error}");
-        return USAGE;
+        return usage(&error);
     }
     if report.defects.is_empty() { CLEAN } else { BROKEN }
 }

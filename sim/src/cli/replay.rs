@@ -3,7 +3,7 @@
 use super::case::Origin;
 use super::run::describe;
 use super::twins::Twins;
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE};
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, usage};
 use crate::view;
 use crate::world::{self, Options, Outcome};
 use std::io::{BufWriter, Write};
@@ -62,16 +62,12 @@ impl Subject {
     }
 }
 
-/// Says on stderr what is wrong; the exit code for that.
-pub(crate) fn usage(error: &str) -> u8 {
-    let _ = writeln!(std::io::stderr(), "error: {error}");
-    USAGE
-}
-
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
-    // What production recorded is another kind of case.
-    if let Some(code) = super::lift::replay(Path::new(&args.what)) {
+    // What production recorded is another kind of case. A number is a seed, whatever files there are.
+    if args.what.parse::<u64>().is_err()
+        && let Some(code) = super::lift::replay(args)
+    {
         return code;
     }
     let subject = match Subject::read(&args.what) {

@@ -3,7 +3,7 @@
 use super::case::Origin;
 use super::report::{FORMAT, Failure, Range, Report, Totals, block_size};
 use super::twins::Twins;
-use super::{Case, RunArgs};
+use super::{Case, JudgeMarks, RunArgs, usage};
 use crate::choice::mix;
 use crate::oracle::{Breach, Violation};
 use crate::tls::Provider;
@@ -44,6 +44,9 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         (None, Some(_)) => (args.from, u64::MAX),
         (None, None) => (0, SEEDS_DEFAULT),
     };
+    if args.shard.is_some() && args.marks == JudgeMarks::Judge {
+        return usage("--marks judge: a shard is judged with all others, by merge --marks judge");
+    }
     let all = Range { from, to };
     let range = args.shard.map_or(all, |shard| all.shard(shard));
     let shared = Shared {
@@ -68,7 +71,11 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         command: std::env::args().collect(),
         range: args.budget.is_none().then_some(all),
         shard: args.shard,
-        is_complete: args.budget.is_some() || totals.seeds == range.len(),
+        only: args.names().map(<[String]>::to_vec),
+        is_complete: match args.budget {
+            Some(_) => totals.failures.len() < usize::from(args.failures),
+            None => totals.seeds == range.len(),
+        },
         jobs: args.jobs.into(),
         seconds: start.elapsed().as_secs_f64(),
         totals,

@@ -1,7 +1,7 @@
 //! `tidegate-sim shrink`: runs candidates, prints what is left, writes it down.
 
-use super::replay::{Subject, usage};
-use super::{BROKEN, CLEAN, Case, ShrinkArgs};
+use super::replay::Subject;
+use super::{BROKEN, CLEAN, Case, ShrinkArgs, usage};
 use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};

@@ -113,7 +113,7 @@ mod tests {
     fn a_rule_belongs_to_a_group() {
         let groups = ["bytes".to_string(), "framing".to_string()];
         assert!(is_claimed(&groups, "RES-2") && is_claimed(&groups, "RES-1"));
-        assert!(!is_claimed(&groups, "TUN-1") && !is_claimed(&groups, "XYZ-9"));
+        assert!(!is_claimed(&groups, "TUN-1") && !is_claimed(&groups, "no rule"));
     }
 
     // Patches do not rot: each applies to this tree, and says what it breaks, and every group of
