@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use tidegate_sim::choice::{Change, Source, What};
 use tidegate_sim::cli::{Case, Origin};
+use tidegate_sim::oracle::metamorphic::Variant;
 use tidegate_sim::world::{Options, run};
 
 /// Events after which the runs of these tests count as endless.
@@ -42,7 +44,12 @@ fn text(bytes: &[u8]) -> String {
 
 /// A case that fails by its limit of events, in the file `name`.
 fn endless(scratch: &Scratch, name: &str) -> Case {
-    let outcome = run(5, Options { events_max: Some(LIMIT), ..Options::default() });
+    endless_of(scratch, name, None)
+}
+
+/// The same of a pair, if `variant` says of which; it is the first world that breaks.
+fn endless_of(scratch: &Scratch, name: &str, variant: Option<Variant>) -> Case {
+    let outcome = run(5, Options { events_max: Some(LIMIT), variant, ..Options::default() });
     let mut case = Case::of(&outcome, Origin::Seed(5), &[]).expect("it does not end");
     case.limit = LIMIT;
     std::fs::write(scratch.path(name), case.to_string()).expect("a file");
@@ -107,6 +114,98 @@ fn a_shrunk_case_breaks_the_same_rule_elsewhere() {
     assert_eq!(scratch.sim(&["replay", "small.sim"]).status.code(), Some(1));
     let clean = scratch.sim(&["shrink", "5"]);
     assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+}
+
+// A pair whose first world breaks is explained, traced, drawn, captured and shrunk like any run.
+#[test]
+fn a_pair_whose_first_world_breaks_can_be_understood() {
+    let scratch = Scratch::new("pair");
+    let case = endless_of(&scratch, "case.sim", Some(Variant::Copy));
+    let files = ["--html", "page.html", "--pcap", "c.pcapng", "--trace"];
+    let output = scratch.sim(&[&["replay", "case.sim"][..], &files].concat());
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("proxy: listen") && out.contains(&format!("{:016x}", case.hash)), "{out}");
+    let page = std::fs::read_to_string(scratch.path("page.html")).expect("a page");
+    assert!(page.contains("LOOP-5"));
+    assert!(std::fs::metadata(scratch.path("c.pcapng")).expect("a capture").len() > 10_000);
+    let output = scratch.sim(&["explain", "case.sim"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("breaks LOOP-5") && out.contains("What led to it"), "{out}");
+    let output = scratch.sim(&["shrink", "case.sim", "-o", "small.sim", "--attempts", "40"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out} {}", text(&output.stderr));
+    let small = Case::read(&scratch.path("small.sim")).expect("a case");
+    assert_eq!((small.variant, small.changes.is_empty()), (Some(Variant::Copy), false));
+}
+
+// A case of two runs that differed is replayed as that, with the changes that it holds, and compares
+// what it is about; no single run of it breaks a rule.
+#[test]
+fn a_case_of_two_runs_compares_them_and_nothing_else() {
+    let scratch = Scratch::new("twins");
+    let changes = tidegate_sim::swarm::only(&["clog"]).expect("a fault");
+    let source = Source::Changed(changes.iter().collect());
+    let hash = run(5, Options { source, ..Options::default() }).hash;
+    assert_ne!(hash, run(5, Options::default()).hash);
+    let whole = endless(&scratch, "case.sim");
+    let rules = [("SAME-SEED", "two runs"), ("BOTH-CIPHERS", "the runs with either cipher")];
+    for (rule, name) in rules {
+        let (group, rule) = ("determinism".into(), rule.into());
+        let changes = changes.clone();
+        let case = Case { group, rule, limit: 3_000_000, hash, changes, ..whole.clone() };
+        std::fs::write(scratch.path("twins.sim"), case.to_string()).expect("a file");
+        let output = scratch.sim(&["replay", "twins.sim"]);
+        let out = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{out}");
+        assert!(out.contains(&format!("hash {hash:016x}")), "{out}");
+        assert!(out.contains(&format!("{name} in this process are the same")), "{out}");
+        for command in ["explain", "shrink"] {
+            let output = scratch.sim(&[command, "twins.sim"]);
+            assert_eq!(output.status.code(), Some(2), "{command}");
+            assert!(text(&output.stderr).contains("replay compares them"), "{command}");
+        }
+    }
+}
+
+// A recording of production is replayed, and no option is ignored that only a world can follow; a
+// number is a seed, be there a file of that name or not.
+#[test]
+fn a_recording_takes_no_options_of_worlds() {
+    let scratch = Scratch::new("recording");
+    let changes = [Change::new("swarm/buggify", What::All, 0)];
+    let source = Source::Changed(changes.iter().collect());
+    let outcome = run(5, Options { flight: Some(1 << 24), source, ..Options::default() });
+    let bytes = outcome.flight.expect("a recording");
+    std::fs::write(scratch.path("w.rec"), &bytes).expect("a file");
+    std::fs::write(scratch.path("5"), &bytes).expect("a file");
+    let output = scratch.sim(&["replay", "w.rec"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("sessions replayed"));
+    for option in [
+        &["--trace"][..],
+        &["--until", "5"],
+        &["--variant", "copy"],
+        &["--html", "page.html"],
+        &["--pcap", "c.pcapng"],
+    ] {
+        let output = scratch.sim(&[&["replay", "w.rec"], option].concat());
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{option:?}: {error}");
+        assert!(error.contains(option[0]) && error.contains("lift w.rec --session"), "{error}");
+    }
+    assert!(!scratch.path("page.html").exists() && !scratch.path("c.pcapng").exists());
+    assert!(text(&scratch.sim(&["replay", "5"]).stdout).contains("seed 5: "));
+    // A file without an end is no recording after a few bytes, and no case either.
+    let output = scratch.sim(&["replay", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    // Larger than any recording, and refused for that.
+    let file = std::fs::File::options().append(true).open(scratch.path("w.rec"));
+    file.and_then(|file| file.set_len((2 << 30) + 1)).expect("a file with a hole");
+    let output = scratch.sim(&["replay", "w.rec"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("bytes, and no recording has more than"), "{output:?}");
 }
 
 /// A program's command, if it is installed.

@@ -82,13 +82,46 @@ fn merged_shards_are_the_unsharded_run() {
     }
 }
 
+// Quotas are those of the whole swarm: what a run of a part of it reached says nothing about them.
+#[test]
+fn quotas_come_from_whole_runs() {
+    let json = scratch("quotas.json");
+    let path = json.to_str().expect("a path");
+    sim(&["run", "--seeds", "0..24", "--json", path]);
+    let output = sim(&["quotas", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut report = read(&json);
+    let refused = |report: &serde_json::Value, why: &str| {
+        std::fs::write(&json, report.to_string()).expect("a file");
+        let output = sim(&["quotas", path]);
+        assert_eq!(output.status.code(), Some(2), "{why}");
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    };
+    report["is_complete"] = false.into();
+    refused(&report, "gave up");
+    sim(&["run", "--seeds", "0..24", "--only", "reload,clog", "--json", path]);
+    refused(&read(&json), "not of clog,reload");
+    std::fs::remove_file(&json).expect("the file is there");
+}
+
+// A judged run passes when enough seeds reach each mark and fails when not: with one fault alone
+// nobody changes the configuration, and the marks of that are named as missed.
 #[test]
 fn missed_quotas_fail_a_run_that_is_judged() {
-    let shown = sim(&["run", "--seeds", "0..400", "--marks", "judge"]);
-    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stdout));
-    assert!(text(&shown.stdout).contains("\n      missed                0\n"));
+    let sound = sim(&["run", "--seeds", "0..400", "--marks", "judge"]);
+    assert_eq!(sound.status.code(), Some(0), "{}", text(&sound.stdout));
+    assert!(text(&sound.stdout).contains("\n      missed                0\n"));
     let few = sim(&["run", "--seeds", "0..20"]);
     assert!(text(&few.stdout).contains("(not judged in this run)"));
+    let narrow = ["run", "--seeds", "0..300", "--only", "clog"];
+    let missed = sim(&[&narrow[..], &["--marks", "judge"]].concat());
+    let out = text(&missed.stdout);
+    assert_eq!(missed.status.code(), Some(1), "{out}");
+    let is_missed = |line: &str| line.starts_with("control: applied ") && line.ends_with("MISSED");
+    assert!(out.lines().any(is_missed), "{out}");
+    assert!(!out.contains("\n      missed                0\n"), "{out}");
+    let shown = sim(&[&narrow[..], &["--marks", "show"]].concat());
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stdout));
 }
 
 #[test]
@@ -136,6 +169,7 @@ fn what_makes_no_sense_exits_with_2() {
         &["run", "--seeds", "0..9", "--shard", "4/3"],
         &["run", "--budget", "5s", "--shard", "1/3"],
         &["run", "--from", "5"],
+        &["run", "--seeds", "0..9", "--shard", "1/3", "--marks", "judge"],
         &["merge"],
         &["merge", "no-such-file.json"],
         &["golden", "no-such-file.txt"],
@@ -147,6 +181,77 @@ fn what_makes_no_sense_exits_with_2() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(!output.stderr.is_empty(), "{args:?}");
     }
+}
+
+// Nothing is parsed and ignored: a sweep refuses every option of a rehearsal, and the other way
+// round, with the configuration that it is for and without.
+#[test]
+fn options_of_sweeps_and_of_rehearsals_exclude_each_other() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let config = format!("{examples}/sticky.toml");
+    let page = scratch("unwritten.html");
+    let page = page.to_str().expect("a path");
+    let sweep: [&[&str]; 10] = [
+        &["--seeds", "0..2"],
+        &["--budget", "1s"],
+        &["--from", "5"],
+        &["--jobs", "1"],
+        &["--junit", "unwritten.xml"],
+        &["--shard", "1/2"],
+        &["--marks", "show"],
+        &["--only", "clog"],
+        &["--failures", "1"],
+        &["--cases", "."],
+    ];
+    let rehearsal: [&[&str]; 22] = [
+        &["--config", &config],
+        &["--outage", "a:1s..2s"],
+        &["--freeze", "a:1s..2s"],
+        &["--slow", "a:2x"],
+        &["--reload", "next.toml@3s"],
+        &["--rate", "5/s"],
+        &["--duration", "1s"],
+        &["--seed", "7"],
+        &["--clients", "1"],
+        &["--new-connections"],
+        &["--patience", "1s"],
+        &["--service", "1ms"],
+        &["--concurrency", "1"],
+        &["--client-rtt", "1ms"],
+        &["--server-rtt", "1ms"],
+        &["--post", "1"],
+        &["--post-bytes", "1"],
+        &["--body-bytes", "1"],
+        &["--host", "a.example"],
+        &["--path", "/a"],
+        &["--listener", "a"],
+        &["--html", page],
+    ];
+    let refused = |args: &[&[&str]]| {
+        let args = [&[&["run"][..]], args].concat().concat();
+        let output = sim(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stdout));
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    };
+    for option in sweep {
+        refused(&[option, &["--config", &config]]);
+        refused(&[&["--config", &config, "--rate", "5/s"], option]);
+    }
+    for option in rehearsal {
+        refused(&[option, &["--seeds", "0..2"]]);
+        refused(&[&["--budget", "1s"], option]);
+    }
+    for option in &rehearsal[1..] {
+        refused(&[option]);
+    }
+    assert!(!std::path::Path::new(page).exists());
+    // What stands in a rehearsal by default is no option that somebody gave.
+    let json = scratch("rehearsed.json");
+    let of = json.to_str().expect("a path");
+    let args = ["run", "--config", &config, "--duration", "1s", "--seed", "7", "--json", of];
+    let output = sim(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(read(&json)["users"]["requests"].as_u64() > Some(0));
 }
 
 /// `--only` leaves what it names, in every seed; what it does not know is a usage error that helps.

@@ -1,7 +1,9 @@
-//! Every rule that a checker can name has a text for `explain`.
+//! Every rule that can be found broken has a text for `explain`, and every text is of one of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use tidegate_sim::rules::text;
+use tidegate_sim::oracle::Group;
+use tidegate_sim::rules::{RULES, text};
 
 /// Numbers of rules that stand in the literals of a source.
 fn cited(source: &str) -> Vec<String> {
@@ -36,4 +38,19 @@ fn every_rule_that_a_checker_names_has_a_text() {
     assert!(all.len() > 40, "{all:?}");
     let without: Vec<&String> = all.iter().filter(|rule| text(rule).is_none()).collect();
     assert!(without.is_empty(), "{without:?}");
+}
+
+/// Rules of the simulator itself: two runs of a seed are the same (`cli/twins.rs`).
+const OF_TWINS: [&str; 2] = ["BOTH-CIPHERS", "SAME-SEED"];
+
+// A rule has one text, and no text is of a rule that nothing can find broken.
+#[test]
+fn every_text_is_of_a_rule_that_a_checker_claims_and_there_is_one_of_each() {
+    let claimed = Group::all().flat_map(Group::rules).map(|(rule, _)| *rule).chain(OF_TWINS);
+    let claimed: BTreeSet<&str> = claimed.collect();
+    let mut texts = BTreeSet::new();
+    for (rule, _) in RULES {
+        assert!(texts.insert(*rule), "{rule} has two texts");
+    }
+    assert_eq!(texts, claimed);
 }

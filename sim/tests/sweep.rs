@@ -19,15 +19,30 @@ fn the_same_seed_gives_the_same_run_twice() {
     assert_ne!(run(1, plain()).hash, run(2, plain()).hash);
 }
 
+// Changes take the place of what the seed says: a run that keeps all draws is the same run, and one
+// that keeps them all but one draws just that one otherwise, and goes another way.
 #[test]
-fn a_recording_replays_under_any_seed() {
+fn a_kept_draw_is_drawn_again_and_a_changed_one_shows() {
+    let with = |changes: &[Change]| {
+        let source = Source::Changed(changes.iter().collect());
+        run(7, Options { source, records: true, ..plain() })
+    };
     let recorded = run(7, Options { records: true, ..plain() });
     assert!(recorded.draws.len() > 100);
-    let changes: Vec<Change> = recorded.draws.iter().map(Change::keeping).collect();
-    let source = Source::Changed(changes.iter().collect());
-    let again = run(7, Options { source, ..plain() });
-    assert_eq!(recorded.hash, again.hash);
     assert_eq!(recorded.hash, run(7, plain()).hash, "recording changes nothing");
+    let mut changes: Vec<Change> = recorded.draws.iter().map(Change::keeping).collect();
+    let again = with(&changes);
+    assert_eq!((again.hash, &again.draws), (recorded.hash, &recorded.draws));
+    let at = recorded.draws.len() / 2;
+    let at = at + recorded.draws[at..].iter().position(|draw| draw.n > 1).expect("a choice");
+    let old = recorded.draws[at];
+    changes[at].value = (old.value + 1) % old.n;
+    let changed = with(&changes);
+    assert_ne!(changed.hash, recorded.hash);
+    assert_eq!(changed.draws[..at], recorded.draws[..at]);
+    let new = changed.draws[at];
+    assert_eq!((new.site, new.entity, new.count), (old.site, old.entity, old.count));
+    assert_eq!(new.value, changes[at].value);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `tidegate-sim explain`: the broken rule, the ledger rows, the causal chain in words.
 
 use super::ExplainArgs;
-use super::replay::{Subject, usage};
-use super::{BROKEN, CLEAN};
+use super::replay::Subject;
+use super::{BROKEN, CLEAN, usage};
 use crate::oracle::{Side, Violation};
 use crate::rules;
 use crate::story::{Step, Story, about, chain, clock, event_words, fact_words, requests_of};
@@ -19,15 +19,18 @@ const REQUESTS_MAX: usize = 4;
 
 /// Explains what a seed or a case breaks; the exit code.
 pub(crate) fn explain(args: &ExplainArgs) -> u8 {
-    let subject = match Subject::read(&args.what) {
+    let subject = match Subject::read(&args.what).and_then(Subject::single) {
         Ok(subject) => subject,
         Err(error) => return usage(&error),
     };
     let outcome = subject.run(Options { story: Some(false), ..subject.options() });
     let mut out = std::io::stdout().lock();
-    let (Some(violation), Some(story)) = (&outcome.violation, &outcome.story) else {
+    let Some(violation) = &outcome.violation else {
         let _ = writeln!(out, "{} breaks no rule", subject.title());
         return CLEAN;
+    };
+    let Some(story) = &outcome.story else {
+        return usage(&format!("{} has no story of what it breaks", subject.title()));
     };
     let mut text = String::new();
     // Writing into a string cannot fail.

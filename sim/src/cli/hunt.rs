@@ -1,9 +1,9 @@
 //! `tidegate-sim hunt`: runs seeds until a checker of a group that was asked for fires. This is
 //! what `plant` asks of a build with a bug in it, and what `sim/mutants` asks of a mutant.
 
-use super::{BROKEN, CLEAN, USAGE};
-use crate::oracle::{Breach, GROUPS};
-use crate::world;
+use super::{BROKEN, CLEAN, USAGE, usage};
+use crate::oracle::{Breach, GROUPS, Violation};
+use crate::world::{self, Options};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -62,6 +62,8 @@ struct Hunt<'a> {
     /// The lowest seed found, or the end.
     limit: AtomicU64,
     bites: Mutex<Vec<Bite>>,
+    /// Makes a run; what broke in it.
+    breaks: fn(u64, Options) -> Option<Violation>,
 }
 
 impl Hunt<'_> {
@@ -78,7 +80,7 @@ impl Hunt<'_> {
             if seed >= self.limit.load(Ordering::Relaxed) {
                 return;
             }
-            let Some(violation) = world::run(seed, super::options()).violation else { continue };
+            let Some(violation) = self.broken(seed) else { continue };
             let Breach { group, rule, message } = violation.breach;
             if self.is_asked_for(group) {
                 self.limit.fetch_min(seed, Ordering::Relaxed);
@@ -86,6 +88,17 @@ impl Hunt<'_> {
             let bite = Bite { seed, group: group.into(), rule: rule.into(), message };
             self.bites.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(bite);
         }
+    }
+
+    /// What breaks in a seed, or between the worlds of the pair that it is one in 20 times: as a
+    /// sweep does it, but a pair is made only where its group is asked for.
+    fn broken(&self, seed: u64) -> Option<Violation> {
+        let found = (self.breaks)(seed, super::options());
+        let pair = || world::variant_of(seed).filter(|_| self.is_asked_for("metamorphic"));
+        found.or_else(|| {
+            let variant = Some(pair()?);
+            (self.breaks)(seed, Options { variant, ..super::options() })
+        })
     }
 
     fn bag(self) -> Bag {
@@ -125,6 +138,7 @@ fn search(args: &HuntArgs) -> Result<Bag, String> {
         next: AtomicU64::new(args.seeds.0),
         limit: AtomicU64::new(args.seeds.1),
         bites: Mutex::new(Vec::new()),
+        breaks: |seed, options| world::run(seed, options).violation,
     };
     std::thread::scope(|scope| {
         for _ in 0..args.jobs {
@@ -145,10 +159,7 @@ pub(crate) fn hunt(args: &HuntArgs) -> u8 {
     }
     let bag = match search(args) {
         Ok(bag) => bag,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            return USAGE;
-        }
+        Err(error) => return usage(&error),
     };
     let text = serde_json::to_string(&bag).unwrap_or_default();
     match writeln!(std::io::stdout(), "{text}") {
@@ -171,7 +182,8 @@ mod tests {
         let args = HuntArgs { seeds: (10, 50), groups, jobs: 1, within: 9, leashed: false };
         let bites = Mutex::new(bites.to_vec());
         let limit = AtomicU64::new(50);
-        Hunt { args: &args, start: now(), next: AtomicU64::new(50), limit, bites }.bag()
+        let next = AtomicU64::new(50);
+        Hunt { args: &args, start: now(), next, limit, bites, breaks: |_, _| None }.bag()
     }
 
     // A bug is found by its own group: what others saw before is told, and what came behind is not.
@@ -185,6 +197,28 @@ mod tests {
         assert_eq!((any.found, any.seeds), (Some(bite(12, "panic")), 3));
         let none = bag(&["tunnels"], &all);
         assert_eq!((none.found, none.seeds, none.others.len()), (None, 40, 2));
+    }
+
+    // What breaks between two worlds is found, and pairs cost nothing where nobody asks for them.
+    #[test]
+    fn pairs_are_made_where_their_group_is_asked_for() {
+        let breaks = |_, options: Options| {
+            let breach = Breach { group: "metamorphic", rule: "REQ-1", message: String::new() };
+            options.variant.map(|_| Violation { breach, event: 1, at: 1 })
+        };
+        let first = (10..200).find(|&seed| world::variant_of(seed).is_some()).expect("a pair");
+        for (groups, found) in [
+            (vec![], Some(first)),
+            (vec!["bytes".into(), "metamorphic".into()], Some(first)),
+            (vec!["bytes".into()], None),
+        ] {
+            let args = HuntArgs { seeds: (10, 200), groups, jobs: 1, within: 99, leashed: false };
+            let (next, limit) = (AtomicU64::new(10), AtomicU64::new(200));
+            let bites = Mutex::new(Vec::new());
+            let hunt = Hunt { args: &args, start: now(), next, limit, bites, breaks };
+            hunt.work();
+            assert_eq!(hunt.bag().found.map(|bite| bite.seed), found, "{:?}", args.groups);
+        }
     }
 
     #[test]

@@ -115,12 +115,16 @@ mod tests {
         assert!(clean.contains("tidegate-sim replay 7</failure>"), "{clean}");
         let missed = text(&report, &["x: 0 seeds of 4".into()]);
         assert!(missed.contains("failures=\"2\"") && missed.contains("x: 0 seeds of 4"));
-        for tag in ["testcase", "failure", "testsuite", "testsuites", "properties"] {
-            let open = missed.matches(&format!("<{tag}")).count();
-            let own =
-                missed.lines().filter(|l| l.starts_with(&format!("<{tag} ")) && l.ends_with("/>"));
-            let closed = missed.matches(&format!("</{tag}>")).count() + own.count();
-            assert!(open >= closed, "{tag}: {open} opened, {closed} closed");
+        // Every element that is opened is closed, by a tag of its own or in the same one.
+        let mut open = Vec::new();
+        for tag in missed.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+            let name = tag.split([' ', '/']).find(|word| !word.is_empty()).unwrap_or_default();
+            match tag {
+                _ if tag.starts_with('?') || tag.ends_with('/') => {}
+                _ if tag.starts_with('/') => assert_eq!(open.pop(), Some(name), "{missed}"),
+                _ => open.push(name),
+            }
         }
+        assert!(open.is_empty(), "{open:?} are open: {missed}");
     }
 }

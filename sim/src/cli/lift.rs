@@ -1,13 +1,18 @@
 //! `tidegate-sim lift`, and the replay of what it wrote.
 
-use super::replay::usage;
-use super::{BROKEN, CLEAN, LiftArgs, panics};
+use super::{BROKEN, CLEAN, LiftArgs, ReplayArgs, panics, usage};
 use crate::flight::{Contents, Results, contents, replay_all};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use tidegate_core::flight::{Case, Chain, Damage, Difference, Player};
 use tidegate_core::time::Time;
+
+/// Bytes of a recording at most: twice the largest ring that `tidegate serve --record` takes.
+const BYTES_MAX: u64 = 2 << 30;
+/// Bytes that tell whether a file is a recording.
+const HEAD_BYTES: u64 = 16;
 
 /// Shows what a recording holds and writes the case; the exit code.
 pub(crate) fn lift(args: &LiftArgs) -> u8 {
@@ -49,9 +54,27 @@ pub(crate) fn lift(args: &LiftArgs) -> u8 {
     CLEAN
 }
 
+/// Reads the recording at `path`, of [`BYTES_MAX`] at most; the inner error tells that it is none,
+/// of which no more than [`HEAD_BYTES`] were read.
+fn begun(path: &Path) -> Result<Result<Case, Damage>, String> {
+    let say = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut file = File::open(path).map_err(say)?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut file).take(HEAD_BYTES).read_to_end(&mut bytes).map_err(say)?;
+    if matches!(Case::read(&bytes), Err(Damage::NotARecording)) {
+        return Ok(Err(Damage::NotARecording));
+    }
+    let size = file.metadata().map_err(say)?.len();
+    if size > BYTES_MAX {
+        let path = path.display();
+        return Err(format!("{path}: {size} bytes, and no recording has more than {BYTES_MAX}"));
+    }
+    file.take(BYTES_MAX).read_to_end(&mut bytes).map_err(say)?;
+    Ok(Case::read(&bytes))
+}
+
 fn read(path: &Path) -> Result<Case, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Case::read(&bytes).map_err(|damage| format!("{}: {damage}", path.display()))
+    begun(path)?.map_err(|damage| format!("{}: {damage}", path.display()))
 }
 
 fn case_path(recording: &Path, session: Option<u64>) -> PathBuf {
@@ -90,15 +113,23 @@ fn line(chain: &Chain) -> String {
     format!("session {name:>8}  {peer:<24} {:>6} requests  {state}", chain.requests)
 }
 
-/// Replays `path` if it is a recording or a case of one; the exit code. `None`: it is something
-/// else.
-pub(crate) fn replay(path: &Path) -> Option<u8> {
-    let bytes = std::fs::read(path).ok()?;
-    let case = match Case::read(&bytes) {
-        Err(Damage::NotARecording) => return None,
-        Err(damage) => return Some(usage(&format!("{}: {damage}", path.display()))),
-        Ok(case) => case,
+/// Replays what `args` name if it is a recording or a case of one; the exit code. `None`: it is
+/// something else.
+pub(crate) fn replay(args: &ReplayArgs) -> Option<u8> {
+    let path = Path::new(&args.what);
+    let case = match begun(path) {
+        Err(error) => return Some(usage(&error)),
+        Ok(Err(Damage::NotARecording)) => return None,
+        Ok(Err(damage)) => return Some(usage(&format!("{}: {damage}", path.display()))),
+        Ok(Ok(case)) => case,
     };
+    if let Some(option) = option_of_worlds(args) {
+        return Some(usage(&format!(
+            "{option}: a recording has sessions, and no world around them; every entry of one is \
+             shown by: tidegate-sim lift {} --session NUMBER --trace",
+            path.display()
+        )));
+    }
     Some(match replay_all(&case, guarded) {
         Err(error) => usage(&error),
         Ok(results) => {
@@ -106,6 +137,19 @@ pub(crate) fn replay(path: &Path) -> Option<u8> {
             if results.different.is_empty() { CLEAN } else { BROKEN }
         }
     })
+}
+
+/// An option that only the replay of a world can follow, if one was given.
+fn option_of_worlds(args: &ReplayArgs) -> Option<&'static str> {
+    let ReplayArgs { what: _, until, variant, trace, html, pcap } = args;
+    let given = [
+        (until.is_some(), "--until"),
+        (variant.is_some(), "--variant"),
+        (*trace, "--trace"),
+        (html.is_some(), "--html"),
+        (pcap.is_some(), "--pcap"),
+    ];
+    given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
 }
 
 /// A panic is a difference like any other.

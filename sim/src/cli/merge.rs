@@ -46,6 +46,17 @@ fn merged(reports: &[(PathBuf, Report)]) -> Result<Report, String> {
                 report.commit
             ));
         }
+        let left = |report: &Report| {
+            report.only.as_ref().map_or_else(|| "everything".into(), |names| names.join(","))
+        };
+        if report.only != first.only {
+            let (one, other) = (left(first), left(report));
+            return Err(format!(
+                "{} is a run of {one}, {} of {other}",
+                name(first_path),
+                name(path)
+            ));
+        }
         let of = |report: &Report| {
             let Range { from, to } = report.range.unwrap_or(Range { from: 0, to: 0 });
             format!("{from}..{to} in {} shards", report.shard.map_or(0, |shard| shard.of))
@@ -98,6 +109,7 @@ pub(crate) mod tests {
             command: vec!["tidegate-sim".into(), "run".into()],
             range: Some(range),
             shard: Some(Shard { index, of }),
+            only: None,
             is_complete: true,
             jobs: 1,
             seconds: 2.0,
@@ -126,6 +138,16 @@ pub(crate) mod tests {
         assert_eq!(error, "0.json is of commit c0ffee, 1.json of dead");
         let error = merge_of(vec![report(1, 2), report(2, 3)]).expect_err("another split");
         assert!(error.contains("0..100 in 2 shards") && error.contains("in 3 shards"), "{error}");
+        let narrow = |index: u64, names: &[&str]| {
+            let names = names.iter().map(ToString::to_string).collect();
+            Report { only: Some(names), ..report(index, 2) }
+        };
+        let error = merge_of(vec![report(1, 2), narrow(2, &["clog"])]).expect_err("another swarm");
+        assert_eq!(error, "0.json is a run of everything, 1.json of clog");
+        let error = merge_of(vec![narrow(1, &["clog"]), narrow(2, &["clog", "reload"])]);
+        assert_eq!(error, Err("0.json is a run of clog, 1.json of clog,reload".into()));
+        let sum = merge_of(vec![narrow(1, &["clog"]), narrow(2, &["clog"])]).expect("both shards");
+        assert_eq!(sum.only, Some(vec!["clog".to_string()]));
         let mut whole = report(1, 1);
         whole.shard = None;
         assert!(merge_of(vec![whole]).is_err(), "no shard");

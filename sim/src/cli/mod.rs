@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod shrink;
 mod table;
+mod twins;
 
 pub use case::{Case, Origin};
 
@@ -34,7 +35,7 @@ pub const CLEAN: u8 = 0;
 pub const BROKEN: u8 = 1;
 /// The command line makes no sense, or a file cannot be read.
 pub const USAGE: u8 = 2;
-/// The same seed gave two different runs.
+/// The same seed gave two different runs, or another run with the other cipher.
 pub const NONDETERMINISM: u8 = 3;
 
 /// Runs the Tidegate core in seeded worlds and judges it by an oracle of its own.
@@ -236,18 +237,32 @@ pub(crate) struct ExplainArgs {
     pub(crate) what: String,
 }
 
-/// What is left of the swarm: changes to each seed's own draws.
+/// What is left of the swarm.
 #[derive(Clone)]
-pub(crate) struct Only(Vec<Change>);
+pub(crate) struct Only {
+    /// Faults and operations in the order of their names, each once.
+    names: Vec<String>,
+    /// What that changes of each seed's own draws.
+    changes: Vec<Change>,
+}
 
 fn only(text: &str) -> Result<Only, String> {
-    crate::swarm::only(&text.split(',').collect::<Vec<_>>()).map(Only)
+    let mut names: Vec<&str> = text.split(',').collect();
+    let changes = crate::swarm::only(&names)?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(Only { names: names.into_iter().map(str::to_string).collect(), changes })
 }
 
 impl RunArgs {
     /// What differs from the seeds in the runs that these arguments ask for.
     fn changes(&self) -> &[Change] {
-        self.only.as_ref().map_or(&[], |only| &only.0)
+        self.only.as_ref().map_or(&[], |only| &only.changes)
+    }
+
+    /// The faults and operations that are left, if not all are.
+    fn names(&self) -> Option<&[String]> {
+        self.only.as_ref().map(|only| &only.names[..])
     }
 
     /// Options of the runs that these arguments ask for.
@@ -293,6 +308,7 @@ fn usage(error: &str) -> u8 {
 
 fn print_quotas(path: &std::path::Path) -> u8 {
     let text = report::Report::read(path).and_then(|report| {
+        report.whole().map_err(|why| format!("{}: {why}", path.display()))?;
         let reached: Vec<u64> = report.totals.marks.iter().map(|mark| mark.seeds).collect();
         quotas::renewed(&reached, report.totals.seeds)
     });

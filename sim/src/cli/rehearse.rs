@@ -1,6 +1,6 @@
 //! `tidegate-sim run --config FILE`: a rehearsal.
 
-use super::{BROKEN, CLEAN, RunArgs, USAGE};
+use super::{BROKEN, CLEAN, RunArgs, USAGE, usage};
 use crate::rehearsal::plan::{self, BODY_BYTES_MAX, CLIENTS_MAX, Kind, Load, Version};
 use crate::rehearsal::{Filter, Plan, Report, Roster, rehearse as hold};
 use crate::tls::{Which, certs};
@@ -10,13 +10,15 @@ use std::time::Instant;
 use tidegate::config::{Loaded, Rehearsed, StandIns, load_to_rehearse};
 use tidegate::diagnostic::{refusal, render};
 
-/// Options of a rehearsal.
+/// Options of a rehearsal. The conflicts are those of each of them: an option whose own requirement
+/// conflicts with what is there would be let through, and ignored.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Rehearsal")]
+#[group(id = "rehearsal", multiple = true, conflicts_with_all = ["seeds", "budget", "from",
+    "jobs", "junit", "shard", "marks", "only", "failures", "cases"])]
 pub(crate) struct RehearseArgs {
     /// Rehearses this configuration instead of running seeds
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "budget", "jobs", "junit",
-        "shard", "marks", "failures", "cases"])]
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Takes a server down, such as b2:10s..40s; by id, address, CLUSTER/ID or CLUSTER/*
     #[arg(long, value_name = "SERVER:FROM..TO", requires = "config")]
@@ -119,8 +121,7 @@ pub(crate) fn rehearse(path: &Path, args: &RunArgs) -> u8 {
     );
     let written = written(&report, args.json.as_deref(), of.html.as_deref());
     if let Err(error) = written {
-        let _ = writeln!(std::io::stderr(), "error: {error}");
-        return USAGE;
+        return usage(&error);
     }
     if report.defects.is_empty() { CLEAN } else { BROKEN }
 }

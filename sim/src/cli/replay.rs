@@ -1,8 +1,9 @@
 //! `tidegate-sim replay`.
 
-use super::case::{DETERMINISM, Origin};
-use super::run::{describe, first_difference};
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE};
+use super::case::Origin;
+use super::run::describe;
+use super::twins::Twins;
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, usage};
 use crate::view;
 use crate::world::{self, Options, Outcome};
 use std::io::{BufWriter, Write};
@@ -24,6 +25,18 @@ impl Subject {
         }
         let case = Case::read(Path::new(what))?;
         Ok(Subject { origin: case.origin.clone(), case: Some(case) })
+    }
+
+    /// Refuses a case of two runs that differ: neither of them breaks a rule by itself.
+    ///
+    /// # Errors
+    /// Says where that case is understood.
+    pub(crate) fn single(self) -> Result<Subject, String> {
+        let twins = self.case.as_ref().and_then(|case| Twins::of(&case.group, &case.rule));
+        match twins {
+            Some(_) => Err("this case is of two runs that differ: replay compares them".into()),
+            None => Ok(self),
+        }
     }
 
     /// How to make the run.
@@ -49,16 +62,12 @@ impl Subject {
     }
 }
 
-/// Says on stderr what is wrong; the exit code for that.
-pub(crate) fn usage(error: &str) -> u8 {
-    let _ = writeln!(std::io::stderr(), "error: {error}");
-    USAGE
-}
-
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
-    // What production recorded is another kind of case.
-    if let Some(code) = super::lift::replay(Path::new(&args.what)) {
+    // What production recorded is another kind of case. A number is a seed, whatever files there are.
+    if args.what.parse::<u64>().is_err()
+        && let Some(code) = super::lift::replay(args)
+    {
         return code;
     }
     let subject = match Subject::read(&args.what) {
@@ -91,9 +100,11 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
         outcome.requests,
         outcome.hash
     );
-    if let Some(case) = subject.case.as_ref().filter(|_| args.until.is_none()) {
-        if case.group == DETERMINISM {
-            return same_twice(&mut out, case);
+    if let Some(case) =
+        subject.case.as_ref().filter(|_| args.until.is_none() && args.variant.is_none())
+    {
+        if let Some(twins) = Twins::of(&case.group, &case.rule) {
+            return compared(&mut out, &subject, twins, &outcome);
         }
         if outcome.hash != case.hash {
             let hash = case.hash;
@@ -109,18 +120,22 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
     }
 }
 
-fn same_twice(out: &mut impl Write, case: &Case) -> u8 {
-    let again = || world::run(case.origin.seed(), case.options()).hash;
-    if again() == again() {
-        let _ = writeln!(out, "two runs in this process are the same");
+/// Makes the run again that must be the same as `first`; the exit code.
+fn compared(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outcome) -> u8 {
+    if twins.hold(first, subject.options()) {
+        let _ = writeln!(out, "{} in this process are the same", twins.name());
         return CLEAN;
     }
-    let _ = write!(out, "{}", first_difference(&super::options, case.origin.seed()).0);
+    let violation = twins.violation(first, &|| subject.options());
+    let _ = write!(out, "{}", describe(&violation));
     NONDETERMINISM
 }
 
 fn write_views(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> Result<(), String> {
-    let Some(story) = &outcome.story else { return Ok(()) };
+    if args.html.is_none() && args.pcap.is_none() {
+        return Ok(());
+    }
+    let story = outcome.story.as_ref().ok_or("this run has no story to draw")?;
     let write = |path: &Path, bytes: &[u8]| {
         std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
     };

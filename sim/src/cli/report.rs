@@ -52,7 +52,7 @@ pub(crate) struct Shard {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub(crate) struct Failure {
     pub(crate) seed: u64,
-    /// The checker's group; `nondeterminism` for a seed whose runs differ.
+    /// The checker's group; `determinism` for a seed whose runs differ.
     pub(crate) group: String,
     /// The rule that was broken.
     pub(crate) rule: String,
@@ -238,6 +238,9 @@ pub(crate) struct Report {
     pub(crate) range: Option<Range>,
     /// The part of them that was run, if not all.
     pub(crate) shard: Option<Shard>,
+    /// The faults and operations that were left of the swarm, in the order of their names; absent
+    /// if all were.
+    pub(crate) only: Option<Vec<String>>,
     /// Whether every seed was run: not so after too many failures.
     pub(crate) is_complete: bool,
     /// Threads.
@@ -277,6 +280,20 @@ impl Report {
         match names.into_keys().next() {
             Some(name) => Err(say(format!("this build knows no mark {name:?}"))),
             None => Ok(report),
+        }
+    }
+
+    /// Refuses what quotas cannot follow from.
+    ///
+    /// # Errors
+    /// Says what is missing: a part of the swarm, or some of the seeds.
+    pub(crate) fn whole(&self) -> Result<(), String> {
+        match (&self.only, self.is_complete) {
+            (Some(names), _) => {
+                Err(format!("quotas are those of the whole swarm, not of {}", names.join(",")))
+            }
+            (None, false) => Err("quotas need every seed, and this run gave up".into()),
+            (None, true) => Ok(()),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use super::case::Origin;
 use super::report::{FORMAT, Failure, Range, Report, Totals, block_size};
-use super::{Case, RunArgs};
+use super::twins::Twins;
+use super::{Case, JudgeMarks, RunArgs, usage};
 use crate::choice::mix;
+use crate::oracle::{Breach, Violation};
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -41,6 +44,9 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         (None, Some(_)) => (args.from, u64::MAX),
         (None, None) => (0, SEEDS_DEFAULT),
     };
+    if args.shard.is_some() && args.marks == JudgeMarks::Judge {
+        return usage("--marks judge: a shard is judged with all others, by merge --marks judge");
+    }
     let all = Range { from, to };
     let range = args.shard.map_or(all, |shard| all.shard(shard));
     let shared = Shared {
@@ -65,7 +71,11 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         command: std::env::args().collect(),
         range: args.budget.is_none().then_some(all),
         shard: args.shard,
-        is_complete: args.budget.is_some() || totals.seeds == range.len(),
+        only: args.names().map(<[String]>::to_vec),
+        is_complete: match args.budget {
+            Some(_) => totals.failures.len() < usize::from(args.failures),
+            None => totals.seeds == range.len(),
+        },
         jobs: args.jobs.into(),
         seconds: start.elapsed().as_secs_f64(),
         totals,
@@ -99,28 +109,20 @@ fn worker(shared: &Shared<'_>) {
         }
         let begun = shared.start.elapsed();
         let outcome = world::run(seed, shared.args.options());
-        let mut is_same = true;
-        if mix(seed).is_multiple_of(TWICE_EVERY) {
-            totals.twice += 1;
-            is_same = same_again(shared.args, &outcome);
-        }
-        if world::provider_of(seed) == Provider::Real {
-            totals.both += 1;
-            is_same &= same_without_cipher(shared.args, &outcome, Provider::Fast);
-        }
+        let differs = compared(shared.args, &outcome, &mut totals);
         let first = seed - (seed - shared.range.from) % block;
         totals.add(&outcome, first, shared.start.elapsed() - begun);
         shared.bar.inc(1);
-        let is_clean = is_same && outcome.violation.is_none();
+        let is_clean = differs.is_none() && outcome.violation.is_none();
         let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
             totals.metamorphic += 1;
             world::run(seed, Options { variant: Some(variant), ..shared.args.options() })
         });
-        let broken = pair.filter(|pair| pair.violation.is_some());
-        if !is_clean || broken.is_some() {
-            totals.differing += u64::from(!is_same);
-            let outcome = broken.unwrap_or(outcome);
-            totals.failures.push(failed(shared, &outcome, is_same));
+        let broken = pair.filter(|pair| pair.violation.is_some()).unwrap_or(outcome);
+        let twin = differs.map(|twins| twins.violation(&broken, &|| shared.args.options()));
+        totals.differing += u64::from(twin.is_some());
+        if let Some(violation) = twin.as_ref().or(broken.violation.as_ref()) {
+            totals.failures.push(failed(shared, &broken, violation));
             tell(shared, &mut totals);
         } else if totals.events > TELL_EVERY {
             tell(shared, &mut totals);
@@ -145,74 +147,71 @@ fn tell(shared: &Shared<'_>, totals: &mut Totals) {
     ));
 }
 
+/// Makes the runs that must be the same as `first`, where they are due; what differs, if anything
+/// does.
+fn compared(args: &RunArgs, first: &Outcome, totals: &mut Totals) -> Option<Twins> {
+    let is_twice = mix(first.seed).is_multiple_of(TWICE_EVERY);
+    let is_both = world::provider_of(first.seed) == Provider::Real;
+    totals.twice += u64::from(is_twice);
+    totals.both += u64::from(is_both);
+    let due = [(is_twice, Twins::SameSeed), (is_both, Twins::BothCiphers)];
+    let mut due = due.into_iter().filter(|(is_due, _)| *is_due).map(|(_, twins)| twins);
+    due.find(|twins| !twins.hold(first, args.options()))
+}
+
 /// Writes a failing seed down.
-fn failed(shared: &Shared<'_>, outcome: &Outcome, is_same: bool) -> Failure {
+fn failed(shared: &Shared<'_>, outcome: &Outcome, violation: &Violation) -> Failure {
     let (seed, args) = (outcome.seed, shared.args);
-    let text = match &outcome.violation {
-        _ if !is_same => first_difference(&|| args.options(), seed).0,
-        Some(violation) => describe(violation),
-        None => String::new(),
+    let case = Case::because(outcome, violation, Origin::Seed(seed), args.changes());
+    let written = case.write(&args.cases);
+    let place = match &written {
+        Ok(path) => format!("case: {}", path.display()),
+        Err(error) => format!("no case written: {error}"),
     };
-    let kept = world::run(seed, Options { variant: outcome.variant, ..args.options() });
-    let case = match is_same {
-        true => Case::of(&kept, Origin::Seed(seed), args.changes()),
-        false => Some(Case::of_nondeterminism(&kept, first_difference(&|| args.options(), seed).1)),
-    };
-    let written = case.map(|case| case.write(&shared.args.cases));
-    let place = match written {
-        Some(Ok(path)) => format!("  case: {}\n", path.display()),
-        Some(Err(error)) => format!("  no case written: {error}\n"),
-        None => String::new(),
-    };
-    let variant = outcome.variant.map(|variant| format!(" --variant {variant}"));
-    let replay = format!("tidegate-sim replay {seed}{}", variant.unwrap_or_default());
+    let Breach { group, rule, message } = &violation.breach;
+    // Whoever compares two runs has already made another one.
+    let is_single = Twins::of(group, rule).is_none();
+    let other = if is_single { with_the_other(args, outcome) } else { String::new() };
+    let replay = to_paste(args, outcome, is_single, written.ok().as_deref());
     shared.bar.suspend(|| {
-        let other = with_the_other(args, &kept);
-        let _ = write!(std::io::stdout(), "{text}{place}{other}  {replay}\n\n");
+        let text = describe(violation);
+        let _ = write!(std::io::stdout(), "{text}  {place}\n{other}  {replay}\n\n");
     });
-    match &outcome.violation {
-        Some(violation) if is_same => Failure {
-            seed,
-            group: violation.breach.group.into(),
-            rule: violation.breach.rule.into(),
-            message: violation.breach.message.clone(),
-            event: violation.event,
-            replay,
-        },
-        _ => Failure {
-            seed,
-            group: "nondeterminism".into(),
-            rule: String::new(),
-            message: text,
-            event: outcome.events,
-            replay,
-        },
+    Failure {
+        seed,
+        group: (*group).into(),
+        rule: (*rule).into(),
+        message: message.clone(),
+        event: violation.event,
+        replay,
+    }
+}
+
+/// The line that makes a failing run again. A seed is enough only for a single run without changes:
+/// for others it is the case at `path`, or where none could be written the same sweep of one seed.
+fn to_paste(args: &RunArgs, outcome: &Outcome, is_single: bool, path: Option<&Path>) -> String {
+    let seed = outcome.seed;
+    match (args.names(), path) {
+        (None, _) if is_single => {
+            let variant = outcome.variant.map(|variant| format!(" --variant {variant}"));
+            format!("tidegate-sim replay {seed}{}", variant.unwrap_or_default())
+        }
+        (_, Some(path)) => format!("tidegate-sim replay {}", path.display()),
+        (names, None) => {
+            let only = names.map(|names| format!(" --only {}", names.join(",")));
+            format!("tidegate-sim run --seeds {seed}..{}{}", seed + 1, only.unwrap_or_default())
+        }
     }
 }
 
 /// A broken rule in words.
-pub(crate) fn describe(violation: &crate::oracle::Violation) -> String {
-    let crate::oracle::Violation { breach, event, at } = violation;
+pub(crate) fn describe(violation: &Violation) -> String {
+    let Violation { breach, event, at } = violation;
     let micros = at / 1000;
     format!(
         "{} {}: {}\n  event {event}, at {micros}us\n",
         breach.group, breach.rule, breach.message
     )
-}
-
-/// Whether a second run of the seed has the same hash at every checkpoint.
-fn same_again(args: &RunArgs, first: &Outcome) -> bool {
-    let second = world::run(first.seed, args.options());
-    first.hash == second.hash
-        && first.events == second.events
-        && first.checkpoints == second.checkpoints
-}
-
-/// Whether a run with `provider` does the same but for its ciphertext, which has the same length.
-fn same_without_cipher(args: &RunArgs, first: &Outcome, provider: Provider) -> bool {
-    let options = Options { provider: Some(provider), ..args.options() };
-    let second = world::run(first.seed, options);
-    first.hash_without_cipher == second.hash_without_cipher && first.events == second.events
 }
 
 /// Whether a failing run fails alike with the other provider of TLS, in words.
@@ -233,20 +232,61 @@ fn with_the_other(args: &RunArgs, first: &Outcome) -> String {
     }
 }
 
-/// The first event after which two runs of a seed differ.
-pub(crate) fn first_difference(options: &dyn Fn() -> Options, seed: u64) -> (String, u64) {
-    let run = || world::run(seed, Options { keeps_each: true, ..options() });
-    let (one, two) = (run(), run());
-    let differs = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
-    match differs {
-        Some(event) => {
-            let text = format!("nondeterminism: two runs of seed {seed} differ at event {event}\n");
-            (text, event as u64)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Args, Command};
+    use crate::oracle::metamorphic::Variant;
+    use clap::Parser;
+
+    fn args_of(words: &[&str]) -> Box<RunArgs> {
+        let words = ["tidegate-sim", "run"].iter().chain(words);
+        match Args::try_parse_from(words).map(|args| args.command) {
+            Ok(Command::Run(args)) => args,
+            _ => panic!("no such command"),
         }
-        None => {
-            let (one, two) = (one.events, two.events);
-            let text = format!("nondeterminism: seed {seed}: {one} and {two} events\n");
-            (text, one.min(two))
-        }
+    }
+
+    fn shared(args: &RunArgs) -> Shared<'_> {
+        #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
+        let start = Instant::now();
+        let (next, bar) = (AtomicU64::new(0), ProgressBar::hidden());
+        Shared { args, start, range: Range { from: 0, to: 9 }, next, totals: Mutex::default(), bar }
+    }
+
+    // Whatever is printed to be pasted makes the run again that failed: with what differed from the
+    // seed, and twice where it takes two to fail. JUnit prints the same line.
+    #[test]
+    fn the_line_to_paste_makes_the_same_run() {
+        let dir = std::env::temp_dir().join(format!("tidegate-paste-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let place = dir.display().to_string();
+        let args = args_of(&["--only", "slow-head,clog,clog", "--cases", &place]);
+        let outcome = world::run(5, Options { events_max: Some(400), ..args.options() });
+        let broken = outcome.violation.clone().expect("it does not end");
+        let told = failed(&shared(&args), &outcome, &broken);
+        let path = dir.join("5.case.sim");
+        assert_eq!(told.replay, format!("tidegate-sim replay {}", path.display()));
+        assert_eq!((&*told.group, &*told.rule), ("progress", "LOOP-5"));
+        let case = Case::read(&path).expect("a case");
+        assert_eq!(case.changes, args.changes());
+        // Two runs that differ: a rule of one group in the report and in the case, with the changes.
+        let differ = Twins::BothCiphers.violation(&outcome, &|| args.options());
+        let told = failed(&shared(&args), &outcome, &differ);
+        assert_eq!((&*told.group, &*told.rule), ("determinism", "BOTH-CIPHERS"));
+        let case = Case::read(&path).expect("a case");
+        assert_eq!((&case.group, &case.rule), (&told.group, &told.rule));
+        assert_eq!(case.changes, args.changes());
+        assert_eq!(told.replay, format!("tidegate-sim replay {}", path.display()));
+        std::fs::remove_dir_all(&dir).expect("the directory is there");
+        // Nowhere to write a case.
+        let told = failed(&shared(&args), &outcome, &broken);
+        assert_eq!(told.replay, "tidegate-sim run --seeds 5..6 --only clog,slow-head");
+        let plain = args_of(&["--cases", &place]);
+        let told = failed(&shared(&plain), &outcome, &broken);
+        assert_eq!(told.replay, "tidegate-sim replay 5");
+        let pair = Outcome { variant: Some(Variant::Copy), ..outcome };
+        let told = failed(&shared(&plain), &pair, &broken);
+        assert_eq!(told.replay, "tidegate-sim replay 5 --variant copy");
     }
 }

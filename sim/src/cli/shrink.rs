@@ -1,7 +1,7 @@
 //! `tidegate-sim shrink`: runs candidates, prints what is left, writes it down.
 
-use super::replay::{Subject, usage};
-use super::{BROKEN, CLEAN, Case, ShrinkArgs};
+use super::replay::Subject;
+use super::{BROKEN, CLEAN, Case, ShrinkArgs, usage};
 use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};
@@ -66,7 +66,7 @@ impl Runner for Bench<'_> {
 pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
     #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
     let start = Instant::now();
-    let subject = match Subject::read(&args.what) {
+    let subject = match Subject::read(&args.what).and_then(Subject::single) {
         Ok(subject) => subject,
         Err(error) => return usage(&error),
     };

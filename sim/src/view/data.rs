@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Marks that a page draws at most; a page with more says which it shows.
 const MARKS_MAX: usize = 20_000;
 
+/// How the world begins to say that everything is healed: whatever goes on then ends there.
+const HEALS: [&str; 2] = ["phase Chaos ends, Heal ", "phase RoughStop ends, "];
+
 const PAGE: &str = include_str!("timeline/page.html");
 const STYLE: &str = include_str!("timeline/page.css");
 /// One script, cut into the model, what is drawn, and what the page does.
@@ -302,9 +305,17 @@ impl<'a> Drawing<'a> {
         self.arrows.push(Arrow { from, to, event, kind: flight_kind(flight), request });
     }
 
-    /// Bands of episodes, from where they begin to where they end.
+    /// Bands of episodes, from where they begin to where they end, or everything is healed, or the
+    /// run is over.
     fn episodes(&mut self) {
         let end = self.story.events.last().map_or(0, |event| event.at);
+        let healed = self.story.facts.iter().find_map(|(event, fact)| match fact {
+            Fact::Said(Who::World, text) if HEALS.iter().any(|heals| text.starts_with(heals)) => {
+                Some(self.at(*event))
+            }
+            _ => None,
+        });
+        let end = healed.unwrap_or(end);
         let mut open: BTreeMap<u32, (u64, String)> = BTreeMap::new();
         let mut bands = Vec::new();
         for (event, fact) in &self.story.facts {
@@ -313,15 +324,11 @@ impl<'a> Drawing<'a> {
             if let Some(what) = text.strip_prefix("begins: ") {
                 open.insert(*n, (at, what.to_string()));
             } else if let Some((from, what)) = open.remove(n) {
-                bands.push(json!([from / 1000, at / 1000, what]));
+                bands.push(json!([from / 1000, at.min(end) / 1000, what]));
             }
         }
-        let healed = self.story.facts.iter().find_map(|(event, fact)| match fact {
-            Fact::Said(Who::World, text) if text.contains("Chaos") => Some(self.at(*event)),
-            _ => None,
-        });
         for (from, what) in open.into_values() {
-            bands.push(json!([from / 1000, healed.unwrap_or(end).max(from) / 1000, what]));
+            bands.push(json!([from / 1000, end / 1000, what]));
         }
         self.bands = bands;
     }

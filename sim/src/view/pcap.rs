@@ -9,12 +9,14 @@ use crate::cx::Flight;
 use crate::kernel::Ep;
 use crate::oracle::{Side, Violation};
 use crate::story::{Conn, Fact, Story};
+use crate::tls::Clock;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Bytes of a segment.
 const SEGMENT_BYTES: usize = 1460;
-/// Wall-clock nanoseconds at virtual time 0: what the proxy is told, too.
-const EPOCH_NANOS: u64 = 1_700_000_000_000_000_000;
+/// Nanoseconds after 1970 at virtual time 0. The wall clock that the proxy is told begins there,
+/// too, but fault clock-jump moves that one: packets keep the time that passes.
+const EPOCH_NANOS: u64 = Clock::START_SECS * 1_000_000_000;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;

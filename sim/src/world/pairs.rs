@@ -66,10 +66,10 @@ pub(super) fn run(seed: u64, variant: Variant, options: Options) -> Outcome {
         events_max: options.events_max,
         ..Options::default()
     };
-    let mut base = one(seed, quietly, first);
-    base.variant = Some(variant);
+    let base = one(seed, quietly, first);
     if base.violation.is_some() {
-        return base;
+        // Once more, with all that is wanted of it: the story, draws, the trace.
+        return Outcome { variant: Some(variant), ..one(seed, options, first) };
     }
     let until = options.until;
     let mut other = one(seed, options, Part { varied: Some(variant), ..first });
@@ -221,6 +221,29 @@ mod tests {
             seen.is_whole = !seen.is_whole;
             let breach = compare(variant, &base, &other).expect_err("a difference");
             assert_eq!((breach.group, breach.rule), ("metamorphic", rule));
+        }
+    }
+
+    // Where the first world breaks a rule by itself, it is that one which is told, traced, recorded
+    // and cut off.
+    #[test]
+    fn a_first_world_that_breaks_is_the_one_that_is_shown() {
+        for variant in Variant::ALL {
+            let limited = || Options {
+                variant: Some(variant),
+                events_max: Some(400),
+                story: Some(false),
+                keeps_each: true,
+                records: true,
+                ..Options::default()
+            };
+            let broken = super::super::run(5, limited());
+            let rule = broken.violation.as_ref().map(|violation| violation.breach.rule);
+            assert_eq!((rule, broken.variant), (Some("LOOP-5"), Some(variant)));
+            assert!(!broken.draws.is_empty() && broken.each.len() == 400, "{variant}");
+            assert_eq!(broken.story.map(|story| story.events.len()), Some(400), "{variant}");
+            let cut = super::super::run(5, Options { until: Some(20), ..limited() });
+            assert_eq!((cut.events, cut.violation), (21, None), "{variant}");
         }
     }
 

@@ -4,7 +4,7 @@ mod patch;
 mod tree;
 
 use super::hunt::{Bag, Bite};
-use super::{BROKEN, CLEAN, USAGE};
+use super::{BROKEN, CLEAN, USAGE, usage};
 use crate::oracle::GROUPS;
 use patch::Plant;
 use serde_json::{Value, json};
@@ -131,11 +131,7 @@ impl Row {
 pub(crate) fn plant(args: &PlantArgs) -> u8 {
     match run(args) {
         Ok(rows) => exit_code(&rows),
-        Err(error) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            USAGE
-        }
+        Err(error) => usage(&error),
     }
 }
 

@@ -91,6 +91,7 @@ impl Plant {
 mod tests {
     use super::*;
     use crate::cli::plant::tree;
+    use crate::oracle::Group;
 
     const TEXT: &str = "Group: retry, bytes\nRule: BACK-3\nStory: it was\n  long ago\n\n--- a/x\n";
 
@@ -103,10 +104,16 @@ mod tests {
         assert!(Plant::parse("Group: nonsense\n--- a/x\n").is_err());
     }
 
-    /// The rules that may be cited: those that a checker can report.
-    fn is_rule(rule: &str) -> bool {
-        let Some((chapter, number)) = rule.split_once('-') else { return false };
-        chapter.chars().all(|c| c.is_ascii_uppercase()) && number.parse::<u8>().is_ok()
+    /// Whether a checker of one of the groups can report `rule`.
+    fn is_claimed(groups: &[String], rule: &str) -> bool {
+        groups.iter().any(|name| Group::named(name).and_then(|group| group.says(rule)).is_some())
+    }
+
+    #[test]
+    fn a_rule_belongs_to_a_group() {
+        let groups = ["bytes".to_string(), "framing".to_string()];
+        assert!(is_claimed(&groups, "RES-2") && is_claimed(&groups, "RES-1"));
+        assert!(!is_claimed(&groups, "TUN-1") && !is_claimed(&groups, "no rule"));
     }
 
     // Patches do not rot: each applies to this tree, and says what it breaks, and every group of
@@ -118,8 +125,11 @@ mod tests {
         let mut complaints = Vec::new();
         for plant in &plants {
             let Plant { name, groups, rule, story, .. } = plant;
-            if groups.is_empty() || !is_rule(rule) || story.len() < 40 {
+            if groups.is_empty() || rule.is_empty() || story.len() < 40 {
                 complaints.push(format!("{name}: a header needs Group, Rule and Story"));
+            }
+            if !is_claimed(groups, rule) {
+                complaints.push(format!("{name}: no checker of {groups:?} reports {rule}"));
             }
             if let Err(error) = tree::check(&root, &plant.path) {
                 complaints.push(format!("{name}: {error}"));

@@ -2,8 +2,11 @@ use super::*;
 use crate::world::{Options, run};
 
 fn page(seed: u64, title: &str) -> (String, Value) {
-    let outcome = run(seed, Options { story: Some(false), ..Options::default() });
-    let page = timeline(title, outcome.story.as_ref().expect("a story"), &outcome);
+    page_of(&run(seed, Options { story: Some(false), ..Options::default() }), title)
+}
+
+fn page_of(outcome: &Outcome, title: &str) -> (String, Value) {
+    let page = timeline(title, outcome.story.as_ref().expect("a story"), outcome);
     let start = page.find("id=\"data\">").expect("the data") + 10;
     let end = start + page[start..].find("</script>").expect("its end");
     let data = serde_json::from_str(&page[start..end]).expect("JSON");
@@ -41,4 +44,58 @@ fn marks_lie_in_lanes_and_point_at_events() {
     for kind in ["client", "proxy", "server", "session", "world"] {
         assert!(kinds.contains(kind), "{kind}: {kinds:?}");
     }
+}
+
+/// What `who` said in a run: when, in microseconds, in which event, and what.
+fn said<'a>(story: &'a Story, who: &'a dyn Fn(Who) -> bool) -> Vec<(u64, u64, &'a str)> {
+    let of = |(event, fact): &'a (u32, Fact)| match fact {
+        Fact::Said(by, text) if who(*by) => {
+            // What is said before the first event is of none.
+            let at = story.events.get(*event as usize)?.at;
+            Some((at / 1000, u64::from(*event), text.as_str()))
+        }
+        _ => None,
+    };
+    story.facts.iter().filter_map(of).collect()
+}
+
+// A band is as long as its episode: to where that ends, to where everything is healed, or to the end
+// of a run that is over before.
+#[test]
+fn episodes_are_bands_from_their_begin_to_their_end() {
+    let options = || Options { story: Some(false), ..Options::default() };
+    let (mut cut_short, mut whole) = (0, 0);
+    for seed in 0..40 {
+        let outcome = run(seed, options());
+        let story = outcome.story.as_ref().expect("a story");
+        let is_episode = |who| matches!(who, Who::Episode(_));
+        let all = said(story, &is_episode);
+        let begun = all.iter().filter(|(_, _, text)| text.starts_with("begins"));
+        let (_, data) = page_of(&outcome, "whole");
+        let bands = data["bands"].as_array().expect("bands");
+        assert_eq!(bands.len(), begun.clone().count(), "seed {seed}");
+        let phases = said(story, &|who| matches!(who, Who::World));
+        let healed = phases.iter().find(|(_, _, text)| text.contains("Heal begins"));
+        if let Some((healed, _, _)) = healed {
+            whole += bands.len();
+            for band in bands {
+                let ends = band[1].as_u64().expect("a time");
+                assert!(band[0].as_u64() < Some(ends) && ends <= *healed, "seed {seed}: {band}");
+            }
+        }
+        // The run is cut off a few events behind the first begin.
+        let Some((from, event, _)) = begun.copied().next() else { continue };
+        let until = event + 30;
+        if all.iter().any(|(_, at, text)| text.starts_with("ends") && *at <= until) {
+            continue;
+        }
+        let outcome = run(seed, Options { until: Some(until), ..options() });
+        let last = outcome.story.as_ref().and_then(|story| story.events.last()).expect("events");
+        let (_, data) = page_of(&outcome, "cut");
+        assert_eq!(data["bands"][0][0], from, "seed {seed}");
+        assert_eq!(data["bands"][0][1], last.at / 1000, "seed {seed}");
+        assert!(last.at / 1000 > from, "seed {seed}");
+        cut_short += 1;
+    }
+    assert!(cut_short > 5 && whole > 20, "{cut_short} cut short, {whole} bands in whole runs");
 }
