@@ -72,7 +72,7 @@ impl World {
         let protocols = &self.scenario.protocols;
         let from = &protocols.from;
         let is_forbidden = !from.is_empty() && !from.iter().any(|n| n.contains(address.ip()));
-        let rates = if self.is_healing() { Rates::NONE } else { self.scenario.swarm.rates };
+        let rates = if self.is_closed() { Rates::NONE } else { self.scenario.swarm.rates };
         let shared = protocols.addresses.unwrap_or(200);
         let choices = &mut self.cx.choices;
         let entity = u64::from(c);

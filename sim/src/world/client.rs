@@ -87,6 +87,11 @@ impl Client {
             header: Vec::new(),
         }
     }
+
+    /// Whether it has a connection, or is still to make one.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.left > 0 || self.ep.is_some()
+    }
 }
 
 impl World {

@@ -26,7 +26,7 @@ const SPECIALS_MAX: usize = 6;
 impl World {
     /// The controller changes something, and comes back later.
     pub(super) fn control(&mut self) {
-        if self.is_healing() || self.control_again() {
+        if self.control_again() || self.is_closed() {
             return;
         }
         self.operations += 1;

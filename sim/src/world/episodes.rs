@@ -168,7 +168,7 @@ impl World {
 
     /// Episode `n` begins, or ends.
     pub(super) fn episode(&mut self, n: u32, begins: bool) {
-        if begins && self.is_healing() {
+        if begins && self.is_closed() {
             return;
         }
         let Episode { fault, what, .. } = self.episodes[n as usize];

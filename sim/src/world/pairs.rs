@@ -8,8 +8,9 @@
 //! first. Routes that ask for a request's number, which tells who was, are left out, as are bodies
 //! for routes that answer by themselves, and clients that come while the proxy stops: they race.
 
-use super::client::Role;
+use super::client::{Client, Role};
 use super::desired::Desired;
+use super::phases::Phase;
 use super::scenario::Scenario;
 use super::{Options, Outcome, World, one};
 use crate::choice::mix;
@@ -132,14 +133,18 @@ impl World {
         }
     }
 
-    /// Applies the configuration once more, as it is; false in any other world.
+    /// In the world of copies the controller does this alone: it applies the configuration once
+    /// more, as it is, until the first clients are done. False in any other world.
     pub(super) fn control_again(&mut self) -> bool {
         if self.part.varied != Some(Variant::Copy) {
             return false;
         }
-        self.apply(self.desired.clone());
-        let pause = self.cx.choices.log_between(site!("pair/pause"), 0, MS, SEC);
-        self.cx.after(pause, 0, Ev::Control);
+        let is_under_traffic = self.clients.iter().any(Client::is_at_work);
+        if is_under_traffic && matches!(self.phase, Phase::WarmUp | Phase::Chaos) {
+            self.apply(self.desired.clone());
+            let pause = self.cx.choices.log_between(site!("pair/pause"), 0, MS, SEC);
+            self.cx.after(pause, 0, Ev::Control);
+        }
         true
     }
 
@@ -186,6 +191,7 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mark;
 
     // Both worlds of a pair are not the same run: something was changed, and no client saw it.
     #[test]
@@ -202,6 +208,12 @@ mod tests {
                 assert_eq!(other.variant, Some(variant));
                 assert!(!other.view.0.is_empty() && base.completed > 0, "seed {seed}");
                 differing += u64::from(base.hash != other.hash);
+                let applied = [&base, &other].map(|it| it.marks.count(mark!("control: applied")));
+                match variant {
+                    // Again and again, for as long as there is traffic.
+                    Variant::Copy => assert!(applied[0] == 0 && applied[1] > 10, "{applied:?}"),
+                    _ => assert_eq!(applied[0], applied[1], "seed {seed}, {variant}"),
+                }
             }
             // The clock shows in ciphertext alone, where there is any.
             assert!(differing > 0 || variant == Variant::Clock, "{variant} changes nothing");

@@ -1,7 +1,7 @@
 //! Warm-up, chaos, heal, drain, quiescence: what holds when, and what begins and ends there.
 
 use super::World;
-use super::client::Role;
+use super::client::{Client, Role};
 use super::controller::APPLY;
 use super::leave::Leaves;
 use crate::choice::Rate;
@@ -99,8 +99,8 @@ impl World {
         if self.phase.rules().is_rough { self.scenario.swarm.rates } else { Rates::NONE }
     }
 
-    /// Whether no more faults begin, and nothing is changed any more, or not yet.
-    pub(super) fn is_healing(&self) -> bool {
+    /// Whether no episode begins and the controller changes nothing: everywhere but in chaos.
+    pub(super) fn is_closed(&self) -> bool {
         !self.phase.rules().is_open
     }
 
@@ -212,8 +212,8 @@ impl World {
 
     /// A client has made its last connection.
     pub(super) fn client_done(&mut self, _c: u32) {
-        let is_idle = self.clients.iter().all(|client| client.left == 0 && client.ep.is_none());
-        if self.phase == Phase::Healed && is_idle {
+        let is_busy = self.clients.iter().any(Client::is_at_work);
+        if self.phase == Phase::Healed && !is_busy {
             self.go(Phase::Drain);
             self.oracle.judge(balance::fair(&self.oracle));
             self.oracle.judge(balance::faithful(&self.oracle));

@@ -245,11 +245,11 @@ impl World {
 
     /// Everything was said.
     fn talker_ends(&mut self, ep: Ep, talker: &mut Talker, wake: Option<u64>) -> Next {
-        let is_healing = self.is_healing();
+        let is_closed = self.is_closed();
         match talker.end {
             End::Reset => return Next::Resets,
             End::Close => return Next::Closes,
-            End::Stall if !(is_healing && talker.saw_end) => return Next::Waits(wake),
+            End::Stall if !(is_closed && talker.saw_end) => return Next::Waits(wake),
             End::AfterPeer if !talker.saw_end => return Next::Waits(wake),
             End::Shut | End::AfterPeer | End::Stall => {}
         }

@@ -18,7 +18,7 @@ impl World {
     /// How peers of tunnels behave now.
     pub(super) fn tunnel_rates(&self) -> TunnelRates {
         let protocols = &self.scenario.protocols;
-        if self.is_healing() { protocols.healed() } else { protocols.tunnels }
+        if self.is_closed() { protocols.healed() } else { protocols.tunnels }
     }
 
     /// Client `c` has begun to connect to the TCP listener; it speaks behind `header` bytes.
