@@ -97,7 +97,7 @@ groups! {
 
 impl Group {
     /// The groups that the core counts by itself.
-    pub const OF_CORE: [(Group, Part); Part::ALL.count()] = [
+    pub const OF_CORE: [(Group, Part); Part::ALL.len()] = [
         (Group::Decided, Part::Decided),
         (Group::RequestRefused, Part::RequestRefused),
         (Group::ResponseRefused, Part::ResponseRefused),
