@@ -14,7 +14,7 @@ use crate::input::Address;
 use crate::listen::{Listen, ListenId};
 use crate::proxy::Proxy;
 use crate::reach::Decision;
-use crate::route::Router;
+use crate::route::{Expressions, Router};
 use crate::session::SessionId;
 use crate::session::state::State;
 use crate::sockets::{Ops, Owner};
@@ -30,7 +30,8 @@ impl Proxy {
     /// # Errors
     /// Every reason why the configuration is refused.
     pub fn apply(&mut self, config: Config) -> Result<(), Vec<ConfigError>> {
-        let compiled = Compiled::new(config, &self.settings);
+        let expressions = Expressions::of(&self.versions[self.current].router);
+        let compiled = Compiled::with(config, &self.settings, expressions);
         self.reach.decided_if(compiled.is_err(), Decision::ConfigRefused);
         self.install(compiled?);
         Ok(())

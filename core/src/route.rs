@@ -7,6 +7,7 @@
 
 mod bytes;
 mod explain;
+mod expressions;
 mod few;
 mod hosts;
 mod many;
@@ -14,17 +15,16 @@ mod order;
 mod path;
 
 pub use explain::{Outcome, Rank, Verdict, explain};
+pub(crate) use expressions::Expressions;
 pub(crate) use order::ties;
 
 use crate::config::{Config, ConfigError, HostPattern, Place, Problem, Route};
 use hosts::Hosts;
 use many::Many;
 use order::{HostOrder, PathOrder, Precedence, precedences};
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use std::collections::BTreeMap;
 
-/// Bytes that a compiled regular expression, and the cache of its automaton, take at most.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Rules of a host that are looked at one by one; more get an index.
 const FEW: usize = 8;
 
@@ -93,6 +93,14 @@ impl Router {
     /// regular expressions that do not compile, unknown listeners, ties. That everything else is
     /// in order is for [`crate::config::validate()`] to tell.
     pub fn new(config: &Config) -> Result<Router, Vec<ConfigError>> {
+        Router::with(config, &mut Expressions::default())
+    }
+
+    /// Like [`new`](Router::new), with expressions that were compiled before.
+    pub(crate) fn with(
+        config: &Config,
+        expressions: &mut Expressions,
+    ) -> Result<Router, Vec<ConfigError>> {
         let routes = &config.routes;
         let order = precedences(routes);
         let mut compiler = Compiler::new(config);
@@ -101,7 +109,7 @@ impl Router {
         for (route, with) in order::ties_of(routes, &order, &sorted) {
             compiler.error(route, "", Problem::TiedRoutes { with });
         }
-        let regexes = compiler.regexes(routes, &order);
+        let regexes = compiler.regexes(routes, &order, expressions);
         if !compiler.errors.is_empty() {
             return Err(compiler.errors);
         }
@@ -161,21 +169,6 @@ fn parent(host: &[u8]) -> Option<&[u8]> {
     (dot > 0).then(|| &host[dot + 1..])
 }
 
-/// Compiles a route's regular expression: bytes, ASCII classes, anchored at both ends.
-pub(crate) fn regex(pattern: &str) -> Result<Regex, Box<str>> {
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .unicode(false)
-            .size_limit(REGEX_BYTES_MAX)
-            .dfa_size_limit(REGEX_BYTES_MAX)
-            .build()
-            .map_err(|error| error.to_string().into_boxed_str())
-    };
-    // Alone first: `a)|(b` must not become legal by the parentheses around it.
-    build(pattern)?;
-    build(&format!(r"\A(?:{pattern})\z"))
-}
-
 /// Gathers what the rules of a configuration refer to, and its errors.
 struct Compiler<'a> {
     routes: &'a [Route],
@@ -224,7 +217,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles each different regular expression of a host once; by its order, its number.
-    fn regexes(&mut self, routes: &[Route], order: &[Precedence<'_>]) -> BTreeMap<usize, u32> {
+    fn regexes(
+        &mut self,
+        routes: &[Route],
+        order: &[Precedence<'_>],
+        expressions: &mut Expressions,
+    ) -> BTreeMap<usize, u32> {
         let mut numbers = BTreeMap::new();
         for (index, route) in routes.iter().enumerate() {
             let (PathOrder::Regex(first), crate::config::PathRule::Regex(pattern)) =
@@ -235,7 +233,7 @@ impl<'a> Compiler<'a> {
             if *first != index {
                 continue;
             }
-            match regex(pattern) {
+            match expressions.get(pattern) {
                 Ok(regex) => {
                     numbers.insert(index, self.parts.regexes.len() as u32);
                     self.parts.regexes.push(regex);

@@ -1,7 +1,8 @@
 //! A configuration that was found valid, and compiled: made on any thread, applied on a worker's.
 
-use super::{Config, ConfigError, Settings, validate};
-use crate::route::Router;
+use super::validate::validate_with;
+use super::{Config, ConfigError, Settings};
+use crate::route::{Expressions, Router};
 use std::sync::Arc;
 
 /// A valid configuration and its compiled routes. Compiling 100,000 routes takes some 200 ms,
@@ -20,11 +21,20 @@ impl Compiled {
     /// # Errors
     /// Every reason why the configuration is refused.
     pub fn new(config: Config, settings: &Settings) -> Result<Compiled, Vec<ConfigError>> {
-        let errors = validate(&config, settings);
+        Compiled::with(config, settings, Expressions::default())
+    }
+
+    /// Like [`new`](Compiled::new), with expressions that were compiled before.
+    pub(crate) fn with(
+        config: Config,
+        settings: &Settings,
+        mut expressions: Expressions,
+    ) -> Result<Compiled, Vec<ConfigError>> {
+        let errors = validate_with(&config, settings, &mut expressions);
         if !errors.is_empty() {
             return Err(errors);
         }
-        let router = Router::new(&config)?;
+        let router = Router::with(&config, &mut expressions)?;
         Ok(Compiled { config: Arc::new(config), router: Arc::new(router) })
     }
 

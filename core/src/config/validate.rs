@@ -9,6 +9,7 @@ mod text;
 pub use problem::{ConfigError, Place, Problem};
 
 use super::{AnswerBody, Config, Network, Settings, TimeoutOverrides, Timeouts};
+use crate::route::Expressions;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,13 +40,22 @@ pub const REDIRECT_STATUSES: &[u16] = &[301, 302, 307, 308];
 /// Every error of `config` on a worker with `settings`; empty when it can be applied. The order
 /// is: settings, top-level keys, listeners, clusters, routes, each in file order.
 pub fn validate(config: &Config, settings: &Settings) -> Vec<ConfigError> {
+    validate_with(config, settings, &mut Expressions::default())
+}
+
+/// Like [`validate`], with the expressions that were compiled before; keeps those of `config`.
+pub(super) fn validate_with(
+    config: &Config,
+    settings: &Settings,
+    expressions: &mut Expressions,
+) -> Vec<ConfigError> {
     let mut errors = Errors::default();
     limits_of_worker(settings, &mut errors);
     top(config, settings, &mut errors);
     let body_max = ANSWER_BYTES_MAX.min(settings.buffer_bytes / 2);
     listener::listeners(config, body_max, &mut errors);
     cluster::clusters(config, body_max, &mut errors);
-    route::routes(config, body_max, &mut errors);
+    route::routes(config, body_max, expressions, &mut errors);
     errors.found
 }
 

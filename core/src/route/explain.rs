@@ -1,8 +1,9 @@
 //! Why a request takes the route it takes, and why every other route lost.
 
+use super::expressions::regex;
+use super::host_matches;
 use super::order::{PathOrder, Precedence, precedences};
 use super::path::{is_below, normalise};
-use super::{host_matches, regex};
 use crate::config::{Config, ConfigError, PathRule, Place, Problem, Route};
 
 /// What became of one route.
@@ -67,12 +68,12 @@ pub fn explain(
     let order = precedences(&config.routes);
     let mut against = Vec::with_capacity(config.routes.len());
     for (index, route) in config.routes.iter().enumerate() {
-        let path_matches = match (&order[index].path, &route.path) {
-            (PathOrder::Exact(exact), _) => path == &**exact,
-            (PathOrder::Prefix(_, prefix), _) => is_below(path, prefix),
-            (PathOrder::Regex(_), rule) => regex_matches(index, rule, path)?,
+        let path_matches = || match (&order[index].path, &route.path) {
+            (PathOrder::Exact(exact), _) => Ok(path == &**exact),
+            (PathOrder::Prefix(_, prefix), _) => Ok(is_below(path, prefix)),
+            (PathOrder::Regex(_), rule) => regex_matches(index, rule, path),
         };
-        against.push(objection(route, name, host, path_matches, method));
+        against.push(objection(route, name, host, path_matches, method)?);
     }
     let matching = (0..against.len()).filter(|&index| against[index].is_none());
     let chosen = matching.min_by_key(|&index| (&order[index], index));
@@ -100,25 +101,27 @@ fn regex_matches(index: usize, rule: &PathRule, path: &[u8]) -> Result<bool, Con
     }
 }
 
+/// The first thing about `route` that does not hold. The path is asked about last but the method:
+/// expressions of other hosts are not compiled.
 fn objection(
     route: &Route,
     listener: Option<&str>,
     host: &[u8],
-    path_matches: bool,
+    path_matches: impl FnOnce() -> Result<bool, ConfigError>,
     method: &[u8],
-) -> Option<Outcome> {
+) -> Result<Option<Outcome>, ConfigError> {
     let bound = route.listener.as_deref();
-    if bound.is_some() && bound != listener {
+    Ok(if bound.is_some() && bound != listener {
         Some(Outcome::OtherListener)
     } else if !host_matches(&route.host, host) {
         Some(Outcome::OtherHost)
-    } else if !path_matches {
+    } else if !path_matches()? {
         Some(Outcome::OtherPath)
     } else if !route.methods.is_empty() && !route.methods.iter().any(|it| it.as_bytes() == method) {
         Some(Outcome::OtherMethod)
     } else {
         None
-    }
+    })
 }
 
 /// The first step at which `winner` stands before `loser`.

@@ -4,7 +4,7 @@ use super::{Errors, Place, Problem, REDIRECT_STATUSES, SET_FIELDS_BYTES_MAX, ans
 use crate::config::{
     Config, FixedAnswer, HostPattern, Listener, PathRule, Protocol, Redirect, Route, Target,
 };
-use crate::route::{regex, ties};
+use crate::route::{Expressions, ties};
 use std::collections::BTreeSet;
 
 /// Fields that frame a message or belong to one connection (RFC 9110 7.6.1): never edited.
@@ -36,7 +36,12 @@ const STANDARD_METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Checks every route; bodies of answers have at most `body_max` bytes.
-pub(super) fn routes(config: &Config, body_max: usize, errors: &mut Errors) {
+pub(super) fn routes(
+    config: &Config,
+    body_max: usize,
+    expressions: &mut Expressions,
+    errors: &mut Errors,
+) {
     let clusters: BTreeSet<&str> = config.clusters.iter().map(|it| &*it.name).collect();
     let listeners: BTreeSet<&str> = config.listeners.iter().map(|it| &*it.name).collect();
     for (index, route) in config.routes.iter().enumerate() {
@@ -50,7 +55,7 @@ pub(super) fn routes(config: &Config, body_max: usize, errors: &mut Errors) {
                 Problem::RouteOnTcp { name: name.clone() }
             });
         }
-        matches(index, route, errors);
+        matches(index, route, expressions, errors);
         match &route.to {
             Target::Cluster(name) => {
                 errors.check(clusters.contains(&**name), at("to"), || Problem::UnknownCluster {
@@ -68,10 +73,10 @@ pub(super) fn routes(config: &Config, body_max: usize, errors: &mut Errors) {
     }
 }
 
-fn matches(index: usize, route: &Route, errors: &mut Errors) {
+fn matches(index: usize, route: &Route, expressions: &mut Expressions, errors: &mut Errors) {
     let at = |key| Place::Route(index, key);
     let (HostPattern::Exact(host) | HostPattern::Wildcard(host)) = &route.host else {
-        return path_and_methods(index, route, errors);
+        return path_and_methods(index, route, expressions, errors);
     };
     let wildcard = matches!(route.host, HostPattern::Wildcard(_));
     let bracket = wildcard && host.starts_with('[');
@@ -79,17 +84,22 @@ fn matches(index: usize, route: &Route, errors: &mut Errors) {
     if let Some(why) = text::bad_host(host).or(bracket) {
         errors.push(at("host"), Problem::BadHost { host: host.clone(), why });
     }
-    path_and_methods(index, route, errors);
+    path_and_methods(index, route, expressions, errors);
 }
 
-fn path_and_methods(index: usize, route: &Route, errors: &mut Errors) {
+fn path_and_methods(
+    index: usize,
+    route: &Route,
+    expressions: &mut Expressions,
+    errors: &mut Errors,
+) {
     let at = |key| Place::Route(index, key);
     let (path, key) = match &route.path {
         PathRule::Any => (None, ""),
         PathRule::Exact(path) => (Some(path), "path_exact"),
         PathRule::Prefix(path) => (Some(path), "path"),
         PathRule::Regex(pattern) => {
-            if let Err(message) = regex(pattern) {
+            if let Err(message) = expressions.get(pattern) {
                 errors.push(at("path_regex"), Problem::BadRegex { message });
             }
             (None, "")
