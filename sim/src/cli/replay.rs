@@ -122,7 +122,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
 
 /// Makes the run again that must be the same as `first`; the exit code.
 fn compared(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outcome) -> u8 {
-    if twins.hold(first, subject.options()) {
+    let (is_same, _) = twins.hold(first, subject.options());
+    if is_same {
         let _ = writeln!(out, "{} in this process are the same", twins.name());
         return CLEAN;
     }

@@ -87,6 +87,9 @@ pub(crate) struct Reached {
 pub(crate) struct Totals {
     pub(crate) seeds: u64,
     pub(crate) events: u64,
+    /// Events of runs that were made beside a seed's own: again, with the other cipher, as a pair.
+    #[serde(default)]
+    pub(crate) events_beside: u64,
     pub(crate) virtual_seconds: u64,
     pub(crate) virtual_nanos: u64,
     pub(crate) requests: u64,
@@ -118,6 +121,7 @@ impl Default for Totals {
         Totals {
             seeds: 0,
             events: 0,
+            events_beside: 0,
             virtual_seconds: 0,
             virtual_nanos: 0,
             requests: 0,
@@ -171,6 +175,7 @@ impl Totals {
     pub(crate) fn merge(&mut self, other: &Totals) {
         self.seeds += other.seeds;
         self.events += other.events;
+        self.events_beside += other.events_beside;
         self.virtual_seconds += other.virtual_seconds;
         self.pass(other.virtual_nanos);
         self.requests += other.requests;
@@ -313,7 +318,13 @@ impl Report {
         let per = |n: u64| n as f64 / seconds;
         let virtual_seconds = totals.virtual_seconds as f64 + totals.virtual_nanos as f64 / 1e9;
         writeln!(out, "seeds            {:>12}   {:>10.0} /s", totals.seeds, per(totals.seeds))?;
-        writeln!(out, "events           {:>12}   {:>10.0} /s", totals.events, per(totals.events))?;
+        let popped = per(totals.events + totals.events_beside);
+        writeln!(out, "events           {:>12}", totals.events)?;
+        writeln!(
+            out,
+            "       beside    {:>12}   {popped:>10.0} /s with them",
+            totals.events_beside
+        )?;
         let completed = per(totals.completed);
         writeln!(out, "requests begun   {:>12}", totals.requests)?;
         writeln!(out, "       completed {:>12}   {completed:>10.0} /s", totals.completed)?;

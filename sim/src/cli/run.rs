@@ -116,7 +116,10 @@ fn worker(shared: &Shared<'_>) {
         let is_clean = differs.is_none() && outcome.violation.is_none();
         let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
             totals.metamorphic += 1;
-            world::run(seed, Options { variant: Some(variant), ..shared.args.options() })
+            let options = Options { variant: Some(variant), ..shared.args.options() };
+            let pair = world::run(seed, options);
+            totals.events_beside += pair.events + pair.events_beside;
+            pair
         });
         let broken = pair.filter(|pair| pair.violation.is_some()).unwrap_or(outcome);
         let twin = differs.map(|twins| twins.violation(&broken, &|| shared.args.options()));
@@ -139,7 +142,7 @@ fn tell(shared: &Shared<'_>, totals: &mut Totals) {
         // That is enough: nobody begins another seed.
         shared.next.store(shared.range.to, Ordering::Relaxed);
     }
-    let rate = all.events as f64 / shared.start.elapsed().as_secs_f64();
+    let rate = (all.events + all.events_beside) as f64 / shared.start.elapsed().as_secs_f64();
     let (reached, failures) = (all.reached(), all.failures.len());
     let marks = crate::marks::COUNT;
     shared.bar.set_message(format!(
@@ -156,7 +159,11 @@ fn compared(args: &RunArgs, first: &Outcome, totals: &mut Totals) -> Option<Twin
     totals.both += u64::from(is_both);
     let due = [(is_twice, Twins::SameSeed), (is_both, Twins::BothCiphers)];
     let mut due = due.into_iter().filter(|(is_due, _)| *is_due).map(|(_, twins)| twins);
-    due.find(|twins| !twins.hold(first, args.options()))
+    due.find(|twins| {
+        let (is_same, events) = twins.hold(first, args.options());
+        totals.events_beside += events;
+        !is_same
+    })
 }
 
 /// Writes a failing seed down.

@@ -59,10 +59,11 @@ impl Twins {
             }
     }
 
-    /// Makes the second run beside `first`, which `options` made; whether both are the same.
-    pub(crate) fn hold(self, first: &Outcome, options: Options) -> bool {
+    /// Makes the second run beside `first`, which `options` made; whether both are the same,
+    /// and the second one's events.
+    pub(crate) fn hold(self, first: &Outcome, options: Options) -> (bool, u64) {
         let second = world::run(first.seed, self.second(options, first.provider));
-        self.is_same(first, &second)
+        (self.is_same(first, &second), second.events)
     }
 
     /// What is broken when the second run beside `first` was another. Both are made again, as
@@ -173,7 +174,7 @@ mod tests {
             for provider in [Provider::Real, Provider::Fast] {
                 let options = || Options { provider: Some(provider), ..plain() };
                 let first = world::run(seed, options());
-                assert!(Twins::ALL.into_iter().all(|twins| twins.hold(&first, options())));
+                assert!(Twins::ALL.into_iter().all(|twins| twins.hold(&first, options()).0));
                 let other = world::run(seed, Twins::BothCiphers.second(options(), provider));
                 assert_ne!(other.provider, provider);
                 differing += u32::from(other.hash != first.hash);

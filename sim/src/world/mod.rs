@@ -388,6 +388,7 @@ impl World {
             checkpoints: self.cx.trace.checkpoints().to_vec(),
             each: self.cx.trace.each().to_vec(),
             events: self.cx.trace.events(),
+            events_beside: 0,
             virtual_nanos: self.cx.now,
             requests: self.oracle.rows.len() as u64,
             completed: self.oracle.completed,

@@ -50,6 +50,8 @@ pub struct Outcome {
     pub each: Vec<u64>,
     /// Events that happened.
     pub events: u64,
+    /// Events of the first world of a pair, whose second one this is the outcome of.
+    pub events_beside: u64,
     /// Virtual nanoseconds that passed.
     pub virtual_nanos: u64,
     /// Requests begun.

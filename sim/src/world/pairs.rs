@@ -74,6 +74,7 @@ pub(super) fn run(seed: u64, variant: Variant, options: Options) -> Outcome {
     }
     let until = options.until;
     let mut other = one(seed, options, Part { varied: Some(variant), ..first });
+    other.events_beside = base.events;
     if let Some(violation) = &mut other.violation {
         violation.breach = metamorphic::with(variant, violation.breach.clone());
     } else if until.is_none_or(|until| other.events <= until)
