@@ -227,6 +227,7 @@ impl Kernel for Gate<'_> {
             self.cx.mark(Group::Connect.at(error as usize));
             self.connect_failed(server, self.oracle.dials.last());
             tell!(self.cx, Who::Proxy, "cannot connect to server {server}: {error:?}");
+            self.oracle.dials.fell_short(server);
             // The id stays with the core until it closes it.
             self.sockets.put(id, Slot::Free);
             return Err(error);

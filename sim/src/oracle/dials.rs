@@ -55,6 +55,14 @@ impl Dials {
     pub fn failed(&mut self, dial: u32, now: u64) {
         self.all[dial as usize].failed_at.get_or_insert(now);
     }
+
+    /// The proxy had no means to connect to `server`. A request that ends so says nothing of the
+    /// server, whatever its attempts before did: those are refusals of nobody's.
+    pub fn fell_short(&mut self, server: u16) {
+        if let Some(count) = self.refusals.get_mut(&server) {
+            *count = count.saturating_sub(u32::from(retry::ATTEMPTS_MAX) - 1);
+        }
+    }
 }
 
 impl Oracle {

@@ -190,6 +190,18 @@ fn chosen(oracle: &Oracle, cluster: usize) -> usize {
     oracle.backs.iter().filter(is_chosen).count()
 }
 
+/// Whether an attempt in `cluster` may have failed since `from`: connections were refused, or one
+/// broke that had taken a part of a head. Whoever pauses between two attempts does not stand in
+/// line.
+fn is_rough(oracle: &Oracle, cluster: usize, from: u64) -> bool {
+    let broke = |back: &&Back| {
+        let is_inside = back.reader.is_inside_head() || back.is_short && back.tls.is_some();
+        let is_its = usize::from(oracle.truth.nature(back.server).cluster) == cluster;
+        is_its && is_inside && back.closed_at.is_some_and(|at| at >= from)
+    };
+    oracle.truth.failures(from, oracle.now) > 0 || oracle.backs.iter().any(|back| broke(&back))
+}
+
 /// `row` is emitted to a server: of those that wait for the same cluster it was the first (BACK-9).
 pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     let Some((cluster, _)) = limited(oracle, row) else { return Ok(()) };
@@ -206,8 +218,7 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     // Who sticks to a server, or has been elsewhere, waits for others than the rest do.
     let is_sticky = version.cluster(cluster).is_some_and(|cluster| cluster.sticky.is_some());
     let is_again = !row.attempts.is_empty();
-    let has_failed = oracle.truth.failures(oldest, oracle.now) > 0;
-    let is_rough = has_failed || is_again || is_sticky;
+    let is_rough = is_rough(oracle, cluster, oldest) || is_again || is_sticky;
     // Those that were chosen already wait for their connection to stand.
     if !is_rough && older.len() > chosen(oracle, cluster) {
         let id = row.ask.id;
@@ -228,8 +239,7 @@ pub fn lines(oracle: &Oracle) -> Verdict {
         let capacity = version.cluster(cluster).map_or(0, |cluster| cluster.queue_capacity);
         let all: Vec<(u32, u64)> = waiting(oracle, version, cluster).collect();
         let Some(oldest) = all.iter().map(|&(_, at)| at).min() else { continue };
-        // Whoever pauses between two attempts does not stand in line.
-        let is_rough = oracle.truth.failures(oldest, oracle.now) > 0;
+        let is_rough = is_rough(oracle, cluster, oldest);
         if !is_rough && all.len() > capacity + chosen(oracle, cluster) {
             let message = format!("{all:?} wait for cluster {cluster}, {capacity} may");
             return breach(GROUP, "BACK-9", message);
