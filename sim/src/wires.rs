@@ -20,6 +20,12 @@ impl WireRange {
     pub const HEALTHY: WireRange =
         WireRange { buffer: (16 * 1024, 128 * 1024), latency: (2 * US, MS), tiny_max: 4 };
 
+    /// The same with buffers that a few kilobytes fill.
+    pub fn narrow(self) -> WireRange {
+        let (low, high) = self.buffer;
+        WireRange { buffer: (low.min(512), high.min(4096)), ..self }
+    }
+
     /// One wire out of the range.
     pub fn draw(&self, cx: &mut Cx, entity: u64) -> Wire {
         let buffer = |at: &mut Cx| {

@@ -90,7 +90,7 @@ faults! {
     /// Clients that end in the middle.
     Abort = "client-abort", Kind::Rate(30);
     /// Clients that read slowly.
-    SlowRead = "slow-read", Kind::Rate(30);
+    SlowRead = "slow-read", Kind::Rate(50);
     /// Clients that stay when they are done.
     Hoard = "hoard", Kind::Rate(50);
     /// Clients that send nothing.

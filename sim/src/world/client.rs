@@ -49,7 +49,7 @@ pub(super) struct Client {
     awaits_100: bool,
     waits_100_until: u64,
     not_before_write: u64,
-    not_before_read: u64,
+    pub(super) not_before_read: u64,
     pub(super) give_up_at: u64,
     pub(super) has_shut: bool,
     pub(super) done_at: Option<u64>,
@@ -131,7 +131,11 @@ impl World {
         self.clients[c as usize].slot = u64::from(c) | left << 32;
         let to = self.client_listener(c, &open);
         let manner = self.draw_manner(c, role);
-        let wire = self.scenario.front_wires.draw(&mut self.cx, c.into());
+        let wires = match manner.rests {
+            Some(_) => self.scenario.front_wires.narrow(),
+            None => self.scenario.front_wires,
+        };
+        let wire = wires.draw(&mut self.cx, c.into());
         let ep = self.net.connect(&mut self.cx, Owner::Client(c), to, c, &wire);
         let front = self.oracle.front_begun(c, ep);
         self.oracle.fronts[front as usize].is_slow = manner.slow_read.is_some();
@@ -183,52 +187,6 @@ impl World {
             return;
         }
         self.client_consider_end(c, ep);
-    }
-
-    /// Reads; false when the connection is over.
-    fn client_read(&mut self, c: u32, ep: Ep) -> bool {
-        let client = &mut self.clients[c as usize];
-        let room = match client.manner.slow_read {
-            Some(_) if self.cx.now < client.not_before_read => return true,
-            Some((piece, delay)) => {
-                if self.net.ep(ep).unread() > 0 {
-                    client.not_before_read = self.cx.now + delay;
-                    let token = client.token;
-                    self.cx.after(delay, c.into(), Ev::Client(c, token));
-                }
-                piece
-            }
-            None => usize::MAX,
-        };
-        let abort = client.manner.abort_read;
-        match self.layers.skip(&mut self.cx, &mut self.net, ep, room) {
-            Ok(0) => {
-                self.cx.mark(mark!("client: sees the end"));
-                self.client_leave(c, Leaves::SawEnd);
-                return false;
-            }
-            Err(SocketError::WouldBlock) | Ok(_) => {}
-            Err(error) => {
-                self.cx.mark(if error == SocketError::Refused {
-                    mark!("client: refused")
-                } else {
-                    mark!("client: reset")
-                });
-                self.client_leave(c, Leaves::SawEnd);
-                return false;
-            }
-        }
-        if abort.is_some_and(|at| self.net.ep(ep).read >= at) {
-            self.cx.mark(mark!("client: aborts inside a response"));
-            self.client_leave(c, Leaves::Aborts);
-            return false;
-        }
-        if self.layers.has_failed(&self.net, ep) {
-            self.cx.mark(mark!("tls: client sees TLS fail"));
-            self.client_leave(c, Leaves::IsDone);
-            return false;
-        }
-        true
     }
 
     /// Final responses that arrived whole, and whether the last one ends the connection.

@@ -16,7 +16,10 @@ pub(super) struct Manner {
     pub(super) abort_written: Option<u64>,
     pub(super) abort_read: Option<u64>,
     pub(super) resets: bool,
+    /// Most bytes at a time, and the pause behind them.
     pub(super) slow_read: Option<(usize, u64)>,
+    /// Behind so many bytes it reads nothing for so long.
+    pub(super) rests: Option<(u64, u64)>,
     pub(super) hoards: u64,
     pub(super) is_silent: bool,
     pub(super) stalls_at: Option<u64>,
@@ -57,6 +60,11 @@ impl World {
             let piece = cx.choices.log_between(site!("client/read piece"), slot, 64, 16_384);
             let delay = cx.choices.log_between(site!("client/read delay"), slot, MS, 800 * MS);
             manner.slow_read = Some((piece as usize, delay));
+            if cx.choices.coin(site!("client/rests"), slot) {
+                let at = cx.choices.log_between(site!("client/rest at"), slot, 1, 8192);
+                let pause = cx.choices.log_between(site!("client/rest"), slot, 10 * MS, 8 * SEC);
+                manner.rests = Some((at, pause));
+            }
         }
         if cx.strikes(Fault::SlowBody, &rates, slot) {
             manner.stalls_at =

@@ -21,6 +21,7 @@ mod plan;
 mod producer;
 mod protocols;
 mod reached;
+mod read;
 mod scenario;
 mod secure;
 mod talker;

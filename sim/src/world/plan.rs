@@ -48,7 +48,15 @@ const UNASKED: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 /// Draws the answer to `ask`.
-fn draw_plan(cx: &mut Cx, swarm: &Swarm, rates: &Rates, ask: &Ask, body_max: u64) -> Plan {
+///
+/// To clients that read slowly, `is_slow`, it is mostly more than buffers hold.
+fn draw_plan(
+    cx: &mut Cx,
+    swarm: &Swarm,
+    rates: &Rates,
+    ask: &Ask,
+    (body_max, is_slow): (u64, bool),
+) -> Plan {
     let e = ask.key;
     let all = [200, 200, 200, 200, 404, 500, 204, 304];
     let mut status = cx.choices.pick(site!("plan/status"), e, &all);
@@ -82,7 +90,10 @@ fn draw_plan(cx: &mut Cx, swarm: &Swarm, rates: &Rates, ask: &Ask, body_max: u64
         }
         _ => 0,
     };
-    let body = if has_none { 0 } else { body_length(&mut cx.choices, e | 1 << 63, body_max) };
+    let mut body = if has_none { 0 } else { body_length(&mut cx.choices, e | 1 << 63, body_max) };
+    if is_slow && !has_none && cx.choices.choose(site!("plan/fills"), e, 4) > 0 {
+        body = cx.choices.log_between(site!("plan/filling"), e, body_max / 8, body_max);
+    }
     let is_bodyless = ask.method == Method::Head || has_none;
     Plan {
         status,
@@ -160,7 +171,9 @@ impl World {
         let cx = &mut self.cx;
         let row = &mut self.oracle.rows[seen.row as usize];
         let (id, e) = (row.ask.id, row.ask.key);
-        let plan = draw_plan(cx, &self.scenario.swarm, &rates, &row.ask, body_max);
+        let is_slow = self.oracle.fronts[row.front as usize].is_slow;
+        let body = (body_max, is_slow);
+        let plan = draw_plan(cx, &self.scenario.swarm, &rates, &row.ask, body);
         let is_early = cx.strikes(Fault::Early, &rates, e);
         let delay = if cx.strikes(Fault::SlowResponse, &rates, e) {
             cx.choices.log_between(site!("plan/delay"), e, 10 * MS, 5 * SEC)
