@@ -33,7 +33,6 @@ use crate::oracle::metamorphic::Variant;
 use crate::tls::Provider;
 use crate::world::{EVENTS_MAX, Options, Outcome, run};
 use std::fmt::{self, Write as _};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -170,12 +169,13 @@ impl Case {
     ///
     /// # Errors
     /// Says in words which line of which file makes no sense, and why.
+    #[expect(clippy::disallowed_types, reason = "the command reads files")]
     pub fn read(path: &Path) -> Result<Case, String> {
         let say = |error: String| format!("{}: {error}", path.display());
         let mut text = String::new();
         // A device has no size, and no end.
-        let read =
-            File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
+        let read = std::fs::File::open(path)
+            .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
         match read {
             Err(error) => Err(say(error.to_string())),
             Ok(_) if text.len() as u64 > BYTES_MAX => {

@@ -2,7 +2,6 @@
 
 use super::{BROKEN, CLEAN, LiftArgs, ReplayArgs, panics, usage};
 use crate::flight::{Contents, Results, contents, replay_all};
-use std::fs::File;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -56,9 +55,10 @@ pub(crate) fn lift(args: &LiftArgs) -> u8 {
 
 /// Reads the recording at `path`, of [`BYTES_MAX`] at most; the inner error tells that it is none,
 /// of which no more than [`HEAD_BYTES`] were read.
+#[expect(clippy::disallowed_types, reason = "the command reads files")]
 fn begun(path: &Path) -> Result<Result<Case, Damage>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut file = File::open(path).map_err(say)?;
+    let mut file = std::fs::File::open(path).map_err(say)?;
     let mut bytes = Vec::new();
     Read::by_ref(&mut file).take(HEAD_BYTES).read_to_end(&mut bytes).map_err(say)?;
     if matches!(Case::read(&bytes), Err(Damage::NotARecording)) {

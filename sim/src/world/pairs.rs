@@ -199,7 +199,7 @@ mod tests {
     fn pairs_differ_and_clients_see_nothing_of_it() {
         for variant in Variant::ALL {
             let is_calm = variant != Variant::Clock;
-            let mut differing = 0;
+            let (mut differing, mut copies) = (0, 0);
             for seed in 0..4 {
                 let first = Part { is_calm, varied: None, is_told: true };
                 let base = one(seed, Options::default(), first);
@@ -210,12 +210,12 @@ mod tests {
                 assert!(!other.view.0.is_empty() && base.completed > 0, "seed {seed}");
                 differing += u64::from(base.hash != other.hash);
                 let applied = [&base, &other].map(|it| it.marks.count(mark!("control: applied")));
-                match variant {
-                    // Again and again, for as long as there is traffic.
-                    Variant::Copy => assert!(applied[0] == 0 && applied[1] > 10, "{applied:?}"),
-                    _ => assert_eq!(applied[0], applied[1], "seed {seed}, {variant}"),
-                }
+                // Nobody but copies applies anything that the other world does not.
+                assert!(applied[0] == applied[1] || variant == Variant::Copy, "seed {seed}");
+                copies += applied[1] - applied[0];
             }
+            // Again and again, for as long as there is traffic.
+            assert!(copies > 40 || variant != Variant::Copy, "{copies}");
             // The clock shows in ciphertext alone, where there is any.
             assert!(differing > 0 || variant == Variant::Clock, "{variant} changes nothing");
         }
