@@ -24,7 +24,7 @@ Signals:
   TERM, INT  Stop gracefully: no new connections, begun requests are answered; twice: at once
   HUP        Read the configuration again; it is applied whole or not at all
   USR1       Open the access log's file again, after it was moved away
-  QUIT       Write a flight recording of each worker to --record-dir, and go on
+  QUIT       With --record, write a flight recording of each worker, and go on
 
 Exit codes:
   0   stopped gracefully
@@ -115,10 +115,10 @@ struct ServeArgs {
     /// Pass all requests on to these servers, in turn
     #[arg(long, value_name = "HOST:PORT", requires = "from", num_args = 1..)]
     to: Vec<String>,
-    /// Where flight recordings are written: on QUIT, after a panic, and when a fault of
-    /// ours is found
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    record_dir: PathBuf,
+    /// Where flight recordings are written, with --record: on QUIT, after a panic, and
+    /// when a fault of ours is found; the current directory by default
+    #[arg(long, value_name = "DIR")]
+    record_dir: Option<PathBuf>,
     /// How much each worker keeps of what went through it, or `off`
     #[arg(long, value_name = "SIZE", default_value = "off", value_parser = ring)]
     record: Ring,
