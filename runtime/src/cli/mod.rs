@@ -131,15 +131,14 @@ struct ServeArgs {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 struct Ring(Option<usize>);
 
-/// `off`, or whole MiB from 1 to 1024.
+/// `off`, or from 1 MiB to 1 GiB.
 fn ring(text: &str) -> Result<Ring, String> {
     if text == "off" {
         return Ok(Ring(None));
     }
-    let number = text.strip_suffix("MiB").and_then(|number| number.parse::<usize>().ok());
-    match number {
-        Some(mebibytes @ 1..=1024) => Ok(Ring(Some(mebibytes << 20))),
-        _ => Err("it is `off`, or a size from 1MiB to 1024MiB, such as 16MiB".into()),
+    match crate::config::value::size(text) {
+        Some(bytes @ 0x10_0000..=0x4000_0000) => Ok(Ring(usize::try_from(bytes).ok())),
+        _ => Err("it is `off`, or a size from 1MiB to 1GiB, such as 16MiB".into()),
     }
 }
 
