@@ -73,7 +73,7 @@ impl Track {
 /// The recorder of a proxy, or what plays a recording back in its place.
 pub(crate) struct Flight {
     tracks: Vec<Track>,
-    /// Space was lent to this slot, for a read from its server if so, and nothing was written since.
+    /// Space was lent to this slot (for a read from its server, if so), and nothing written since.
     lent: Option<(u32, bool)>,
     /// The start of a session while it is put together.
     scratch: Vec<u8>,

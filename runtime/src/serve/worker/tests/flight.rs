@@ -7,6 +7,7 @@ use std::time::Instant;
 use tidegate_core::flight::Case;
 
 /// The only recording of the rig, read; it is waited for.
+#[expect(clippy::disallowed_methods, reason = "a thread of the worker's writes it in its own time")]
 fn recording(rig: &Rig) -> Case {
     let end = Instant::now() + PATIENCE;
     loop {
