@@ -67,7 +67,7 @@ impl Start {
         proxy.stopping.then_some(proxy.stop_began.0).put(out);
     }
 
-    /// What [`Tag::Accepted`](super::Tag::Accepted) carries. `None`: it is damaged.
+    /// What the first entry of a chain carries. `None`: it is damaged.
     pub fn read(mut bytes: &[u8]) -> Option<Start> {
         let start = Start::get(&mut bytes)?;
         bytes.is_empty().then_some(start)
