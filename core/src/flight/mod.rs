@@ -1,8 +1,8 @@
 //! The flight recorder: what crossed the boundary lately, kept in a ring, to be played back.
 //!
 //! Everything a session does follows from its inputs, in order, and from what it decided together
-//! with others. Both are written as entries of a few bytes into a ring of the worker's ([`Tag`]):
-//! steps (reads, writes, readiness, timers) *before* they are carried out, decisions ([`Verdict`])
+//! with others. Both are written as entries of a few bytes into a ring of the worker's (`Tag`):
+//! steps (reads, writes, readiness, timers) *before* they are carried out, decisions (`Verdict`)
 //! where they fall. What the parsers look at is kept as it came: heads, the framing of chunked
 //! bodies, PROXY headers. Of bodies and tunnels only the lengths are.
 //!
@@ -17,7 +17,7 @@
 //! is checked.
 //!
 //! Pure memory: no clock, no file. Values that no parser looks at are masked when the recording is
-//! written out ([`mask`]), so that recording costs a copy and no thought.
+//! written out (`mask`), so that recording costs a copy and no thought.
 
 mod case;
 mod entry;
