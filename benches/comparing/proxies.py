@@ -14,6 +14,8 @@ PROXY_CORE, LOAD_CORE = 0, 1
 # the origin, the others do not; haproxy-always shows what that costs. It runs only where
 # connections are new.
 PROXIES = ("tidegate", "haproxy", "haproxy-always", "nginx")
+# Tidegate with its flight recorder on: `--recorder` compares it with Tidegate.
+RECORDING = "tidegate-rec"
 # Listener: the origin behind it.
 LISTENERS = {"http": "files", "https": "files", "tcp": "tcp", "ws": "ws"}
 
@@ -194,8 +196,10 @@ def start_proxy(stage, name, kinds, origins, certificate, args, logged=False, co
         else:
             conf = stage.write(f"{tag}.toml",
                                tidegate(ports, origins, certificate, connections, log))
-            process = stage.start([args.tidegate, "serve", "-c", conf], core=PROXY_CORE,
-                                  stderr=errors)
+            command = [args.tidegate, "serve", "-c", conf]
+            if name == RECORDING:
+                command += ["--record", "16MiB", "--record-dir", stage.path("recordings", "")]
+            process = stage.start(command, core=PROXY_CORE, stderr=errors)
     proxy = Proxy(name, process, ports, log)
     try:
         for port in ports.values():

@@ -21,9 +21,9 @@ impl Proxy {
     /// Follow it up by [`received`](Proxy::received), [`blocked`](Proxy::blocked) or
     /// [`failed`](Proxy::failed) before anything else.
     pub fn recv_space<'a>(&'a mut self, id: SocketId, space: &mut [&'a mut [u8]]) -> usize {
-        self.note_socket(id, Tag::Lent, 0, false);
         let Some(socket) = self.sockets.get(id) else { return 0 };
         let (owner, has_tls) = (socket.owner, socket.tls().is_some());
+        self.note_lent(owner);
         if !self.may_read(owner) {
             return 0;
         }
@@ -218,15 +218,20 @@ impl Proxy {
             None if plain.is_empty() => None,
             None => Some(send(plain).map(|n| (n, n == offered))),
         };
-        self.gave_on(id, offered as u64);
         let sent = match sent {
             None if self.is_probing(owner) => send(&[]).map(|_| (0, true)),
-            None => return self.settle_owner(id, Moved::Nobody),
+            None => {
+                self.gave_on(owner, offered as u64);
+                return self.settle_owner(id, Moved::Nobody);
+            }
             Some(sent) => sent,
         };
+        if sent.is_err() {
+            self.gave_on(owner, offered as u64);
+        }
         match sent {
             Ok((n, all)) => {
-                self.note_socket(id, Tag::Sent, wrote as u64, !all);
+                self.note_sent(owner, offered, wrote, all);
                 if !all {
                     // The socket's buffer is full.
                     self.sockets.exhausted(id, Ops::WRITE);

@@ -171,8 +171,8 @@ impl Chain {
         entries.enumerate().map(|(n, (time, raw))| {
             let side = if raw.flags & BACK != 0 { "server" } else { "client" };
             let flag = if raw.flags & FLAG != 0 { " (flag)" } else { "" };
-            let what = match (raw.tag, Verdict::ALL.get(raw.a as usize)) {
-                (Tag::Decided, Some(what)) => format!("{}: {}", what.name(), raw.b),
+            let what = match (raw.tag, Verdict::of(raw.a)) {
+                (Tag::Decided, Some((what, _))) => format!("{}: {}", what.name(), raw.b),
                 (Tag::Accepted, _) => format!("{:?}", Start::read(&raw.bytes)),
                 (tag, _) => format!("{} {} {side}{flag}", tag.name(), raw.a),
             };
@@ -271,6 +271,10 @@ impl Found {
             chains.len() - 1
         });
         let chain = &mut chains[index];
+        if entry.tag == Tag::Read && !chain.has_lent() {
+            let lent = Entry::new(Tag::Lent, entry.slot).flagged(BACK, entry.is_back());
+            chain.entries.push((now, Raw::of(&lent)));
+        }
         chain.entries.push((now, Raw::of(entry)));
         match entry.tag {
             Tag::Logged => chain.requests += 1,
@@ -278,7 +282,7 @@ impl Found {
                 let reason = Flaw::ALL.get(entry.a as usize).copied();
                 chain.flaw = chain.flaw.or(reason.or(Some(Flaw::Malformed)));
             }
-            Tag::Decided if Verdict::ALL.get(entry.a as usize).is_none() => {
+            Tag::Decided if Verdict::of(entry.a).is_none() => {
                 chain.flaw = chain.flaw.or(Some(Flaw::Malformed));
             }
             Tag::Closed | Tag::Alive => {
@@ -316,6 +320,17 @@ impl Chain {
             chain.flaw = Some(Flaw::StartOverwritten);
         }
         chain
+    }
+
+    /// Whether its last step lent space: nothing but decisions, and what the worker tells, can
+    /// come between that and the read.
+    fn has_lent(&self) -> bool {
+        let passed = |tag: Tag| {
+            tag.is_content()
+                || matches!(tag, Tag::Decided | Tag::Scarce | Tag::Installed | Tag::Stopped)
+        };
+        let last = self.entries.iter().rev().map(|(_, raw)| raw.tag).find(|&tag| !passed(tag));
+        last == Some(Tag::Lent)
     }
 
     /// Finds out whether it can be played back.

@@ -17,9 +17,9 @@ pub(crate) enum Tag {
     Accepted,
     /// An event told of a socket; bits of `a`: readable, writable, read closed, error.
     Ready,
-    /// Space for a read is lent.
+    /// Space for a read is lent. It is left out where the session's next entry is that read.
     Lent,
-    /// A read gave `a` bytes, 0 at the end of the stream.
+    /// A read gave `a` bytes, 0 at the end of the stream; space was lent for it before.
     Read,
     /// A read was owed, and the session could take nothing.
     NoRoom,
@@ -42,7 +42,8 @@ pub(crate) enum Tag {
     /// The pool is short while the next entry is carried out: `a` buffers are left, and with
     /// [`FLAG`] others wait.
     Scarce,
-    /// A decision that the session shares with others: [`Verdict`] `a` came out as `b`.
+    /// A decision that the session shares with others came out as `b`; `a` is
+    /// [`Verdict::number`]. One that comes out as usual is left out.
     Decided,
     /// What `bytes` at offset `a` of a side's stream were: a head.
     Head,
@@ -106,10 +107,12 @@ impl Tag {
     }
 
     /// Whether it concerns one session, whose slot is named.
+    #[inline]
     pub(crate) fn has_slot(self) -> bool {
         !matches!(self, Tag::Turn | Tag::Stopped | Tag::Installed)
     }
 
+    #[inline]
     fn has_a(self) -> bool {
         !matches!(
             self,
@@ -124,16 +127,19 @@ impl Tag {
         )
     }
 
+    #[inline]
     fn has_b(self) -> bool {
         self == Tag::Decided
     }
 
     /// Whether it carries a payload.
+    #[inline]
     pub(crate) fn has_bytes(self) -> bool {
         matches!(self, Tag::Accepted) || self.is_content()
     }
 
     /// Whether it tells what bytes of a stream were.
+    #[inline]
     pub(crate) fn is_content(self) -> bool {
         matches!(self, Tag::Head | Tag::Framing | Tag::Prelude)
     }
@@ -175,6 +181,40 @@ names! {
         Sticky => "sticky server",
         Window => "read window",
         Kept => "connection kept",
+    }
+}
+
+/// Bits of a decision's number that name its [`Verdict`].
+const VERDICT_BITS: u32 = 4;
+const _: () = assert!(Verdict::ALL.len() <= 1 << VERDICT_BITS, "each has a number");
+
+impl Verdict {
+    /// What it nearly always comes out as: then nothing is written.
+    #[inline]
+    pub(super) fn usual(self) -> u64 {
+        match self {
+            Verdict::Server => 2,
+            Verdict::LineFull | Verdict::Sticky => 0,
+            Verdict::Buffers
+            | Verdict::Address
+            | Verdict::Idle
+            | Verdict::StillFree
+            | Verdict::Window
+            | Verdict::Kept => 1,
+        }
+    }
+
+    /// How an entry names it: with how many decisions of the session were left out since its last
+    /// entry that is not content.
+    pub(super) fn number(self, omitted: u8) -> u64 {
+        self as u64 | u64::from(omitted) << VERDICT_BITS
+    }
+
+    /// The verdict of an entry, and how many were left out before it.
+    pub(super) fn of(number: u64) -> Option<(Verdict, u64)> {
+        let index = number & ((1 << VERDICT_BITS) - 1);
+        let what = Verdict::ALL.get(index as usize)?;
+        Some((*what, number >> VERDICT_BITS))
     }
 }
 
@@ -228,7 +268,33 @@ impl<'a> Entry<'a> {
 
     /// Writes the entry to the front of `into`, which has room for it and [`OVERHEAD`]. Returns
     /// its length.
+    #[inline]
     pub(super) fn write(&self, into: &mut [u8]) -> usize {
+        if self.slot < 1 << 14 && self.a < 1 << 28 && self.b < 1 << 7 && !self.tag.has_bytes() {
+            return self.write_word(into);
+        }
+        self.write_long(into)
+    }
+
+    /// The entry in one word: what nearly all of them fit into.
+    #[inline]
+    fn write_word(&self, into: &mut [u8]) -> usize {
+        let (mut word, mut len) = (u64::from(self.tag as u8 | self.flags), 1);
+        let mut push = |wanted: bool, value: u64| {
+            if wanted {
+                let (bits, bytes) = packed(value);
+                word |= bits << (8 * len);
+                len += bytes;
+            }
+        };
+        push(self.tag.has_slot(), u64::from(self.slot));
+        push(self.tag.has_a(), self.a);
+        push(self.tag.has_b(), self.b);
+        into[..8].copy_from_slice(&word.to_le_bytes());
+        len as usize
+    }
+
+    fn write_long(&self, into: &mut [u8]) -> usize {
         into[0] = self.tag as u8 | self.flags;
         let mut at = 1;
         if self.tag.has_slot() {
@@ -270,6 +336,19 @@ impl<'a> Entry<'a> {
         let bytes = from.get(at..end)?;
         Some((Entry { tag, flags: first & !TAG_BITS, slot, a, b, bytes }, end))
     }
+}
+
+/// `value`, below 2^28, as [`put_number`] writes it, and how many bytes that are.
+#[inline]
+fn packed(value: u64) -> (u64, u32) {
+    let bytes =
+        1 + u32::from(value >= 1 << 7) + u32::from(value >= 1 << 14) + u32::from(value >= 1 << 21);
+    let groups = value & 0x7f
+        | (value & 0x7f << 7) << 1
+        | (value & 0x7f << 14) << 2
+        | (value & 0x7f << 21) << 3;
+    let goes_on = 0x80_8080 & ((1 << (8 * (bytes - 1))) - 1);
+    (groups | goes_on, bytes)
 }
 
 /// Writes `value` in groups of seven bits, the lowest first. Returns its length, 10 at most.

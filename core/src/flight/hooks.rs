@@ -41,7 +41,6 @@ impl Proxy {
     }
 
     /// A session's step, about to be carried out.
-    #[inline]
     pub(crate) fn note(&mut self, id: SessionId, entry: Entry<'_>) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let due = self.sessions.get(id).map_or(Time::NEVER, |session| session.timers.earliest());
@@ -53,33 +52,71 @@ impl Proxy {
         flight.step(self.now, due, &entry);
     }
 
+    /// The session that a socket works for now, and whether it is the server's side of it.
+    #[inline]
+    fn worked_for(&self, owner: Owner) -> Option<(SessionId, bool)> {
+        match owner {
+            Owner::Front(session) => Some((session, false)),
+            Owner::Back(back) => {
+                let back = &self.backs[back];
+                (!back.idle).then_some((back.session, true))
+            }
+            Owner::Listener(_) | Owner::Queued | Owner::Closing => None,
+        }
+    }
+
     /// A step on a socket; nothing is noted of sockets without a session.
     #[inline]
     pub(crate) fn note_socket(&mut self, id: SocketId, tag: Tag, a: u64, flag: bool) {
+        if self.flight.is_some()
+            && let Some(socket) = self.sockets.get(id)
+        {
+            self.note_step(socket.owner, Entry { a, ..Entry::new(tag, 0) }.flagged(FLAG, flag));
+        }
+    }
+
+    /// The same where it is known whose socket it is.
+    #[inline(never)]
+    fn note_step(&mut self, owner: Owner, entry: Entry<'_>) {
+        let Some((session, back)) = self.worked_for(owner) else { return };
+        self.note(session, Entry { slot: slot(session), ..entry }.flagged(BACK, back));
+    }
+
+    /// Space for a read from a socket of `owner` is about to be lent.
+    #[inline]
+    pub(crate) fn note_lent(&mut self, owner: Owner) {
         if self.flight.is_none() {
             return;
         }
-        let (session, back) = match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => (session, false),
-            Some(Owner::Back(back)) if !self.backs[back].idle => (self.backs[back].session, true),
-            _ => return,
-        };
-        let entry = Entry::new(tag, slot(session)).with(a);
-        self.note(session, entry.flagged(BACK, back).flagged(FLAG, flag));
+        let Some((session, back)) = self.worked_for(owner) else { return };
+        let (left, contended) = (self.pool.available(), self.pool.contended);
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        if left < AMPLE || contended {
+            let scarce = Entry::new(Tag::Scarce, slot(session)).with(left.min(AMPLE) as u64);
+            flight.put(self.now, &scarce.flagged(FLAG, contended));
+            flight.put(self.now, &Entry::new(Tag::Lent, slot(session)).flagged(BACK, back));
+        } else {
+            flight.lent = Some((slot(session), back));
+        }
+    }
+
+    /// A write took `wrote` bytes, of `offered` that the session had for it; `all`: nothing was
+    /// left.
+    #[inline]
+    pub(crate) fn note_sent(&mut self, owner: Owner, offered: usize, wrote: usize, all: bool) {
+        if self.flight.is_some() {
+            let entry = Entry::new(Tag::Sent, 0).with(wrote as u64).flagged(FLAG, !all);
+            self.note_step(owner, Entry { b: offered as u64, ..entry });
+        }
     }
 
     /// What a session gives out on a socket: any number that a replay must repeat.
     #[inline]
-    pub(crate) fn gave_on(&mut self, id: SocketId, value: u64) {
-        if self.flight.is_none() {
-            return;
-        }
-        match self.sockets.get(id).map(|socket| socket.owner) {
-            Some(Owner::Front(session)) => self.gave(session, value),
-            Some(Owner::Back(back)) if !self.backs[back].idle => {
-                self.gave(self.backs[back].session, value);
-            }
-            _ => {}
+    pub(crate) fn gave_on(&mut self, owner: Owner, value: u64) {
+        if self.flight.is_some()
+            && let Some((session, _)) = self.worked_for(owner)
+        {
+            self.gave(session, value);
         }
     }
 
@@ -104,20 +141,21 @@ impl Proxy {
     pub(crate) fn note_worker(&mut self, tag: Tag, a: u64) {
         if let Some(flight) = self.flight.as_deref_mut() {
             flight.put(self.now, &Entry::new(tag, 0).with(a));
+            // Each chain has the entry.
+            flight.tracks.iter_mut().for_each(|track| track.omitted = 0);
         }
     }
 
     /// A session was created, and nothing done with it yet.
     pub(crate) fn note_start(&mut self, id: SessionId, child: u128) {
-        if self.flight.is_none() {
-            return;
-        }
-        let start = Start::of(self, id, child);
-        let mut bytes = Vec::with_capacity(128);
-        super::wire::Wire::put(&start, &mut bytes);
+        let Some(flight) = self.flight.as_deref_mut() else { return };
+        let mut bytes = std::mem::take(&mut flight.scratch);
+        bytes.clear();
+        Start::write(self, id, child, &mut bytes);
         let flight = self.flight.as_deref_mut().expect("just seen");
         *flight.track(slot(id)) = Track { lives: true, ..Track::default() };
         flight.put(self.now, &Entry { bytes: &bytes, ..Entry::new(Tag::Accepted, slot(id)) });
+        flight.scratch = bytes;
     }
 
     /// A decision that depends on more than the session: `live` takes it, and it is recorded; in
@@ -338,10 +376,12 @@ impl Proxy {
 }
 
 impl Flight {
+    #[inline]
     fn is_replay(&self) -> bool {
         matches!(self.mode, Mode::Replay(_))
     }
 
+    #[inline]
     fn forced(&mut self, what: Verdict) -> Option<u64> {
         match &mut self.mode {
             Mode::Record(_) => None,
@@ -349,9 +389,15 @@ impl Flight {
         }
     }
 
+    #[inline]
     pub(crate) fn decided(&mut self, now: Time, id: SessionId, what: Verdict, value: u64) {
-        let entry = Entry { b: value, ..Entry::new(Tag::Decided, slot(id)).with(what as u64) };
-        self.put(now, &entry);
+        let track = self.track(slot(id));
+        if value == what.usual() && track.omitted < u8::MAX {
+            track.omitted += 1;
+            return;
+        }
+        let number = what.number(track.omitted);
+        self.put(now, &Entry { b: value, ..Entry::new(Tag::Decided, slot(id)).with(number) });
     }
 
     /// [`Proxy::decide`] for whoever has lent the proxy's parts away.

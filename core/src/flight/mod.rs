@@ -1,8 +1,8 @@
 //! The flight recorder: what crossed the boundary lately, kept in a ring, to be played back.
 //!
 //! Everything a session does follows from its inputs, in order, and from what it decided together
-//! with others. Both are written as entries of a few bytes into a ring of the worker's ([`Tag`]):
-//! steps (reads, writes, readiness, timers) *before* they are carried out, decisions ([`Verdict`])
+//! with others. Both are written as entries of a few bytes into a ring of the worker's (`Tag`):
+//! steps (reads, writes, readiness, timers) *before* they are carried out, decisions (`Verdict`)
 //! where they fall. What the parsers look at is kept as it came: heads, the framing of chunked
 //! bodies, PROXY headers. Of bodies and tunnels only the lengths are.
 //!
@@ -17,7 +17,7 @@
 //! is checked.
 //!
 //! Pure memory: no clock, no file. Values that no parser looks at are masked when the recording is
-//! written out ([`mask`]), so that recording costs a copy and no thought.
+//! written out (`mask`), so that recording costs a copy and no thought.
 
 mod case;
 mod entry;
@@ -40,7 +40,7 @@ use entry::OVERHEAD;
 use ring::Ring;
 
 /// Version of the file format.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 /// Bytes of a worker's ring by default.
 pub const RING_BYTES: usize = 16 * 1024 * 1024;
 /// Stands in recordings where a byte stood that no parser looks at, and in replays where none is
@@ -59,6 +59,8 @@ pub(crate) struct Track {
     /// Up to which of them the recording tells what they were.
     told: [u64; 2],
     lives: bool,
+    /// Decisions that were left out since its last entry, content aside.
+    omitted: u8,
 }
 
 impl Track {
@@ -71,6 +73,10 @@ impl Track {
 /// The recorder of a proxy, or what plays a recording back in its place.
 pub(crate) struct Flight {
     tracks: Vec<Track>,
+    /// Space was lent to this slot (for a read from its server, if so), and nothing written since.
+    lent: Option<(u32, bool)>,
+    /// The start of a session while it is put together.
+    scratch: Vec<u8>,
     mode: Mode,
 }
 
@@ -81,21 +87,41 @@ enum Mode {
 
 impl Flight {
     pub(crate) fn recorder(bytes: usize) -> Flight {
-        Flight { tracks: Vec::new(), mode: Mode::Record(Ring::new(bytes)) }
+        Flight::in_mode(Mode::Record(Ring::new(bytes)))
     }
 
+    fn in_mode(mode: Mode) -> Flight {
+        Flight { tracks: Vec::new(), lent: None, scratch: Vec::new(), mode }
+    }
+
+    #[inline]
     fn track(&mut self, slot: u32) -> &mut Track {
         let index = slot as usize;
         if index >= self.tracks.len() {
-            self.tracks.resize(index + 1, Track::default());
+            self.grow(index);
         }
         &mut self.tracks[index]
+    }
+
+    #[cold]
+    fn grow(&mut self, index: usize) {
+        self.tracks.resize(index + 1, Track::default());
     }
 
     /// Writes `entry`; when it is too large, that it is missing.
     #[inline]
     fn put(&mut self, now: Time, entry: &Entry<'_>) {
         let Mode::Record(ring) = &mut self.mode else { return };
+        if let Some((slot, back)) = self.lent.take()
+            && (entry.tag != Tag::Read || entry.slot != slot || entry.is_back() != back)
+        {
+            ring.push(now, &Entry::new(Tag::Lent, slot).flagged(BACK, back));
+        }
+        if !entry.tag.is_content()
+            && let Some(track) = self.tracks.get_mut(entry.slot as usize)
+        {
+            track.omitted = 0;
+        }
         if !ring.push(now, entry) {
             let torn = Entry::new(Tag::Torn, entry.slot).with(Flaw::TooLarge as u64);
             let kept = ring.push(now, &torn);
@@ -107,9 +133,8 @@ impl Flight {
     #[inline]
     pub(crate) fn step(&mut self, now: Time, due: Time, entry: &Entry<'_>) {
         let track = self.track(entry.slot);
-        track.mix(u64::from(entry.tag as u8 | entry.flags) << 56 ^ entry.a);
-        track.mix(now.0);
-        track.mix(due.0);
+        track.mix(u64::from(entry.tag as u8 | entry.flags) << 56 ^ entry.a ^ entry.b << 28);
+        track.mix(now.0 ^ due.0.rotate_left(32));
         if entry.tag == Tag::Read {
             track.read[usize::from(entry.is_back())] += entry.a;
         }

@@ -65,28 +65,43 @@ pub struct Played {
 pub(super) struct Script {
     entries: Vec<(Tag, u64, u64)>,
     next: usize,
+    /// Decisions that came out as usual since the last entry that was used up.
+    usual: u64,
     wrong: Option<String>,
 }
 
 impl Script {
     /// The recorded outcome of a decision that is asked for now.
     pub(super) fn forced(&mut self, what: Verdict) -> Option<u64> {
-        match self.entries.get(self.next) {
-            Some(&(Tag::Decided, kind, value)) if kind == what as u64 => {
-                self.next += 1;
+        let Some(&(tag, a, value)) = self.entries.get(self.next) else {
+            let what = what.name();
+            self.differs(format!("the replay decides on \"{what}\"; the recording is over"));
+            // Anything will do: what follows counts no more.
+            return Some(0);
+        };
+        match Verdict::of(a).filter(|_| tag == Tag::Decided) {
+            Some((kind, omitted)) if omitted == self.usual => {
+                if kind != what {
+                    self.differs(format!(
+                        "the replay decides on \"{}\"; the recording has {} here",
+                        what.name(),
+                        name_of(tag, a)
+                    ));
+                }
+                self.used_up();
                 Some(value)
             }
-            other => {
-                let recorded = other.map(|(tag, a, _)| name_of(*tag, *a));
-                self.differs(format!(
-                    "the replay decides on \"{}\"; the recording has {} here",
-                    what.name(),
-                    recorded.unwrap_or_else(|| "nothing more".into())
-                ));
-                // Anything will do: what follows counts no more.
-                Some(0)
+            _ => {
+                self.usual += 1;
+                Some(what.usual())
             }
         }
+    }
+
+    /// The next entry was used up.
+    fn used_up(&mut self) {
+        self.next += 1;
+        self.usual = 0;
     }
 
     /// A milestone was reached with this hash.
@@ -97,7 +112,7 @@ impl Script {
                     let tag = tag.name();
                     self.differs(format!("\"{tag}\": hash {hash:016x}, recorded {recorded:016x}"));
                 }
-                self.next += 1;
+                self.used_up();
             }
             Some(&(kind, a, _)) => {
                 let recorded = name_of(kind, a);
@@ -119,8 +134,8 @@ impl Script {
 }
 
 fn name_of(tag: Tag, a: u64) -> String {
-    match (tag, Verdict::ALL.get(a as usize)) {
-        (Tag::Decided, Some(what)) => format!("the decision on \"{}\"", what.name()),
+    match (tag, Verdict::of(a)) {
+        (Tag::Decided, Some((what, _))) => format!("the decision on \"{}\"", what.name()),
         _ => format!("\"{} {a}\"", tag.name()),
     }
 }
@@ -225,6 +240,7 @@ impl<'a> Replay<'a> {
         let script = Script {
             entries: entries.iter().map(|(_, raw)| (raw.tag, raw.a, raw.b)).collect(),
             next: 1,
+            usual: 0,
             wrong: None,
         };
         let first = player.compiled.get(&start.opened)?;
@@ -255,7 +271,7 @@ impl<'a> Replay<'a> {
             (listen.name == *name && listen.at == start.at).then_some(id)
         };
         let listener = proxy.listens.iter().find_map(is_it)?;
-        proxy.flight = Some(Box::new(Flight { tracks: Vec::new(), mode: Mode::Replay(script) }));
+        proxy.flight = Some(Box::new(Flight::in_mode(Mode::Replay(script))));
         let socket = proxy.sockets.insert(Owner::Queued, true, None);
         let (read_closed, error) = (start.read_closed, start.reset);
         proxy.sockets.note(socket, Readiness { read_closed, error, ..Readiness::default() });
@@ -280,7 +296,7 @@ impl<'a> Replay<'a> {
                 let hash = self.hash();
                 return Ok(Played { steps: self.steps, hash });
             };
-            self.script().next = at + 1;
+            self.script().used_up();
             self.steps += 1;
             self.proxy.advance(*time);
             self.step(raw, at).map_err(differs)?;

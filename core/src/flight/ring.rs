@@ -17,10 +17,13 @@ const SEGMENT_BYTES_MIN: usize = 1024;
 pub(super) struct Ring {
     bytes: Box<[u8]>,
     segment_bytes: usize,
-    /// For each segment its first time, and how much of it is filled.
+    /// For each segment its first time, and how much of it was filled when the next one was begun.
     heads: Vec<(Time, usize)>,
     /// The segment being filled.
     current: usize,
+    /// Where the next entry goes, and where the segment ends.
+    at: usize,
+    end: usize,
     now: Time,
 }
 
@@ -34,6 +37,8 @@ impl Ring {
             segment_bytes,
             heads: vec![(Time::ZERO, 0); count],
             current: 0,
+            at: 0,
+            end: segment_bytes,
             now: Time::ZERO,
         }
     }
@@ -43,22 +48,24 @@ impl Ring {
     #[inline]
     pub(super) fn push(&mut self, now: Time, entry: &Entry<'_>) -> bool {
         if now != self.now {
-            let passed = now.0.saturating_sub(self.now.0);
-            self.append(&Entry::new(Tag::Turn, 0).with(passed));
-            self.now = now;
+            self.turn(now);
         }
         self.append(entry)
+    }
+
+    fn turn(&mut self, now: Time) {
+        let passed = now.0.saturating_sub(self.now.0);
+        self.append(&Entry::new(Tag::Turn, 0).with(passed));
+        self.now = now;
     }
 
     #[inline]
     fn append(&mut self, entry: &Entry<'_>) -> bool {
         let room = entry.bytes.len() + OVERHEAD;
-        if self.heads[self.current].1 + room > self.segment_bytes && !self.next_segment(room) {
+        if self.at + room > self.end && !self.next_segment(room) {
             return false;
         }
-        let (start, used) = (self.current * self.segment_bytes, self.heads[self.current].1);
-        let end = start + self.segment_bytes;
-        self.heads[self.current].1 += entry.write(&mut self.bytes[start + used..end]);
+        self.at += entry.write(&mut self.bytes[self.at..self.at + room]);
         true
     }
 
@@ -67,9 +74,17 @@ impl Ring {
         if room > self.segment_bytes {
             return false;
         }
+        self.heads[self.current].1 = self.used();
         self.current = (self.current + 1) % self.heads.len();
         self.heads[self.current] = (self.now, 0);
+        self.at = self.current * self.segment_bytes;
+        self.end = self.at + self.segment_bytes;
         true
+    }
+
+    /// Bytes of the current segment that are filled.
+    fn used(&self) -> usize {
+        self.at - self.current * self.segment_bytes
     }
 
     /// The segments that hold something, the oldest first, each with its first time.
@@ -77,7 +92,8 @@ impl Ring {
         let count = self.heads.len();
         (1..=count).filter_map(move |back| {
             let index = (self.current + back) % count;
-            let (time, used) = self.heads[index];
+            let (time, filled) = self.heads[index];
+            let used = if index == self.current { self.used() } else { filled };
             let start = index * self.segment_bytes;
             (used > 0).then(|| (time, &self.bytes[start..start + used]))
         })

@@ -48,26 +48,26 @@ wired!(Start {
 });
 
 impl Start {
-    pub(super) fn of(proxy: &Proxy, id: SessionId, child: u128) -> Start {
+    /// Writes the start of session `id` as [`Start::read`] reads it, without a copy of it in
+    /// between.
+    pub(super) fn write(proxy: &Proxy, id: SessionId, child: u128, out: &mut Vec<u8>) {
         let session = &proxy.sessions[id];
         let socket = proxy.sockets.get(session.front).expect("a session has a socket");
         let listen = &proxy.listens[session.listener];
-        Start {
-            serial: session.serial,
-            peer: session.peer,
-            local: session.local,
-            child,
-            opened: proxy.versions[listen.last.0].serial,
-            listener: listen.last.1,
-            at: listen.at.clone(),
-            current: proxy.versions[proxy.current].serial,
-            read_closed: socket.read_closed,
-            reset: socket.reset,
-            stopping: proxy.stopping.then_some(proxy.stop_began.0),
-        }
+        session.serial.put(out);
+        session.peer.put(out);
+        session.local.put(out);
+        child.put(out);
+        proxy.versions[listen.last.0].serial.put(out);
+        listen.last.1.put(out);
+        listen.at.put(out);
+        proxy.versions[proxy.current].serial.put(out);
+        socket.read_closed.put(out);
+        socket.reset.put(out);
+        proxy.stopping.then_some(proxy.stop_began.0).put(out);
     }
 
-    /// What [`Tag::Accepted`](super::Tag::Accepted) carries. `None`: it is damaged.
+    /// What the first entry of a chain carries. `None`: it is damaged.
     pub fn read(mut bytes: &[u8]) -> Option<Start> {
         let start = Start::get(&mut bytes)?;
         bytes.is_empty().then_some(start)

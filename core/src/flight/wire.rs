@@ -12,7 +12,7 @@ pub use config::Stored;
 
 use crate::config::*;
 use crate::input::Address;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 /// A value that can be written into a recording, and read back.
@@ -143,7 +143,8 @@ impl Wire for Vec<u8> {
 
 impl Wire for Box<str> {
     fn put(&self, out: &mut Vec<u8>) {
-        self.as_bytes().to_vec().put(out);
+        self.len().put(out);
+        out.extend_from_slice(self.as_bytes());
     }
     fn get(from: &mut &[u8]) -> Option<Self> {
         String::from_utf8(Vec::get(from)?).ok().map(Into::into)
@@ -190,20 +191,53 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
     }
 }
 
-/// Texts that the standard library reads and writes.
-macro_rules! wired_texts {
-    ($($name:ty)*) => {$(
-        impl Wire for $name {
-            fn put(&self, out: &mut Vec<u8>) {
-                Box::<str>::from(self.to_string()).put(out);
+impl Wire for IpAddr {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            IpAddr::V4(ip) => {
+                out.push(4);
+                out.extend_from_slice(&ip.octets());
             }
-            fn get(from: &mut &[u8]) -> Option<Self> {
-                Box::<str>::get(from)?.parse().ok()
+            IpAddr::V6(ip) => {
+                out.push(6);
+                out.extend_from_slice(&ip.octets());
             }
         }
-    )*};
+    }
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        match u8::get(from)? {
+            4 => {
+                let (octets, rest) = from.split_first_chunk::<4>()?;
+                *from = rest;
+                Some(IpAddr::from(*octets))
+            }
+            6 => {
+                let (octets, rest) = from.split_first_chunk::<16>()?;
+                *from = rest;
+                Some(IpAddr::from(*octets))
+            }
+            _ => None,
+        }
+    }
 }
-wired_texts!(IpAddr SocketAddr);
+
+impl Wire for SocketAddr {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.ip().put(out);
+        self.port().put(out);
+        if let SocketAddr::V6(of) = self {
+            of.flowinfo().put(out);
+            of.scope_id().put(out);
+        }
+    }
+    fn get(from: &mut &[u8]) -> Option<Self> {
+        let (ip, port) = (IpAddr::get(from)?, u16::get(from)?);
+        Some(match ip {
+            IpAddr::V4(_) => SocketAddr::new(ip, port),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, u32::get(from)?, u32::get(from)?).into(),
+        })
+    }
+}
 
 impl Item for (Box<str>, Box<str>) {}
 impl Item for (HostPattern, Box<str>) {}

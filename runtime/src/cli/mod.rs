@@ -24,7 +24,7 @@ Signals:
   TERM, INT  Stop gracefully: no new connections, begun requests are answered; twice: at once
   HUP        Read the configuration again; it is applied whole or not at all
   USR1       Open the access log's file again, after it was moved away
-  QUIT       Write a flight recording of each worker to --record-dir, and go on
+  QUIT       With --record, write a flight recording of each worker, and go on
 
 Exit codes:
   0   stopped gracefully
@@ -115,10 +115,10 @@ struct ServeArgs {
     /// Pass all requests on to these servers, in turn
     #[arg(long, value_name = "HOST:PORT", requires = "from", num_args = 1..)]
     to: Vec<String>,
-    /// Where flight recordings are written: on QUIT, after a panic, and when a fault of
-    /// ours is found
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    record_dir: PathBuf,
+    /// Where flight recordings are written, with --record: on QUIT, after a panic, and
+    /// when a fault of ours is found; the current directory by default
+    #[arg(long, value_name = "DIR")]
+    record_dir: Option<PathBuf>,
     /// How much each worker keeps of what went through it, or `off`
     #[arg(long, value_name = "SIZE", default_value = "off", value_parser = ring)]
     record: Ring,
@@ -131,15 +131,14 @@ struct ServeArgs {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 struct Ring(Option<usize>);
 
-/// `off`, or whole MiB from 1 to 1024.
+/// `off`, or from 1 MiB to 1 GiB.
 fn ring(text: &str) -> Result<Ring, String> {
     if text == "off" {
         return Ok(Ring(None));
     }
-    let number = text.strip_suffix("MiB").and_then(|number| number.parse::<usize>().ok());
-    match number {
-        Some(mebibytes @ 1..=1024) => Ok(Ring(Some(mebibytes << 20))),
-        _ => Err("it is `off`, or a size from 1MiB to 1024MiB, such as 16MiB".into()),
+    match crate::config::value::size(text) {
+        Some(bytes @ 0x10_0000..=0x4000_0000) => Ok(Ring(usize::try_from(bytes).ok())),
+        _ => Err("it is `off`, or a size from 1MiB to 1GiB, such as 16MiB".into()),
     }
 }
 

@@ -12,7 +12,17 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     if args.print_config {
         return print_config(&source(args));
     }
-    let recorder = Recorder { bytes: args.record.0, dir: args.record_dir.clone() };
+    if args.record.0.is_none() && args.record_dir.is_some() {
+        err("error: --record-dir without --record: nothing is recorded\n");
+        return ExitCode::from(2);
+    }
+    let dir = args.record_dir.clone().unwrap_or_else(|| ".".into());
+    let recorder = Recorder { bytes: args.record.0, dir };
+    if let Err(error) = recorder.probe() {
+        let dir = recorder.dir.display();
+        err(&format!("error: --record-dir: no recording could be written to {dir}: {error}\n"));
+        return ExitCode::FAILURE;
+    }
     match crate::serve::run(source(args), &recorder) {
         Ok(code) => ExitCode::from(code),
         Err(refusal) => {

@@ -17,7 +17,7 @@ mod source;
 mod spans;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 pub use keys::{Fallback, Key, keys};
 pub use print::print;

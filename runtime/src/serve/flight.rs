@@ -7,17 +7,21 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tidegate_core::flight::{RING_BYTES, Recording};
+use tidegate_core::flight::Recording;
 use tidegate_core::time::Time;
 
 /// Configurations that a worker keeps for its recordings, the newest ones.
 const VERSIONS_MAX: usize = 8;
-/// Recordings that nobody asked for: one of a worker within this time at most, so that a fault that
-/// repeats does not fill the disk.
+/// Recordings that nobody asked for: for each cause one of a worker within this time at most, and
+/// no more than these while it lives, so that a fault that repeats does not fill the disk. A panic
+/// does not wait.
 const UNASKED_PAUSE: Duration = Duration::from_secs(600);
+const UNASKED_MAX: u32 = 8;
 
-/// Whether and where flights are recorded.
+/// Whether and where flights are recorded. By default they are not: what embeds the server says so
+/// when it wants to pay for it.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     /// Bytes of each worker's ring; none when nothing is recorded.
@@ -28,7 +32,22 @@ pub struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Recorder {
-        Recorder { bytes: Some(RING_BYTES), dir: PathBuf::from(".") }
+        Recorder { bytes: None, dir: PathBuf::from(".") }
+    }
+}
+
+impl Recorder {
+    /// Creates the directory and a file in it, which it removes: whether recordings could be
+    /// written, asked before serving begins. Nothing is done when nothing is recorded.
+    ///
+    /// # Errors
+    /// What the operating system said.
+    pub fn probe(&self) -> io::Result<()> {
+        if self.bytes.is_none() {
+            return Ok(());
+        }
+        let name = format!("tidegate-{}-probe", std::process::id());
+        fs::remove_file(store(&self.dir, &name, b"")?)
     }
 }
 
@@ -64,12 +83,23 @@ pub(crate) struct Flights {
     /// Serial numbers and bytes of the newest configurations.
     versions: Vec<(u64, Arc<[u8]>)>,
     written: u32,
-    unasked: Option<Time>,
+    /// For each cause when a recording was last begun for it, and how many were.
+    begun: [(Option<Time>, u32); 4],
+    /// The thread that writes one.
+    writer: Option<JoinHandle<()>>,
 }
 
 impl Flights {
     pub(crate) fn new(recorder: Recorder, worker: usize, log: Log) -> Flights {
-        Flights { recorder, worker, log, versions: Vec::new(), written: 0, unasked: None }
+        Flights {
+            recorder,
+            worker,
+            log,
+            versions: Vec::new(),
+            written: 0,
+            begun: [(None, 0); 4],
+            writer: None,
+        }
     }
 
     /// Bytes of the ring that a proxy is to record into.
@@ -89,19 +119,49 @@ impl Flights {
         self.versions.drain(..surplus);
     }
 
-    /// Writes `recording` to a file, on a thread of its own unless `waits`: masking and writing
-    /// 16 MiB takes longer than a worker may stand still.
-    pub(crate) fn write(&mut self, recording: Recording, cause: Cause, now: Time, waits: bool) {
-        if cause == Cause::Zombie || cause == Cause::Runaway {
-            if self.unasked.is_some_and(|last| now.since(last) < UNASKED_PAUSE) {
-                return;
+    /// Whether a recording is to be written for `cause` now; asked before the ring is copied. An
+    /// operator who asked is told why not.
+    pub(crate) fn wants(&mut self, cause: Cause, now: Time) -> bool {
+        let is_busy = self.writer.as_ref().is_some_and(|writer| !writer.is_finished());
+        let (last, count) = self.begun[cause as usize];
+        let wants = match cause {
+            _ if self.recorder.bytes.is_none() => {
+                self.refuse(cause, self.worker == 0, "nothing is recorded; start with --record");
+                false
             }
-            self.unasked = Some(now);
+            Cause::Asked if is_busy => {
+                self.refuse(cause, true, "the last one is still being written");
+                false
+            }
+            Cause::Asked => true,
+            Cause::Panic => count < UNASKED_MAX,
+            Cause::Zombie | Cause::Runaway => {
+                let is_soon = last.is_some_and(|last| now.since(last) < UNASKED_PAUSE);
+                !is_busy && !is_soon && count < UNASKED_MAX
+            }
+        };
+        if wants {
+            self.begun[cause as usize] = (Some(now), count.saturating_add(1));
         }
+        wants
+    }
+
+    /// Says why no recording is written, if somebody asked for it; what concerns all workers, one
+    /// of them says (`speaks`).
+    fn refuse(&self, cause: Cause, speaks: bool, why: &str) {
+        if cause == Cause::Asked && speaks {
+            let text = format_args!("worker {}: no flight recording: {why}", self.worker);
+            self.log.say(Level::Warn, Topic::Flight, text);
+        }
+    }
+
+    /// Writes `recording` to a file, on a thread of its own unless `waits`: masking and writing
+    /// 16 MiB takes longer than a worker may stand still. Ask [`Flights::wants`] first.
+    pub(crate) fn write(&mut self, recording: Recording, cause: Cause, waits: bool) {
+        self.finish();
         self.written += 1;
         let process = std::process::id();
-        let name = format!("tidegate-{process}-w{}-{}.rec", self.worker, self.written);
-        let path = self.recorder.dir.join(name);
+        let name = format!("tidegate-{process}-w{}-{}", self.worker, self.written);
         let about = format!(
             "tidegate {}\nprocess {process}, worker {}\nwritten because of {}\n",
             env!("CARGO_PKG_VERSION"),
@@ -109,39 +169,57 @@ impl Flights {
             cause.name()
         );
         let (versions, log, worker) = (self.versions.clone(), self.log.clone(), self.worker);
+        let dir = self.recorder.dir.clone();
         let work = move || {
             let configs: Vec<(u64, &[u8])> = versions.iter().map(|it| (it.0, &*it.1)).collect();
-            let result = store(&path, &recording.write(&about, &configs));
-            tell(&log, worker, cause, &path, result);
+            let result = store(&dir, &name, &recording.write(&about, &configs));
+            tell(&log, worker, cause, &dir, result);
         };
         if waits {
             return work();
         }
-        let thread = std::thread::Builder::new().name("flight".into()).spawn(work);
-        if let Err(error) = thread {
-            let text = format_args!("worker {worker}: no thread to write a recording: {error}");
+        match std::thread::Builder::new().name("flight".into()).spawn(work) {
+            Ok(writer) => self.writer = Some(writer),
+            Err(error) => {
+                let text = format_args!("worker {worker}: no thread to write a recording: {error}");
+                self.log.say(Level::Error, Topic::Flight, text);
+            }
+        }
+    }
+
+    /// Waits until the recording that is being written is a file: the process may end next.
+    pub(crate) fn finish(&mut self) {
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            let text = format_args!("worker {}: writing a recording panicked", self.worker);
             self.log.say(Level::Error, Topic::Flight, text);
         }
     }
 }
 
-/// The file appears whole, under its own name, readable by its owner alone.
-fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
+/// The file appears whole, readable by its owner alone, under a name that nobody can foresee:
+/// where others may write, too, no file or link of theirs is followed or overwritten.
+fn store(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let mut random = [0; 8];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+    let path = dir.join(format!("{name}-{:016x}.rec", u64::from_le_bytes(random)));
     let partial = path.with_extension("rec.part");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    file.write_all(bytes)?;
-    drop(file);
-    fs::rename(&partial, path)
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    let stored = file.write_all(bytes).and_then(|()| fs::rename(&partial, &path));
+    if stored.is_err() {
+        // It says what went wrong, not that the rest could not be removed.
+        let _ = fs::remove_file(&partial);
+    }
+    stored.map(|()| path)
 }
 
-fn tell(log: &Log, worker: usize, cause: Cause, path: &Path, result: io::Result<()>) {
-    let (cause, path) = (cause.name(), path.display());
+fn tell(log: &Log, worker: usize, cause: Cause, dir: &Path, result: io::Result<PathBuf>) {
+    let cause = cause.name();
     match result {
-        Ok(()) => {
+        Ok(path) => {
+            let path = path.display();
             let text = format_args!(
                 "worker {worker}: flight recording written because of {cause}; read it with \
                  `tidegate-sim lift {path}`"
@@ -149,8 +227,9 @@ fn tell(log: &Log, worker: usize, cause: Cause, path: &Path, result: io::Result<
             log.say(Level::Info, Topic::Flight, text);
         }
         Err(error) => {
+            let dir = dir.display();
             let text = format_args!(
-                "worker {worker}: no flight recording could be written to {path}: {error}"
+                "worker {worker}: no flight recording could be written to {dir}: {error}"
             );
             log.say(Level::Error, Topic::Flight, text);
         }

@@ -155,7 +155,7 @@ impl Supervisor {
     /// Every worker writes its flight recording.
     fn record(&self) {
         for (index, worker) in self.workers.iter().enumerate() {
-            if !worker.tell(Control::Record) {
+            if !worker.ask_recording() {
                 let text = format_args!("worker {index} does not listen: it writes no recording");
                 self.log.say(Level::Error, Topic::Flight, text);
             }

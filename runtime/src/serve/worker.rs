@@ -13,10 +13,12 @@ use crate::config::Level;
 use mio::{Events, Poll, Token, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::time::Duration;
 use tidegate_core::config::Settings;
 use tidegate_core::event::Event;
+use tidegate_core::flight::Recording;
 use tidegate_core::id::SocketId;
 use tidegate_core::input::{Readiness, SocketError};
 use tidegate_core::time::Time;
@@ -28,9 +30,10 @@ const EVENTS_MAX: usize = 1024;
 const CONTROL_MAX: usize = 4;
 /// How soon records that could not be handed over are offered again.
 const LOG_RETRY: Duration = Duration::from_millis(20);
-/// Turns in a row, each of [`drive::STEPS_MAX`] steps, that the bytes which the kernel has already
-/// told of can keep a worker busy with: they would be some gigabytes.
-const SILENT_TURNS_MAX: u32 = 64;
+/// Turns in a row, each of [`drive::STEPS_MAX`] steps, that what the kernel has already told of can
+/// keep a worker busy with: a receive buffer of 6 MiB full of the shortest requests, each of which
+/// takes some six steps, is half of it.
+const SILENT_TURNS_MAX: u32 = 1024;
 /// No socket has this token: its index would be the last of all.
 const WAKER: Token = Token(usize::MAX);
 
@@ -40,8 +43,6 @@ pub(crate) enum Control {
     Apply(Box<Change>),
     /// Stop gracefully (RUN-2).
     Stop,
-    /// Write the flight recording, and go on.
-    Record,
 }
 
 /// A configuration on its way to a worker.
@@ -67,6 +68,8 @@ pub(crate) enum Report {
 /// The supervisor's end of a worker.
 pub(crate) struct Handle {
     control: SyncSender<Control>,
+    /// A flight recording is asked for: however often, it is one.
+    record: Arc<AtomicBool>,
     waker: Waker,
 }
 
@@ -74,6 +77,12 @@ impl Handle {
     /// Sends `control`; false if the worker is gone or does not listen.
     pub(crate) fn tell(&self, control: Control) -> bool {
         self.control.try_send(control).is_ok() && self.waker.wake().is_ok()
+    }
+
+    /// Asks for the flight recording; false if the worker cannot be woken.
+    pub(crate) fn ask_recording(&self) -> bool {
+        self.record.store(true, Ordering::Release);
+        self.waker.wake().is_ok()
     }
 }
 
@@ -102,6 +111,8 @@ pub(crate) struct Worker<F> {
     kernel: MioKernel,
     clock: Clock,
     control: Receiver<Control>,
+    /// See [`Handle`].
+    record: Arc<AtomicBool>,
     reports: Sender<Message>,
     log: Log,
     encoder: Encoder,
@@ -145,6 +156,7 @@ impl<F: Turn> Worker<F> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (sender, control) = sync_channel(CONTROL_MAX);
+        let record = Arc::new(AtomicBool::new(false));
         let mut kernel = MioKernel::new(poll.registry().try_clone()?);
         let Change { shared, bound } = start.change;
         kernel.prepare(bound, wanted(shared.compiled.config()));
@@ -156,6 +168,7 @@ impl<F: Turn> Worker<F> {
             kernel,
             clock: Clock::new(start.origin),
             control,
+            record: Arc::clone(&record),
             reports,
             encoder: Encoder::new(start.log.format()),
             log: start.log,
@@ -170,26 +183,33 @@ impl<F: Turn> Worker<F> {
             look: true,
             turn,
         };
-        Ok((worker, Handle { control: sender, waker }))
+        Ok((worker, Handle { control: sender, record, waker }))
     }
 
     /// Serves until a graceful stop is complete, or nothing can be served any more.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
-            let ended = match self.new_proxy() {
+            let (ended, recording) = match self.new_proxy() {
                 Ok(mut proxy) => {
                     let ended = self.serve(&mut proxy, &mut events);
-                    if matches!(ended, Ended::Panicked) {
-                        self.record(&proxy, Cause::Panic);
-                    }
+                    let recording = matches!(ended, Ended::Panicked).then(|| self.rescue(&proxy));
                     // What broke the proxy may break its end, too.
                     let _ = catch_unwind(AssertUnwindSafe(move || drop(proxy)));
-                    ended
+                    (ended, recording.flatten())
                 }
-                Err(ended) => ended,
+                Err(ended) => (ended, None),
             };
             let connections = self.kernel.restart();
+            if let Some(recording) = recording {
+                // No client waits for this any more; the supervisor hears of the panic after it,
+                // since the process may end then.
+                let write = || self.flights.write(recording, Cause::Panic, true);
+                if catch_unwind(AssertUnwindSafe(write)).is_err() {
+                    let text = format_args!("worker {}: its recording panicked, too", self.index);
+                    self.log.say(Level::Error, Topic::Flight, text);
+                }
+            }
             let report = match ended {
                 Ended::Panicked => Report::Panicked { connections },
                 Ended::Stopped { cut } => Report::Stopped { cut },
@@ -199,6 +219,7 @@ impl<F: Turn> Worker<F> {
             if !goes_on {
                 // Before the report: the process ends soon after it.
                 self.records.finish();
+                self.flights.finish();
                 let _ = self.reports.send(Message::Worker(self.index, report));
                 return;
             }
@@ -337,16 +358,27 @@ impl<F: Turn> Worker<F> {
         has
     }
 
-    /// Writes the flight recording, if there is one. After a panic nothing is served until it is
-    /// written: the process may end next.
+    /// Writes what the proxy recorded, if that is wanted now.
     fn record(&mut self, proxy: &Proxy, cause: Cause) {
-        if let Some(recording) = proxy.recording() {
-            self.flights.write(recording, cause, proxy.now(), cause == Cause::Panic);
+        if self.flights.wants(cause, proxy.now())
+            && let Some(recording) = proxy.recording()
+        {
+            self.flights.write(recording, cause, false);
         }
+    }
+
+    /// What a proxy that panicked had recorded: what broke it may break this, too.
+    fn rescue(&mut self, proxy: &Proxy) -> Option<Recording> {
+        let wants = self.flights.wants(Cause::Panic, proxy.now());
+        let copy = || wants.then(|| proxy.recording()).flatten();
+        catch_unwind(AssertUnwindSafe(copy)).ok().flatten()
     }
 
     /// Carries out what the supervisor said.
     fn obey(&mut self, proxy: &mut Proxy) {
+        if self.record.swap(false, Ordering::Acquire) {
+            self.record(proxy, Cause::Asked);
+        }
         while let Ok(control) = self.control.try_recv() {
             match control {
                 Control::Stop => {
@@ -355,7 +387,6 @@ impl<F: Turn> Worker<F> {
                     self.kernel.prepare(Vec::new(), none);
                     proxy.stop();
                 }
-                Control::Record => self.record(proxy, Cause::Asked),
                 Control::Apply(change) => self.apply(proxy, *change),
             }
         }

@@ -37,7 +37,7 @@ const TOPICS: usize = Topic::Flight as usize + 1;
 impl Topic {
     /// Whether repeats are left out: not what answers an operator's own signal.
     fn is_limited(self) -> bool {
-        !matches!(self, Topic::Start | Topic::Stop | Topic::Reload | Topic::Flight)
+        !matches!(self, Topic::Start | Topic::Stop | Topic::Reload)
     }
 
     fn name(self) -> &'static str {

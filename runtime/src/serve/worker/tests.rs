@@ -1,5 +1,7 @@
 #![expect(clippy::disallowed_types, reason = "the clients of these tests are plain std sockets")]
 
+mod flight;
+
 use super::*;
 use crate::config::{LogConfig, Sink};
 use crate::serve::Recorder;
@@ -50,6 +52,7 @@ struct Rig {
     reports: Receiver<Message>,
     thread: JoinHandle<()>,
     log: PathBuf,
+    flights: PathBuf,
     running: Running,
     addr: SocketAddr,
 }
@@ -64,13 +67,13 @@ fn rig<F: Turn + Send + 'static>(name: &str, config: &Config, turn: F) -> Rig {
     let settings = Settings { max_connections: 16, buffers_max: 32, ..Settings::default() };
     let (index, origin, records) = (0, Origin::now(), records.remove(0));
     let dir = path.with_extension("flights");
-    let recorder = Recorder { dir, ..Recorder::default() };
+    let recorder = Recorder { bytes: Some(1 << 20), dir: dir.clone() };
     let flights = Flights::new(recorder, index, log.clone());
     let start = Start { index, settings, change, origin, log, records, flights };
     let (sender, reports) = channel();
     let (worker, handle) = Worker::new(start, sender, turn).expect("a worker");
     let thread = std::thread::Builder::new().spawn(move || worker.run()).expect("a thread");
-    Rig { handle, reports, thread, log: path, running, addr: local.expect("TCP") }
+    Rig { handle, reports, thread, log: path, flights: dir, running, addr: local.expect("TCP") }
 }
 
 impl Rig {
@@ -89,6 +92,9 @@ impl Rig {
         self.running.finish(PATIENCE);
         let text = std::fs::read_to_string(&self.log).expect("a log");
         std::fs::remove_file(&self.log).expect("removed");
+        if self.flights.exists() {
+            std::fs::remove_dir_all(&self.flights).expect("removed");
+        }
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
