@@ -92,6 +92,7 @@ impl Proxy {
             known.insert((server.cluster.clone(), server.addr.clone()), id);
         }
         let mut changed = Vec::new();
+        let before = Arc::clone(&self.versions[self.current].config);
         let (worker, workers) = self.settings.worker;
         let mut view = |cluster: &Cluster| {
             let mut servers = Vec::with_capacity(cluster.servers.len());
@@ -126,6 +127,11 @@ impl Proxy {
                 }
                 speeches.push(state.speech_serial);
                 servers.push(id);
+            }
+            if has_other_shares(&before, cluster) {
+                for id in &servers {
+                    self.servers[*id].current = 0;
+                }
             }
             let timeouts = config.timeouts.with(&cluster.timeouts);
             let limit = |server: &Server| match server.max_connections {
@@ -416,4 +422,16 @@ fn view_sticky(cluster: &Cluster, config: &Config) -> Vec<StickyView> {
             StickyView { value, set_cookie, set_secure }
         })
         .collect()
+}
+
+/// Whether `cluster` divides its requests in another way than it did in `before`. What its servers
+/// owe each other in smooth round-robin is counted in their old weights then: one of weight 1 that
+/// stood in debt beside one of 256 would be passed over for hundreds of turns (BACK-1).
+fn has_other_shares(before: &Config, cluster: &Cluster) -> bool {
+    let shares = |cluster: &Cluster| {
+        let servers = cluster.servers.iter();
+        servers.map(|it| (it.addr.clone(), it.weight)).collect::<BTreeMap<_, _>>()
+    };
+    let old = before.clusters.iter().find(|it| it.name == cluster.name);
+    old.is_some_and(|old| shares(old) != shares(cluster))
 }

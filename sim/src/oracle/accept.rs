@@ -133,9 +133,15 @@ pub fn backlogs(oracle: &Oracle, net: &Net) -> Verdict {
 fn newest_first(oracle: &Oracle, _net: &Net) -> Verdict {
     for &served in &oracle.turn.first_served {
         let at = &oracle.fronts[served as usize];
+        // In the turn in which a session ended another got it, and may be read from in the next
+        // one: who was accepted behind that, in the same turn, came too late.
+        let came_too_late = |accepted: u64| {
+            oracle.fronts.iter().any(|it| it.closed.is_some_and(|(closed, _)| closed == accepted))
+        };
         let newer = oracle.waiting.iter().find(|&&other| {
-            let other = &oracle.fronts[other as usize];
-            other.accepted_at > at.accepted_at && other.accepted_at < Some(oracle.now)
+            let accepted = oracle.fronts[other as usize].accepted_at;
+            accepted > at.accepted_at
+                && accepted.is_some_and(|it| it < oracle.now && !came_too_late(it))
         });
         if let Some(newer) = newer {
             let message = format!("connection {served} was served before the newer {newer}");

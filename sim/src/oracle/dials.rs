@@ -6,13 +6,13 @@
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
 //!   than its doublings allow.
 
-use super::ledger::Row;
+use super::ledger::{Recorded, Row};
 use super::truth::{Down, Version};
 use super::{Group, Oracle, Verdict, breach, retry, routes};
 use crate::kernel::Net;
 use std::collections::BTreeMap;
 use tidegate_core::config::{Balance, Server};
-use tidegate_core::event::Event;
+use tidegate_core::event::{Event, Phase};
 use tidegate_core::input::Address;
 
 /// The wait before an address that has just failed is tried again, in nanoseconds.
@@ -37,8 +37,8 @@ pub struct Dial {
 #[derive(Default, Debug)]
 pub struct Dials {
     all: Vec<Dial>,
-    /// Refusals since the last byte of a server.
-    refusals: BTreeMap<u16, u32>,
+    /// Refusals since the last byte of a server, and when the first of them came.
+    refusals: BTreeMap<u16, (u32, u64)>,
     /// When each server came up last: cluster, address, time.
     pub(super) risen: Vec<(Box<str>, Address, u64)>,
     /// Versions that were applied when they were counted last.
@@ -59,7 +59,7 @@ impl Dials {
     /// The proxy had no means to connect to `server`. A request that ends so says nothing of the
     /// server, whatever its attempts before did: those are refusals of nobody's.
     pub fn fell_short(&mut self, server: u16) {
-        if let Some(count) = self.refusals.get_mut(&server) {
+        if let Some((count, _)) = self.refusals.get_mut(&server) {
             *count = count.saturating_sub(u32::from(retry::ATTEMPTS_MAX) - 1);
         }
     }
@@ -319,15 +319,34 @@ pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
     }
     let falls = oracle.truth.versions.iter().flat_map(|v| v.config.clusters.iter().map(|c| c.fall));
     let fall = falls.max().unwrap_or(1);
-    let count = oracle.dials.refusals.entry(server).or_default();
+    let now = oracle.now;
+    let (count, since) = oracle.dials.refusals.entry(server).or_insert((0, now));
     *count += 1;
-    // A request counts once, however often it tries.
-    let most = fall * u32::from(retry::ATTEMPTS_MAX) * clusters.len() as u32;
-    if *count > most {
+    let (count, since) = (*count, *since);
+    // A request counts once, however often it tries, and when it has given up: before that, or if
+    // its client left, all but its last attempt are refusals of nobody's.
+    let tries = u32::from(retry::ATTEMPTS_MAX);
+    let counted = fall * tries * clusters.len() as u32;
+    if count > counted && count > counted + (tries - 1) * at_work(oracle, since) {
         let message = format!("server {server} refused {count} times in a row, and is not down");
         return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())
+}
+
+/// How many requests, and tunnels, may have tried to connect since `since` without telling anything
+/// of a server in the end.
+fn at_work(oracle: &Oracle, since: u64) -> u32 {
+    let rows = oracle.rows.iter().filter(|row| {
+        let is_blamed = |it: &Recorded| it.ending.phase == Phase::Connect && it.status == 503;
+        let is_its = row.record.as_ref().is_none_or(|it| it.at >= since && !is_blamed(it));
+        row.head_read_at.is_some() && is_its
+    });
+    let tunnels = oracle
+        .fronts
+        .iter()
+        .filter(|front| front.is_tcp && front.closed.is_none_or(|(at, _)| at >= since));
+    (rows.count() + tunnels.count()) as u32
 }
 
 /// The proxy told that it marked a server down: so many attempts have come to their end there.

@@ -8,6 +8,7 @@
 use super::ledger::{Back, Front, Row};
 use super::truth::{Place, Version};
 use super::{Group, Oracle, Verdict, answers, breach};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tidegate_core::config::Server;
 use tidegate_core::time::TICK;
@@ -118,28 +119,49 @@ pub fn may_be_turned_away(oracle: &Oracle, row: &Row) -> bool {
     others.count() >= capacity
 }
 
+/// The connections to `server` that are open.
+fn open_to(oracle: &Oracle, server: u16) -> impl Iterator<Item = &Back> {
+    oracle.backs.iter().filter(move |b| b.server == server && b.closed_at.is_none())
+}
+
 /// How many connections `server` may have by the most generous version that somebody still sees:
-/// whoever connects may see an older one. None: as many as come.
+/// whoever connects may see an older one. An address is a server of its own in each cluster that
+/// has it, or had it when a connection was opened that is open still. None: as many as come.
 fn most_connections(oracle: &Oracle, server: u16) -> Option<u32> {
     if oracle.truth.versions.len() == 1 {
         return oracle.truth.nature(server).limit;
     }
-    let id = crate::wire::server_id(server);
     let open = oracle.rows.iter().filter(|row| row.record.is_none());
     let tunnels = oracle.fronts.iter().filter(|front| front.is_tcp && front.closed.is_none());
     let since = open.filter_map(|row| row.first_read_at);
     let since = since.chain(tunnels.filter_map(|front| front.accepted_at)).min();
-    let versions = oracle.truth.in_force(since.unwrap_or(oracle.now), oracle.now).iter();
-    let all = versions.flat_map(|version| &version.config.clusters).flat_map(|c| &c.servers);
-    let mut mine = all.filter(|it| it.id.as_deref() == Some(&id)).map(|it| it.max_connections);
-    let first = mine.next()??;
-    mine.try_fold(first, |most, other| Some(most.max(other?)))
+    let seen = most_by_cluster(oracle, server, since.unwrap_or(oracle.now));
+    let opened = open_to(oracle, server).map(|back| back.connect_at).min();
+    let mut all = most_by_cluster(oracle, server, opened.unwrap_or(oracle.now));
+    all.extend(seen);
+    let first = all.pop_first()?.1?;
+    all.into_values().try_fold(first, |sum, most| Some(sum.saturating_add(most?)))
+}
+
+/// How many connections `server` may have in each cluster, by the most generous version in force
+/// since `since`.
+fn most_by_cluster(oracle: &Oracle, server: u16, since: u64) -> BTreeMap<&str, Option<u32>> {
+    let id = crate::wire::server_id(server);
+    let mut most: BTreeMap<&str, Option<u32>> = BTreeMap::new();
+    let versions = oracle.truth.in_force(since, oracle.now).iter();
+    for cluster in versions.flat_map(|version| &version.config.clusters) {
+        for it in cluster.servers.iter().filter(|it| it.id.as_deref() == Some(&id)) {
+            let most = most.entry(&cluster.name).or_insert(Some(0));
+            *most = most.zip(it.max_connections).map(|(one, other)| one.max(other));
+        }
+    }
+    most
 }
 
 /// The proxy begins to connect to `server`: it has no more connections than it may.
 pub fn connects(oracle: &Oracle, server: u16) -> Verdict {
     let Some(limit) = most_connections(oracle, server) else { return Ok(()) };
-    let open = oracle.backs.iter().filter(|b| b.server == server && b.closed_at.is_none()).count();
+    let open = open_to(oracle, server).count();
     if open >= limit as usize {
         let message = format!("connection {} to server {server}, which may have {limit}", open + 1);
         return breach(GROUP, "BACK-9", message);

@@ -137,14 +137,19 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether the drain deadline may be over.
+    fn is_drained(&self) -> bool {
+        self.truth.stop_at.is_some_and(|stop| {
+            self.now >= stop.saturating_add(self.truth.span(stop, self.now, |t| t.drain).0)
+        })
+    }
+
     fn how_over(&self, net: &Net, id: u32, how: Close) -> Verdict<Over> {
         let tunnel = &self.tunnels[id as usize];
         let Some(ways) = tunnel.ways(self) else { return Ok(Over::Complete) };
         let is_reset = ways.iter().any(|&(_, source, _)| net.ep(source).is_reset());
         let (low, high) = self.idle_bounds(tunnel);
-        let drained = self.truth.stop_at.is_some_and(|stop| {
-            self.now >= stop.saturating_add(self.truth.span(stop, self.now, |t| t.drain).0)
-        });
+        let drained = self.is_drained();
         let is_whole = |way: usize| is_complete(net, ways[way].0, ways[way].1);
         let is_cut = ways.iter().any(|&(way, source, to)| {
             let held = net.ep(source).read > way.from + way.bytes;
@@ -275,6 +280,9 @@ impl Oracle {
         let is_right = match over {
             // The last end, or a reset, may come in the very turn in which the timer is due.
             Over::Complete | Over::Broken if is_idle => at >= self.idle_bounds(tunnel).0,
+            // So may the deadline; and a reset behind a stream's end is no news to a proxy that has
+            // yet to pass on what it read.
+            Over::Broken if ending.timer == Some(Timer::Drain) => self.is_drained(),
             Over::Complete => ending.phase == Phase::Complete && ending.who == Who::Nobody,
             Over::Idle => is_idle,
             Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,
