@@ -275,6 +275,7 @@ impl Kernel for Gate<'_> {
                 if result.is_ok_and(|n| n > 0) {
                     self.oracle.back_spoke(back);
                 }
+                self.oracle.back_seen(self.net, back, true);
             }
         }
         match result {
@@ -459,7 +460,7 @@ impl Gate<'_> {
                 self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
-                self.oracle.back_closed(self.net, back);
+                self.oracle.back_closed(back);
                 let at = &self.oracle.backs[back as usize];
                 // A silent tunnel is no failure.
                 let stands = at.is_tcp && self.net.ep(ep).is_open();

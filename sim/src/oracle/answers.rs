@@ -77,7 +77,7 @@ pub(super) fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, status: u1
     let back = &oracle.backs[last.back as usize];
     let Some(plan) = last.plan.map(|plan| &row.plans[plan as usize]) else { return Ok(()) };
     let arrived = net.content_arrived(back.ep ^ 1);
-    let is_there = plan.end.is_some_and(|end| end <= arrived) && back.told_at.is_some();
+    let is_there = plan.end.is_some_and(|end| end <= arrived);
     if is_there && plan.fault == BackFault::None && !back.has_garbage && !back.is_damaged() {
         let id = row.ask.id;
         let message = format!("request {id}: 502 in place of the {} that was there", plan.status);

@@ -73,12 +73,19 @@ impl Oracle {
         self.dials.refusals.remove(&back.server);
     }
 
+    /// The proxy was told of a server's connection, or has read there, and knows whether bytes
+    /// wait.
+    pub fn back_seen(&mut self, net: &Net, back: u32, has_read: bool) {
+        let back = &mut self.backs[back as usize];
+        let since = back.waits_since.filter(|_| !has_read).unwrap_or(self.now);
+        back.waits_since = (net.content_unread(back.ep) > 0).then_some(since);
+    }
+
     /// The proxy closes a connection to a server.
-    pub fn back_closed(&mut self, net: &Net, back: u32) {
+    pub fn back_closed(&mut self, back: u32) {
         let back = &mut self.backs[back as usize];
         back.closed_at = Some(self.now);
-        let is_known = back.told_at.is_some_and(|told| told < self.now);
-        back.left_unread = is_known && net.content_unread(back.ep) > 0;
+        back.left_unread = back.waits_since.is_some_and(|since| since < self.now);
     }
 }
 

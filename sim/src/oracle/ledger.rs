@@ -361,9 +361,10 @@ pub struct Back {
     pub has_failed: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
-    /// When the proxy was last told of bytes that wait there.
-    pub told_at: Option<u64>,
-    /// Whether it was closed on bytes that the proxy knew of and did not read.
+    /// Since when the proxy knows of bytes that wait there: it was told of them, or stopped reading
+    /// before the last of them.
+    pub waits_since: Option<u64>,
+    /// Whether it was closed on bytes that the proxy had known of, and had not read.
     pub left_unread: bool,
     /// The PROXY header that it begins with.
     pub preface: Preface,
@@ -395,7 +396,7 @@ impl Back {
             has_garbage: false,
             has_failed: false,
             last_read_at: now,
-            told_at: None,
+            waits_since: None,
             left_unread: false,
             preface: Preface::default(),
             is_tcp: false,

@@ -246,9 +246,7 @@ impl Oracle {
         if let Side::Back(back) = self.side(ep)
             && ep & 1 == 0
         {
-            if net.content_unread(ep) > 0 {
-                self.backs[back as usize].told_at = Some(self.now);
-            }
+            self.back_seen(net, back, false);
             // Readiness may be spurious: what counts is what there was to see.
             reuse::told(self, net, back, net.mask(ep));
         }

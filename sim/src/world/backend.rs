@@ -52,7 +52,7 @@ pub(super) struct BackConn {
     next: usize,
     decided: Option<(u32, u32)>,
     answer_at: u64,
-    is_early: bool,
+    pub(super) is_early: bool,
     is_cut: bool,
     out: Option<Producer>,
     after: After,

@@ -117,12 +117,15 @@ struct Form {
 }
 
 impl Form {
-    fn draw(cx: &mut Cx, swarm: &Swarm, plan: &Plan, e: u64) -> Form {
+    /// A server that does not wait for the request, `is_early`, mostly leaves behind its answer.
+    fn draw(cx: &mut Cx, swarm: &Swarm, plan: &Plan, e: u64, is_early: bool) -> Form {
         let is_chunked =
             plan.body > 0 && !plan.until_close && cx.does(Operation::ChunkedResponse, swarm, e, 50);
         let minor = u8::from(!cx.does(Operation::OldResponse, swarm, e, 6));
-        let closes = cx.does(Operation::LastResponse, swarm, e, 9);
+        let is_last = cx.does(Operation::LastResponse, swarm, e, 9);
         let choices = &mut cx.choices;
+        let leaves = is_early && choices.chance(site!("plan/leaves"), e, Rate::percent(60));
+        let closes = is_last || leaves;
         Form {
             is_chunked: is_chunked && minor == 1 && !plan.until_close,
             minor: if plan.status == 101 { 1 } else { minor },
@@ -196,7 +199,8 @@ impl World {
         let row = &self.oracle.rows[id as usize];
         let plan = row.plans[serial as usize].clone();
         let (e, row_upgrades) = (row.ask.key, row.ask.upgrade);
-        let form = Form::draw(&mut self.cx, &self.scenario.swarm, &plan, e);
+        let is_early = self.back_conns[b as usize].is_early;
+        let form = Form::draw(&mut self.cx, &self.scenario.swarm, &plan, e, is_early);
         let told = u32::from(self.back_conns[b as usize].has_continued);
         let mut head = Vec::with_capacity(256);
         interims(plan.interims.saturating_sub(told), &mut head);

@@ -117,11 +117,11 @@ fn balance_fires_on_a_server_that_is_marked_down_too_early() {
     let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
     for _ in 1..fall {
         let back = lab.back(0);
-        lab.oracle.back_closed(&lab.net, back);
+        lab.oracle.back_closed(back);
     }
     breaks(dials::marked_down(&lab.oracle, &down), "balance", "BACK-4");
     let back = lab.back(0);
-    lab.oracle.back_closed(&lab.net, back);
+    lab.oracle.back_closed(back);
     assert_eq!(dials::marked_down(&lab.oracle, &down), Ok(()));
 }
 

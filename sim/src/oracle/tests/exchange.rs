@@ -371,7 +371,6 @@ fn answers_fires_on_a_502_in_place_of_an_answer() {
     row.plans.push(plan(0, BackFault::BadHead));
     let earlier = Attempt { plan: Some(1), ..row.attempts[0].clone() };
     row.attempts.insert(0, earlier);
-    lab.oracle.backs[back as usize].told_at = Some(0);
     lab.emit_down(front, b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
     lab.fires("answers", "REQ-9");
 }

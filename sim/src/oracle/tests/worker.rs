@@ -63,17 +63,25 @@ fn timers_fires_early_and_late() {
     assert_eq!(timers::next_deadline(5, 6, None), Ok(()));
 }
 
-// SES-3: who waits to be read is not idle.
+// SES-3: who waits to be read is not idle, be the record written when it may.
 #[test]
 fn timers_fires_on_an_idle_server_whose_bytes_wait() {
-    let mut lab = Lab::new();
-    let (_, id, back) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
-    let record = recorded(Some(Timer::BackendIdle), 1);
-    let verdict = |lab: &Lab| timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
-    lab.oracle.backs[back as usize].closed_at = Some(lab.cx.now);
-    assert_eq!(verdict(&lab), Ok(()));
-    lab.oracle.backs[back as usize].left_unread = true;
-    breaks(verdict(&lab), "timers", "SES-3");
+    // Whether bytes wait, whether the proxy has just read, and how long it has known of them.
+    let cases =
+        [(0, false, 1, true), (5, false, 1, false), (5, true, 1, false), (5, true, 0, true)];
+    for (unread, has_read, millis, is_right) in cases {
+        let mut lab = Lab::new();
+        let (_, id, back) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
+        let ep = lab.oracle.backs[back as usize].ep;
+        lab.net.ep_mut(ep ^ 1).arrived = unread;
+        lab.oracle.back_seen(&lab.net, back, has_read);
+        lab.later(millis);
+        lab.oracle.back_closed(back);
+        lab.later(7_000);
+        let record = recorded(Some(Timer::BackendIdle), 1);
+        let verdict = timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
+        if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "timers", "SES-3") }
+    }
 }
 
 // RUN-2: answers in a graceful stop say that their connection closes.
