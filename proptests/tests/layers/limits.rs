@@ -117,6 +117,34 @@ fn a_lowered_limit_closes_what_is_idle() {
     check(&rig);
 }
 
+// BACK-1, RUN-1: turns are counted in the weights of today. A server that owed hundreds of turns to
+// one of 256 times its weight owes nothing to its equal. Seed 267173.
+#[test]
+fn turns_begin_anew_with_other_weights() {
+    let mut config = simple_config();
+    config.clusters[0].reuse = tidegate_core::config::Reuse::Never;
+    config.clusters[0].servers.push(Server::new(ip(9002)));
+    config.clusters[0].servers[0].weight = 256;
+    let mut rig = rig_of(Settings::default(), config.clone());
+    let asked_of = |rig: &mut Rig, times: usize| {
+        let before = rig.kernel.connected.len();
+        for _ in 0..times {
+            let client = ask(rig);
+            let back = server(rig);
+            rig.feed(back, OK);
+            assert_eq!(status(rig, client), "200");
+        }
+        let new = &rig.kernel.connected[before..];
+        new.iter().filter(|(_, to)| *to == ip(9002)).count()
+    };
+    // Until the light one has had its turn: it owes the heavy one 256 now.
+    assert_eq!(asked_of(&mut rig, 129), 1);
+    config.clusters[0].servers[0].weight = 1;
+    rig.proxy.apply(config).expect("a good configuration");
+    assert_eq!(asked_of(&mut rig, 8), 4);
+    check(&rig);
+}
+
 // BACK-9, TUN-1: a TCP session waits, too, and is closed when that takes too long.
 #[test]
 fn tcp_waits_in_line() {
