@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(run(read.origin.seed(), read.options()).hash, read.hash);
     }
 
-    // What a case says is drawn otherwise is drawn so when it is read and replayed, and nothing else.
+    // What a case says is drawn otherwise is drawn so when it is read and replayed, and no more.
     #[test]
     fn a_change_that_was_written_down_shows_in_the_replay() {
         let recorded = run(7, Options { records: true, ..Options::default() });

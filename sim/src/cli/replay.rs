@@ -64,7 +64,7 @@ impl Subject {
 
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
-    // What production recorded is another kind of case. A number is a seed, whatever files there are.
+    // What production recorded is another kind of case. A number is a seed, be there such a file.
     if args.what.parse::<u64>().is_err()
         && let Some(code) = super::lift::replay(args)
     {

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((&*told.group, &*told.rule), ("progress", "LOOP-5"));
         let case = Case::read(&path).expect("a case");
         assert_eq!(case.changes, args.changes());
-        // Two runs that differ: a rule of one group in the report and in the case, with the changes.
+        // Two runs that differ: one rule in the report and in the case, with the changes.
         let differ = Twins::BothCiphers.violation(&outcome, &|| args.options());
         let told = failed(&shared(&args), &outcome, &differ);
         assert_eq!((&*told.group, &*told.rule), ("determinism", "BOTH-CIPHERS"));
