@@ -364,7 +364,7 @@ fn answers_fires_on_silence_and_on_answers_that_do_not_arrive() {
 #[test]
 fn answers_fires_on_a_502_in_place_of_an_answer() {
     let mut lab = Lab::new();
-    let (front, id, back) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
     let row = &mut lab.oracle.rows[id as usize];
     row.plans[0].end = Some(0);
     // An attempt before it met a head that is none, which excuses a 502.
