@@ -67,6 +67,7 @@ impl Oracle {
         if record.status == 101 && row.tunnel.is_some() {
             self.upgrade_record(id, record)?;
         } else {
+            self.never_switched(id, &recorded);
             self.sent_bytes(id, record)?;
         }
         let row = &self.rows[id as usize];

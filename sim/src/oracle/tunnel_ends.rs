@@ -5,6 +5,7 @@
 //! - TUN-2: an end follows the last byte, is passed on, and nothing looks whole that was cut.
 //! - RUN-5: a tunnel has one access record, which tells what passed.
 
+use super::ledger::Recorded;
 use super::tunnels::{GROUP, Over, Tunnel, TunnelRecord, Way};
 use super::{Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
@@ -250,6 +251,16 @@ impl Oracle {
             self.counts(id, record, (received, sent))?;
         }
         self.kept(id, record)
+    }
+
+    /// A request came to its end without an answer although a 101 had been read for it: behind
+    /// interim responses, of which its client took no more. Nobody got as far as the tunnel.
+    pub fn never_switched(&mut self, row: u32, recorded: &Recorded) {
+        let row = &self.rows[row as usize];
+        if let Some(id) = row.tunnel.filter(|_| row.answer.is_none()) {
+            let Recorded { at, ending, attempts, .. } = *recorded;
+            self.tunnels[id as usize].record = Some(TunnelRecord { at, ending, attempts });
+        }
     }
 
     fn counts(&self, id: u32, record: &AccessRecord, (received, sent): (u64, u64)) -> Verdict {
