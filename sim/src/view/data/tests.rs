@@ -92,8 +92,9 @@ fn episodes_are_bands_from_their_begin_to_their_end() {
         let outcome = run(seed, Options { until: Some(until), ..options() });
         let last = outcome.story.as_ref().and_then(|story| story.events.last()).expect("events");
         let (_, data) = page_of(&outcome, "cut");
-        assert_eq!(data["bands"][0][0], from, "seed {seed}");
-        assert_eq!(data["bands"][0][1], last.at / 1000, "seed {seed}");
+        let bands = data["bands"].as_array().expect("bands");
+        let band = bands.iter().find(|band| band[0] == from).expect("the first band");
+        assert_eq!(band[1], last.at / 1000, "seed {seed}");
         assert!(last.at / 1000 > from, "seed {seed}");
         cut_short += 1;
     }
