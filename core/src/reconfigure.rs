@@ -92,7 +92,9 @@ impl Proxy {
             known.insert((server.cluster.clone(), server.addr.clone()), id);
         }
         let mut changed = Vec::new();
-        let before = Arc::clone(&self.versions[self.current].config);
+        let config_before = Arc::clone(&self.versions[self.current].config);
+        let before: BTreeMap<&str, &Cluster> =
+            config_before.clusters.iter().map(|cluster| (&*cluster.name, cluster)).collect();
         let (worker, workers) = self.settings.worker;
         let mut view = |cluster: &Cluster| {
             let mut servers = Vec::with_capacity(cluster.servers.len());
@@ -128,7 +130,7 @@ impl Proxy {
                 speeches.push(state.speech_serial);
                 servers.push(id);
             }
-            if has_other_shares(&before, cluster) {
+            if before.get(&*cluster.name).is_some_and(|old| has_other_shares(old, cluster)) {
                 for id in &servers {
                     self.servers[*id].current = 0;
                 }
@@ -424,14 +426,18 @@ fn view_sticky(cluster: &Cluster, config: &Config) -> Vec<StickyView> {
         .collect()
 }
 
-/// Whether `cluster` divides its requests in another way than it did in `before`. What its servers
-/// owe each other in smooth round-robin is counted in their old weights then: one of weight 1 that
-/// stood in debt beside one of 256 would be passed over for hundreds of turns (BACK-1).
-fn has_other_shares(before: &Config, cluster: &Cluster) -> bool {
-    let shares = |cluster: &Cluster| {
-        let servers = cluster.servers.iter();
-        servers.map(|it| (it.addr.clone(), it.weight)).collect::<BTreeMap<_, _>>()
-    };
-    let old = before.clusters.iter().find(|it| it.name == cluster.name);
-    old.is_some_and(|old| shares(old) != shares(cluster))
+/// Whether `new` divides its requests in another way than `old`, its version before. What its
+/// servers owe each other in smooth round-robin is counted in their old weights then: one of weight
+/// 1 that stood in debt beside one of 256 would be passed over for hundreds of turns (BACK-1).
+fn has_other_shares(old: &Cluster, new: &Cluster) -> bool {
+    fn share(server: &Server) -> (&Address, u32) {
+        (&server.addr, server.weight)
+    }
+    fn shares(cluster: &Cluster) -> Vec<(&Address, u32)> {
+        let mut all: Vec<_> = cluster.servers.iter().map(share).collect();
+        all.sort_unstable();
+        all
+    }
+    // Mostly nothing has changed, not even the order.
+    !old.servers.iter().map(share).eq(new.servers.iter().map(share)) && shares(old) != shares(new)
 }

@@ -41,8 +41,6 @@ use ring::Ring;
 
 /// Version of the file format.
 pub const FORMAT: u16 = 2;
-/// Bytes of a worker's ring by default.
-pub const RING_BYTES: usize = 16 * 1024 * 1024;
 /// Stands in recordings where a byte stood that no parser looks at, and in replays where none is
 /// known.
 const FILLER: u8 = b'x';

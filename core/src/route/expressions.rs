@@ -10,7 +10,8 @@ const REGEX_BYTES_MAX: usize = 1 << 20;
 const AROUND: [&str; 2] = [r"\A(?:", r")\z"];
 
 /// Expressions by pattern. A configuration's check compiles them, its router takes them over, and
-/// so does the next configuration: to compile one costs more than all else of a route.
+/// so does the next configuration of `Proxy::apply`: to compile one costs more than all else of a
+/// route.
 #[derive(Default)]
 pub(crate) struct Expressions {
     made: BTreeMap<Box<str>, Regex>,
