@@ -1,7 +1,7 @@
 //! `tidegate serve`.
 
-use super::ServeArgs;
-use super::output::{err, out, refuse};
+use super::output::{err, next, out, refuse};
+use super::{ServeArgs, USAGE};
 use crate::config::Source;
 use crate::serve::Recorder;
 use std::io::IsTerminal;
@@ -9,18 +9,20 @@ use std::process::ExitCode;
 
 /// Serves until stopped, or prints the configuration that would be served.
 pub(super) fn run(args: ServeArgs) -> ExitCode {
-    if args.print_config {
-        return print_config(&source(args));
-    }
     if args.record.0.is_none() && args.record_dir.is_some() {
         err("error: --record-dir without --record: nothing is recorded\n");
-        return ExitCode::from(2);
+        next("tidegate serve --help");
+        return ExitCode::from(USAGE);
+    }
+    if args.print_config {
+        return print_config(&source(args));
     }
     let dir = args.record_dir.clone().unwrap_or_else(|| ".".into());
     let recorder = Recorder { bytes: args.record.0, dir };
     if let Err(error) = recorder.probe() {
         let dir = recorder.dir.display();
         err(&format!("error: --record-dir: no recording could be written to {dir}: {error}\n"));
+        next("tidegate serve --help");
         return ExitCode::FAILURE;
     }
     match crate::serve::run(source(args), &recorder) {

@@ -54,7 +54,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// Why it could not begin: nothing was served.
 pub fn run(source: Source, recorder: &Recorder) -> Result<u8, Refusal> {
-    let (reader, hello) = reader(source)?;
+    let (reader, hello) = reader(source, recorder.bytes.is_some())?;
     let in_force = reader()?;
     let files = limits::raise_open_files(in_force.settings.max_connections)
         .map_err(|error| Refusal::machine(&error, error.next()))?;
@@ -85,9 +85,9 @@ pub fn run(source: Source, recorder: &Recorder) -> Result<u8, Refusal> {
 
 /// How the configuration is read, now and at each reload; for the demo, after its origins were
 /// started, and with what to try.
-fn reader(source: Source) -> Result<(Reader, Option<String>), Refusal> {
-    let prepare = |loaded: Result<Loaded, Vec<Diagnostic>>| {
-        loaded.map_err(Refusal::Mistakes).and_then(Prepared::new)
+fn reader(source: Source, records: bool) -> Result<(Reader, Option<String>), Refusal> {
+    let prepare = move |loaded: Result<Loaded, Vec<Diagnostic>>| {
+        loaded.map_err(Refusal::Mistakes).and_then(|it| Prepared::new(it, records))
     };
     // It outlives every version: what a reload leaves as it is stays the very same.
     let memory = Memory::default();

@@ -13,8 +13,8 @@ use tidegate_core::flight::wire::Stored;
 pub(crate) struct Shared {
     pub(crate) compiled: Compiled,
     pub(crate) names: Arc<Names>,
-    /// As a flight recording carries it.
-    pub(crate) flown: Arc<[u8]>,
+    /// As a flight recording carries it, if flights are recorded.
+    pub(crate) flown: Option<Arc<[u8]>>,
 }
 
 impl Shared {
@@ -36,11 +36,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles what was loaded. May take long: no worker's work.
-    pub(crate) fn new(loaded: Loaded) -> Result<Prepared, Refusal> {
+    /// Compiles what was loaded; `records`: for workers that record their flights. May take long:
+    /// no worker's work.
+    pub(crate) fn new(loaded: Loaded, records: bool) -> Result<Prepared, Refusal> {
         let Loaded { workers, workers_of_process, settings, config, log, warnings, .. } = loaded;
         let names = Arc::new(Names::of(&config));
-        let flown = Stored::bytes_of(&config).into();
+        let flown = records.then(|| Stored::bytes_of(&config).into());
         // Loading has asked the core already: what it finds now is a fault of ours.
         let compiled = Compiled::new(config, &settings).map_err(|errors| {
             let why = format!("loading has accepted what cannot be compiled: {errors:?}");

@@ -267,7 +267,9 @@ impl<F: Turn> Worker<F> {
     fn add_version(&mut self) {
         self.version += 1;
         self.versions.push(self.version, Arc::clone(&self.shared.names));
-        self.flights.version(self.version, Arc::clone(&self.shared.flown));
+        if let Some(flown) = &self.shared.flown {
+            self.flights.version(self.version, Arc::clone(flown));
+        }
     }
 
     fn serve(&mut self, proxy: &mut Proxy, events: &mut Events) -> Ended {

@@ -43,7 +43,7 @@ fn rig() -> Rig {
     let memory = Memory::default();
     let reader: Reader = Arc::new(move || {
         let loaded = from_str("test", &read.lock().expect("unpoisoned"), &memory);
-        loaded.map_err(Refusal::Mistakes).and_then(Prepared::new)
+        loaded.map_err(Refusal::Mistakes).and_then(|it| Prepared::new(it, false))
     });
     let in_force = reader().expect("valid");
     let options = LogConfig { access: Sink::Off, ..LogConfig::default() };

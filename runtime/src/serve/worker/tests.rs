@@ -41,7 +41,7 @@ fn change(config: &Config, held: &[Wanted]) -> (Change, Option<SocketAddr>) {
     let bound = bind_all(config, held, 1).expect("bound").remove(0);
     let local = bound.first().and_then(|bound| bound.local);
     let compiled = Compiled::new(config.clone(), &Settings::default()).expect("valid");
-    let flown = Stored::bytes_of(config).into();
+    let flown = Some(Stored::bytes_of(config).into());
     let shared = Shared { compiled, names: Arc::new(Names::of(config)), flown };
     (Change { shared, bound }, local)
 }
