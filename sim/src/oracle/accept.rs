@@ -78,7 +78,7 @@ pub fn dismissed(oracle: &Oracle, front: u32, has_failed: bool) -> Verdict {
 }
 
 /// At the end of a turn that has no work left.
-pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
+pub fn turn_ended(oracle: &Oracle, gauges: &Gauges) -> Verdict {
     let settings = &oracle.settings;
     if gauges.sessions > settings.max_connections || oracle.serving > settings.max_connections {
         let (live, serving) = (gauges.sessions, oracle.serving);
@@ -108,7 +108,7 @@ pub fn turn_ended(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
             return breach(GROUP, "ACC-7", message);
         }
     }
-    newest_first(oracle, net)
+    newest_first(oracle)
 }
 
 /// At the end of a turn that has no work left: nobody waits in a backlog of whom the proxy was
@@ -130,7 +130,7 @@ pub fn backlogs(oracle: &Oracle, net: &Net) -> Verdict {
 }
 
 /// Whoever was first served in this turn was the newest of those that waited before it.
-fn newest_first(oracle: &Oracle, _net: &Net) -> Verdict {
+fn newest_first(oracle: &Oracle) -> Verdict {
     for &served in &oracle.turn.first_served {
         let at = &oracle.fronts[served as usize];
         // In the turn in which a session ended another got it, and may be read from in the next

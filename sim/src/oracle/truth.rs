@@ -174,6 +174,15 @@ impl Truth {
         &self.versions[start.saturating_sub(1).min(end)..end]
     }
 
+    /// Whether the listener with this number was there all the time from `from` to `to`. Whoever
+    /// came by one that was gone meanwhile came by another than the one that is there again: no
+    /// route of that one's is for him.
+    pub fn keeps_listener(&self, listener: usize, from: u64, to: u64) -> bool {
+        let name = format!("l{listener}");
+        let has_it = |version: &Version| version.config.listeners.iter().any(|l| *l.name == *name);
+        self.in_force(from, to).iter().all(has_it)
+    }
+
     /// The serial numbers in force at some time from `from` to `to`.
     pub fn serials(&self, from: u64, to: u64) -> std::ops::RangeInclusive<u64> {
         let end = self.versions.partition_point(|version| version.at <= to);

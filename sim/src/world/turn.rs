@@ -175,7 +175,7 @@ impl World {
         oracle.has_waited = self.proxy.counters().buffer_waits > 0;
         oracle.judge(accounting::turn_ended(oracle, net, &gauges));
         if !is_more {
-            oracle.judge(accept::turn_ended(oracle, net, &gauges));
+            oracle.judge(accept::turn_ended(oracle, &gauges));
             oracle.judge(accept::backlogs(oracle, net));
         }
         let verdict = progress::turn_ended(oracle, net, is_more);

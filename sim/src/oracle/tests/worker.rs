@@ -134,21 +134,21 @@ fn accept_fires_on_order_bounds_and_idle_queues() {
     let busy = Gauges { sessions: 10_000, ..Gauges::default() };
     let more = Gauges { sessions: 10_001, ..Gauges::default() };
     let full = Gauges { queued: 1025, ..Gauges::default() };
-    breaks(accept::turn_ended(&lab.oracle, &lab.net, &more), "accept", "ACC-5");
-    breaks(accept::turn_ended(&lab.oracle, &lab.net, &full), "accept", "ACC-6");
+    breaks(accept::turn_ended(&lab.oracle, &more), "accept", "ACC-5");
+    breaks(accept::turn_ended(&lab.oracle, &full), "accept", "ACC-6");
     let older = lab.front();
     lab.later(1);
     lab.front();
     lab.later(1);
     let idle = Gauges::default();
-    breaks(accept::turn_ended(&lab.oracle, &lab.net, &idle), "accept", "ACC-7");
-    assert_eq!(accept::turn_ended(&lab.oracle, &lab.net, &busy), Ok(()));
+    breaks(accept::turn_ended(&lab.oracle, &idle), "accept", "ACC-7");
+    assert_eq!(accept::turn_ended(&lab.oracle, &busy), Ok(()));
     lab.oracle.turn.first_served.push(older);
     lab.oracle.read_from_client(older, 0);
-    breaks(accept::turn_ended(&lab.oracle, &lab.net, &busy), "accept", "ACC-3");
+    breaks(accept::turn_ended(&lab.oracle, &busy), "accept", "ACC-3");
     lab.oracle.turn.first_served.clear();
     lab.later(20_000);
-    breaks(accept::turn_ended(&lab.oracle, &lab.net, &busy), "accept", "ACC-4");
+    breaks(accept::turn_ended(&lab.oracle, &busy), "accept", "ACC-4");
 }
 
 // LOOP-2: the core's counts are the kernel's, and return to zero.
