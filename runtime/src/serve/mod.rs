@@ -58,6 +58,12 @@ pub fn run(source: Source, recorder: &Recorder) -> Result<u8, Refusal> {
     let in_force = reader()?;
     let files = limits::raise_open_files(in_force.settings.max_connections)
         .map_err(|error| Refusal::machine(&error, error.next()))?;
+    // Before anybody can connect: a TERM that meets no handler would cut off who waits (RUN-2).
+    let (sender, inbox) = channel();
+    signals::listen(sender.clone()).map_err(|error| {
+        let why = format_args!("signals cannot be listened to: {error}");
+        Refusal::machine(why, "ulimit -n")
+    })?;
     let bound = listen::bind_all(in_force.shared.compiled.config(), &[], in_force.workers)
         .map_err(|errors| listen::refusal(&errors))?;
     let (log, running, records) = Log::start(in_force.log.clone(), in_force.workers)?;
@@ -65,11 +71,6 @@ pub fn run(source: Source, recorder: &Recorder) -> Result<u8, Refusal> {
         log.say(Level::Warn, Topic::Start, warnings(&in_force.warnings));
     }
     report_panics(log.clone());
-    let (sender, inbox) = channel();
-    signals::listen(sender.clone()).map_err(|error| {
-        let why = format_args!("signals cannot be listened to: {error}");
-        Refusal::machine(why, "ulimit -n")
-    })?;
     announce(&log, &bound, files);
     let origin = Origin::now();
     let workers = start_workers(&in_force, bound, records, &log, origin, recorder, &sender)?;

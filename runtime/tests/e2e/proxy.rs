@@ -144,8 +144,8 @@ impl Setup {
         )
     }
 
-    /// Starts the proxy and waits until it listens.
-    pub(crate) fn start(self) -> Proxy {
+    /// Starts the proxy and does not wait until it listens.
+    pub(crate) fn spawn(self) -> Proxy {
         let dir = Dir::new();
         let port = free_port();
         let config = dir.path("tidegate.toml");
@@ -160,7 +160,13 @@ impl Setup {
             .stderr(stderr)
             .spawn()
             .expect("the binary");
-        let mut proxy = Proxy { child, dir, port, setup: self };
+        Proxy { child, dir, port, setup: self }
+    }
+
+    /// Starts the proxy and waits until it listens.
+    pub(crate) fn start(self) -> Proxy {
+        let mut proxy = self.spawn();
+        let port = proxy.port;
         let wanted = proxy.setup.workers.max(1);
         let end = Instant::now() + PATIENCE;
         while listening(port) < wanted {

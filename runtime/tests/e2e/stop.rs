@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Next};
 use crate::client::{Client, End};
-use crate::proxy::{Setup, wait_until};
+use crate::proxy::{Setup, listening, wait_until};
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,6 +99,27 @@ fn the_accept_queue_is_served_before_the_end() {
     }
     assert_eq!(proxy.wait().code(), Some(0));
     assert_eq!(backend.requests(), 51);
+}
+
+// RUN-2: a TERM that comes as soon as somebody can connect stops gracefully: the handlers are there
+// before the port is.
+#[test]
+fn signals_are_handled_before_the_port_opens() {
+    for _ in 0..20 {
+        let mut proxy = Setup::to(&[1]).spawn();
+        while listening(proxy.port) == 0 {
+            assert!(proxy.runs(), "{}", proxy.stderr());
+        }
+        let caught = proxy.status_line("SigCgt");
+        let mask = caught.split_ascii_whitespace().last().expect("a mask");
+        let mask = u64::from_str_radix(mask, 16).expect("a mask");
+        let is_caught = |signal: Signal| mask >> (signal.as_raw() - 1) & 1 == 1;
+        for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::QUIT] {
+            assert!(is_caught(signal), "{signal:?}: {caught}");
+        }
+        proxy.signal(Signal::TERM);
+        assert_eq!(proxy.wait().code(), Some(0));
+    }
 }
 
 // RUN-2, ACC-4: who waits in silence does not hold the end up for ever.
