@@ -54,11 +54,17 @@ impl Oracle {
         (tunnel.last_byte_at.saturating_add(low), tunnel.last_moved_at.saturating_add(high + slack))
     }
 
+    /// Whether its client has got the 101, which waits behind interim responses that were read
+    /// before it. Without one, a tunnel begins with its connection.
+    fn has_begun(&self, id: u32) -> bool {
+        self.fronts[self.tunnels[id as usize].front as usize].tunnel == Some(id)
+    }
+
     /// Something passed in a tunnel: it must not have been idle for too long before.
     pub(super) fn moved(&mut self, id: u32, is_byte: bool) -> Verdict {
         let tunnel = &self.tunnels[id as usize];
         let (_, high) = self.idle_bounds(tunnel);
-        if self.now > high && tunnel.over.is_none() {
+        if self.now > high && tunnel.over.is_none() && self.has_begun(id) {
             let idle = (self.now - tunnel.last_moved_at) / 1_000_000;
             let message = format!("tunnel {id} was idle for {idle} ms and stayed open");
             return breach(GROUP, "SES-3", message);
@@ -129,7 +135,9 @@ impl Oracle {
     /// The proxy closes one of its ends.
     pub fn tunnel_closes(&mut self, net: &Net, ep: Ep, how: Close) -> Verdict {
         let Some(id) = self.tunnel_of(net, ep) else { return Ok(()) };
-        if self.tunnels[id as usize].over.is_some() {
+        // Before its client has the 101 it is a request's server that closes, and why is judged
+        // with that request.
+        if self.tunnels[id as usize].over.is_some() || !self.has_begun(id) {
             return Ok(());
         }
         let over = self.how_over(net, id, how)?;
@@ -208,9 +216,7 @@ impl Oracle {
         }
         for &id in &self.live_tunnels {
             let tunnel = &self.tunnels[id as usize];
-            // Interim responses go before a 101.
-            let is_begun = self.fronts[tunnel.front as usize].tunnel == Some(id);
-            let Some(ways) = tunnel.ways(self).filter(|_| is_begun) else { continue };
+            let Some(ways) = tunnel.ways(self).filter(|_| self.has_begun(id)) else { continue };
             for (way, source, to) in ways {
                 if let Some(what) = held_back(net, way, source, to) {
                     return breach(GROUP, "TUN-2", format!("tunnel {id}: {what}"));

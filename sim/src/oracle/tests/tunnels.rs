@@ -388,6 +388,27 @@ fn tunnels_fires_on_bytes_for_who_has_not_declined_yet() {
     }
 }
 
+// TUN-2, TUN-3: a 101 that waits behind interim responses has begun no tunnel: when its client is
+// reset, the server is closed as a request's. Behind the 101 that would be a cut shown as an end.
+#[test]
+fn a_server_closes_as_a_requests_before_its_client_got_the_101() {
+    for has_begun in [false, true] {
+        let (mut lab, front, id, back) = asked_for_upgrade();
+        let row = &mut lab.oracle.rows[id as usize];
+        row.plans = vec![Plan { status: 101, end: Some(0), ..plan(0, BackFault::None) }];
+        row.attempts[0].plan = Some(0);
+        if has_begun {
+            assert_eq!(lab.oracle.switches(&lab.net, id, Some(0)), Ok(()));
+        }
+        let client = lab.oracle.fronts[front as usize].ep ^ 1;
+        lab.net.reset(&mut lab.cx, client);
+        settle(&mut lab);
+        let server = lab.oracle.backs[back as usize].ep;
+        let verdict = lab.oracle.tunnel_closes(&lab.net, server, Close::Normal);
+        if has_begun { breaks(verdict, "tunnels", "TUN-2") } else { assert_eq!(verdict, Ok(())) }
+    }
+}
+
 // TUN-3, REQ-5: the asking crosses when it is for WebSocket, with its key.
 #[test]
 fn headers_fires_on_upgrades_that_are_lost() {
