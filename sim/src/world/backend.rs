@@ -20,6 +20,9 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// No response: one that came late could not be told from the answer to the next request.
 const GARBAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nwrong";
 
+/// How many of the latest connections to servers may race with a request.
+const RACERS: usize = 32;
+
 /// One server.
 pub(super) struct Server {
     /// Where it listens.
@@ -232,6 +235,22 @@ impl World {
             }
             None => {}
         }
+    }
+
+    /// A request, `key`, begins on its way: a server that has nothing to do may close, so that both
+    /// reach the proxy at about the same time.
+    pub(super) fn back_races(&mut self, key: u64) {
+        let rate = self.rates().of(Fault::CloseIdle);
+        if !self.cx.choices.chance(site!("backend/races"), key, rate) {
+            return;
+        }
+        let is_idle = |conn: &BackConn| !conn.is_over && conn.close_at.is_some();
+        let mut latest = self.back_conns.iter().enumerate().rev().take(RACERS);
+        let Some((b, _)) = latest.find(|(_, conn)| is_idle(conn)) else { return };
+        self.cx.fired(Fault::CloseIdle);
+        let delay = self.cx.choices.log_between(site!("backend/race"), key, US, MS);
+        self.back_conns[b].close_at = Some(self.cx.now + delay);
+        self.back_later(b as u32, delay);
     }
 
     /// Goes on with one exchange; true when it is over and the next may begin.

@@ -293,6 +293,7 @@ impl World {
             client.manner.requests -= 1;
             return;
         }
+        self.back_races(asked.key);
         let start = self.net.content_written(ep);
         let id =
             self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
