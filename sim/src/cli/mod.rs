@@ -227,6 +227,9 @@ pub(crate) struct ShrinkArgs {
     /// Time at most, such as 60s or 5m
     #[arg(long, default_value = "60s", value_parser = span, value_name = "TIME")]
     pub(crate) budget: Duration,
+    /// Writes what was measured to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// What to explain.
