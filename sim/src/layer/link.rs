@@ -298,7 +298,7 @@ impl Link {
         match self.ending {
             None => {}
             // Each call is an edge to the caller: once, or it wakes itself for ever.
-            Some(Ending::Fin) if net.ep(ep).is_shut() => {}
+            Some(Ending::Fin) if net.ep(ep).is_shut() || net.ep(ep).is_dead() => {}
             Some(Ending::Fin) => net.shutdown_write(cx, ep),
             Some(Ending::Close) => net.close(cx, ep),
         }
@@ -341,4 +341,35 @@ impl Link {
 /// Which of the certificates of the simulated world this is.
 fn known(shown: &CertificateDer<'_>) -> Option<Which> {
     Which::ALL.into_iter().find(|which| which.certificate() == *shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::Choices;
+    use crate::cx::Ev;
+    use crate::kernel::{Owner, Wire};
+    use tidegate_core::input::Address;
+
+    // Seed 405713: an end that waited until everything was written met a connection that had been
+    // reset. Each look at it was an edge, which led to the next look, for ever.
+    #[test]
+    fn the_end_of_a_dead_connection_wakes_nobody() {
+        let (mut cx, mut net) = (Cx::new(1, Choices::from_seed(1)), Net::default());
+        let nobody = net.intern(&Address::Unix("nobody".into()), u32::MAX);
+        let ep = net.connect(&mut cx, Owner::Client(0), nobody, 0, &Wire::default());
+        while let Some((at, event)) = cx.heap.pop() {
+            cx.now = at;
+            if let Ev::Flight(ep, flight) = event {
+                net.deliver(&mut cx, ep, flight);
+            }
+        }
+        assert!(net.ep(ep).is_dead());
+        let mut link = Link::awaiting();
+        link.ending = Some(Ending::Fin);
+        net.notices.clear();
+        net.told(ep);
+        assert!(link.pump(&mut cx, &mut net, ep).is_ok());
+        assert!(net.notices.is_empty());
+    }
 }
