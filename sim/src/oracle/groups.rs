@@ -165,7 +165,7 @@ const ALL: [Entry; 21] = [
             ),
             (
                 "REQ-6",
-                "X-Forwarded-For is the client, the other declared fields are there, and no request id comes twice",
+                "X-Forwarded-For is the client, X-Forwarded-Port the port that it reached, the other declared fields are there, and no request id comes twice",
             ),
             ("REQ-7", "Expect is forwarded exactly where it was sent"),
             ("RES-7", "the proxy's own answers have a Content-Length"),

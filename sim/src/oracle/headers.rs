@@ -4,15 +4,17 @@
 //! - REQ-4: Host is the host that the request names, be it by its target.
 //! - REQ-5: end-to-end fields keep order and value; hop-by-hop fields, and those that
 //!   Connection names, never cross.
-//! - REQ-6: X-Forwarded-For is the client, the other declared fields are there, and no request
-//!   id comes twice.
+//! - REQ-6: X-Forwarded-For is the client, X-Forwarded-Port the port that it reached, the other
+//!   declared fields are there, and no request id comes twice.
 //! - REQ-7: Expect is forwarded exactly where it was sent.
 //! - RES-7: the proxy's own answers have a Content-Length.
 //! - ACC-9: a 429 says when to come again.
 //! - TUN-3: an upgrade keeps the fields that ask for it, and that agree to it.
 
 use super::ledger::Row;
+use super::truth::covers;
 use super::{Group, Oracle, Verdict, breach, refdate, routes};
+use crate::gate::listener_socket;
 use crate::refhttp::Head;
 use crate::wire;
 
@@ -61,13 +63,17 @@ fn believed(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let trusts =
         oracle.truth.in_force(from, oracle.now).iter().map(|version| {
-            version.config.trusted_proxies.iter().any(|network| network.contains(ip))
+            version.config.trusted_proxies.iter().any(|network| covers(network, ip))
         });
+    let port = listener_socket(front.listener).port().to_string();
     let scheme = if front.tls.is_some() { "https" } else { "http" };
     let said = wire::forwarded(id);
     let is_right = |is_trusted: bool| {
         let is_believed = is_trusted && row.ask.forwards;
         let is = |name: &str, value: &[u8]| head.only(name) == Some(value);
+        if !is("x-forwarded-port", port.as_bytes()) {
+            return false;
+        }
         let [chain, proto, host, request] = &said;
         if is_believed {
             return is("x-forwarded-for", format!("{}, {ip}", chain.1).as_bytes())

@@ -6,6 +6,7 @@ use crate::choice::Choices;
 use crate::kernel::{Ep, client_address, port_of};
 use crate::mark;
 use crate::oracle::proxy::Announcement;
+use crate::oracle::truth::covers;
 use crate::refproxy;
 use crate::site;
 use crate::story::Who;
@@ -71,7 +72,7 @@ impl World {
     ) -> (Announcement, Vec<u8>) {
         let protocols = &self.scenario.protocols;
         let from = &protocols.from;
-        let is_forbidden = !from.is_empty() && !from.iter().any(|n| n.contains(address.ip()));
+        let is_forbidden = !from.is_empty() && !from.iter().any(|n| covers(n, address.ip()));
         let rates = if self.is_closed() { Rates::NONE } else { self.scenario.swarm.rates };
         let shared = protocols.addresses.unwrap_or(200);
         let choices = &mut self.cx.choices;
