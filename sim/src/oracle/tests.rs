@@ -68,6 +68,7 @@ fn ask(id: u32, method: Method) -> Ask {
         has_hops: false,
         cookie: None,
         forwards: false,
+        forwards_besides: false,
         upgrade: false,
         flaw: None,
     }

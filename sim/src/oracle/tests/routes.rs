@@ -167,6 +167,51 @@ fn headers_fires_on_strangers_that_are_believed_and_friends_that_are_not() {
     }
 }
 
+// REQ-6: what strangers say in other fields, such as `Forwarded`, does not pass either; what a
+// trusted proxy says does, and ours comes behind it.
+#[test]
+fn headers_fires_on_forwarded_of_strangers() {
+    let port = "X-Forwarded-Port: 8000\r\n";
+    let their_port = "X-Forwarded-Port: 21\r\n";
+    let theirs = "Forwarded: for=198.51.100.0;proto=ftp\r\n";
+    let ours = "Forwarded: for=192.0.2.1;host=\"a.example\";proto=http\r\n";
+    let words = "X-Forwarded-For: 198.51.100.0, 10.1.1.1, 192.0.2.1\r\n\
+                 X-Forwarded-Proto: ftp\r\nX-Forwarded-Host: client-0.example\r\n\
+                 X-Request-Id: client-0\r\n";
+    let own = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
+               X-Forwarded-Host: a.example\r\nX-Request-Id: 1\r\n";
+    for (is_trusted, adds, fields, is_right) in [
+        (false, false, [port, ""].concat(), true),
+        (false, false, [port, theirs].concat(), false),
+        (false, false, [their_port, ""].concat(), false),
+        (false, true, [port, ours].concat(), true),
+        (false, true, [port, theirs].concat(), false),
+        (false, true, [port, theirs, ours].concat(), false),
+        (true, false, [their_port, theirs].concat(), true),
+        (true, false, [port, theirs].concat(), false),
+        (true, false, [their_port, ""].concat(), false),
+        (true, true, [their_port, theirs, ours].concat(), true),
+        (true, true, [their_port, ours, theirs].concat(), false),
+        (true, true, [their_port, ours].concat(), false),
+    ] {
+        let mut lab = lab(&[Way::of_host(0, 0)]);
+        let network = Network { addr: std::net::Ipv4Addr::new(192, 0, 2, 0).into(), prefix: 24 };
+        let config = &mut lab.oracle.truth.versions[0].config;
+        config.trusted_proxies.extend(is_trusted.then_some(network));
+        config.forwarded = adds;
+        let front = lab.front();
+        let says = Ask { forwards: true, forwards_besides: true, ..ask(0, Method::Get) };
+        let id = lab.asked(front, says);
+        let back = lab.back(0);
+        let head = lab.head(id);
+        let (begin, rest) = head.split_once("X-Forwarded-For").unwrap();
+        let (_, end) = rest.split_once("X-Request-Id: 1\r\n").unwrap();
+        let said = if is_trusted { words } else { own };
+        lab.emit_up(back, &[begin, said, &fields, end].concat());
+        if is_right { lab.clean() } else { lab.fires("headers", "REQ-6") }
+    }
+}
+
 // REQ-6: the port is the one that the client connected to, said once, and no other.
 #[test]
 fn headers_fires_on_another_port() {
