@@ -242,8 +242,8 @@ fn alone(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     let mut clusters = (0..version.clusters.len()).filter(has_it);
     let (Some(number), None) = (clusters.next(), clusters.next()) else { return Ok(()) };
     let Some(config) = version.cluster(number) else { return Ok(()) };
-    let known = oracle.truth.down.iter().rev();
-    let Some(down) = known.filter(|down| down.is_of(&config.name, address)).next() else {
+    let mut known = oracle.truth.down.iter().rev();
+    let Some(down) = known.find(|down| down.is_of(&config.name, address)) else {
         return Ok(());
     };
     // What is told in this turn, of the probe or of others there, may be its verdict.
