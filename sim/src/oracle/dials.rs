@@ -105,8 +105,6 @@ impl Oracle {
 /// The proxy begins to connect to `server`, at `address`.
 pub fn begins(oracle: &mut Oracle, server: u16, address: &Address) -> Verdict {
     let row = if oracle.truth.nature(server).is_tcp { None } else { only(oracle) };
-    let verdict = alone(oracle, server, address);
-    oracle.judge(verdict);
     let verdict = row.map_or(Ok(()), |row| {
         let row = &oracle.rows[row as usize];
         let before: Vec<Dial> = mine(oracle, row).copied().collect();
@@ -233,9 +231,9 @@ fn left_alone(
     Ok(())
 }
 
-/// While one attempt probes a server whose back-off is over, no other goes there, as long as another
-/// server can be used.
-fn alone(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
+/// The proxy begins to connect to `server`: while one attempt probes a server whose back-off is
+/// over, no other goes there, as long as another server can be used.
+pub fn alone(oracle: &Oracle, net: &Net, server: u16, address: &Address) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
     // In each cluster that has the address its server has a health of its own.
     let has_it = |number: &usize| version.clusters[*number].iter().any(|p| p.server == server);
@@ -253,7 +251,9 @@ fn alone(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     let probes = |back: &&Back| {
         let is_its = back.server == server && back.connect_at >= down.until;
         let is_silent = back.last_read_at == back.connect_at && !back.has_failed;
-        is_its && is_silent && back.closed_at.is_none()
+        // A tunnel's server has passed as soon as its connection stands.
+        let is_open = back.is_tcp && !net.ep(back.ep).is_connecting();
+        is_its && is_silent && back.closed_at.is_none() && !is_open
     };
     let Some(probe) = oracle.backs.iter().find(probes) else { return Ok(()) };
     let all = &mut version.clusters[number].iter().zip(&config.servers);

@@ -163,14 +163,14 @@ fn balance_fires_on_two_probes_at_once() {
         (lab, back)
     };
     let again = |mut lab: Lab| {
-        assert_eq!(lab.dials(0), Ok(()));
+        let verdict = dials::alone(&lab.oracle, &lab.net, 0, &server(0));
+        lab.oracle.judge(verdict);
         lab
     };
     let (lab, _) = probed(2_000);
     again(lab).fires("balance", "BACK-4");
-    let (mut lab, _) = probed(2_000);
-    assert_eq!(lab.dials(3), Ok(()));
-    lab.clean();
+    let (lab, _) = probed(2_000);
+    assert_eq!(dials::alone(&lab.oracle, &lab.net, 3, &server(3)), Ok(()));
     let (mut lab, _) = probed(2_000);
     lab.backs_off(3, 60);
     again(lab).clean();
@@ -183,6 +183,17 @@ fn balance_fires_on_two_probes_at_once() {
     let (mut lab, _) = probed(2_000);
     lab.oracle.event(&Event::ServerUp { cluster: "c0".into(), addr: server(0) });
     again(lab).clean();
+    // A tunnel's server has passed once its connection stands.
+    for stands in [false, true] {
+        let (mut lab, back) = probed(2_000);
+        let back = &mut lab.oracle.backs[back as usize];
+        back.is_tcp = true;
+        if stands {
+            lab.net.deliver(&mut lab.cx, back.ep, Flight::SynAck);
+        }
+        let lab = again(lab);
+        if stands { lab.clean() } else { lab.fires("balance", "BACK-4") }
+    }
     // What was begun while it backed off is no probe.
     let (mut lab, _) = probed(500);
     lab.later(2_000);
