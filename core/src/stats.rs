@@ -29,7 +29,7 @@ pub struct Counters {
     pub resent_reused: u64,
     /// Requests sent again under BACK-3 (c).
     pub resent_fresh: u64,
-    /// Responses that were cut short (RES-2).
+    /// Responses, and tunnels, that were cut short (RES-2).
     pub truncated: u64,
     /// Inputs for ids that no longer exist (LOOP-1).
     pub stale_ids: u64,

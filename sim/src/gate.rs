@@ -209,6 +209,7 @@ impl Kernel for Gate<'_> {
         let server = link.wrapping_sub(SERVER_LINKS) as u16;
         let verdict = balance::connect(self.oracle, server, to)
             .and_then(|()| limits::connects(self.oracle, server))
+            .and_then(|()| dials::alone(self.oracle, self.net, server, to))
             .and_then(|()| dials::begins(self.oracle, server, to));
         self.oracle.judge(verdict);
         let failure = if self.net.is_out_of_descriptors() {

@@ -66,6 +66,7 @@ pub fn target(ask: &Ask) -> (String, String) {
     match ask.key % 7 {
         3 if ask.minor == 1 => (host, format!("/r/{id}/x?q={id}")),
         5 => (format!("{host}:8080"), format!("/r/{id}/%7euser/../y")),
+        6 => (host, format!("/r/{id}/%2E%2e/{id}")),
         _ => (host, format!("/r/{id}")),
     }
 }
@@ -77,6 +78,14 @@ pub fn forwarded(id: u32) -> [(&'static str, String); 4] {
         ("X-Forwarded-Proto", "ftp".to_string()),
         ("X-Forwarded-Host", format!("client-{id}.example")),
         ("X-Request-Id", format!("client-{id}")),
+    ]
+}
+
+/// What some say besides: in the words of RFC 7239, and through which port those before them came.
+pub fn forwarded_besides(id: u32) -> [(&'static str, String); 2] {
+    [
+        ("Forwarded", format!("for=198.51.100.{};proto=ftp", id % 250)),
+        ("X-Forwarded-Port", "21".to_string()),
     ]
 }
 

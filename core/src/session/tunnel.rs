@@ -246,6 +246,7 @@ impl Proxy {
         let x = self.sessions[id].x();
         // Whoever has not read all must not take what it has for complete.
         let is_cut = x.request.unsent() > 0 || x.response.unsent() > 0;
+        self.counters.truncated += u64::from(is_cut);
         self.reach.decided_if(is_cut, Decision::TunnelCut);
         self.emit_record(id, ending);
         self.close_session(id, if is_cut { Close::Reset } else { Close::Normal });

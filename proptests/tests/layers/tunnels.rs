@@ -120,6 +120,22 @@ fn a_quiet_tunnel_is_closed() {
     check(&rig);
 }
 
+// TUN-2, RES-2: a tunnel that is cut before its last bytes is closed by a reset, and counted; one
+// whose bytes have all gone out is neither.
+#[test]
+fn a_tunnel_that_is_cut_is_counted() {
+    for is_cut in [true, false] {
+        let (mut rig, client, back) = tunnel();
+        rig.kernel.wire(back).room = if is_cut { 2 } else { 100 };
+        rig.feed(client, b"last");
+        pass(&mut rig, Timeouts::default().tunnel_idle + Duration::from_secs(1));
+        let how = if is_cut { Close::Reset } else { Close::Normal };
+        assert_eq!(rig.kernel.peek(back).and_then(|wire| wire.closed), Some(how));
+        assert_eq!(rig.proxy.counters().truncated, u64::from(is_cut));
+        check(&rig);
+    }
+}
+
 // BACK-2: three attempts, each at another server where there is one; then the client is closed.
 #[test]
 fn tcp_tries_three_times() {

@@ -4,7 +4,8 @@
 //! - LOOP-2: counted sockets are open sockets, and at rest nothing is left.
 //! - SES-5: buffers lent and promised never exceed what there is.
 //! - RUN-2: after the stop nothing is left at all.
-//! - RUN-5: a request has one access record, which tells what was sent, and no session breaks.
+//! - RUN-5: a request has one access record, which tells what was sent, counters tell what
+//!   happened, and no session breaks.
 
 use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::Net;

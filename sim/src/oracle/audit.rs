@@ -1,6 +1,6 @@
 //! The audit at the end of a run: what is owed to every request.
 
-use super::{Oracle, accounting, answers, handshakes, liveness, proxy};
+use super::{Oracle, accounting, answers, counters as counts, handshakes, liveness, proxy};
 use crate::kernel::Net;
 use tidegate_core::stats::Counters;
 
@@ -16,6 +16,8 @@ impl Oracle {
             self.judge(verdict);
         }
         let verdict = handshakes::counted(self, counters);
+        self.judge(verdict);
+        let verdict = counts::counted(self, counters);
         self.judge(verdict);
         for id in 0..self.rows.len() {
             let row = &self.rows[id];

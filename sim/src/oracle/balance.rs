@@ -4,7 +4,7 @@
 //! - BACK-1: only members that are not drained get requests; round-robin and source keep their
 //!   promise in a quiet run.
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
-//!   than its doublings allow.
+//!   than its doublings allow, and one request probes it then.
 
 use super::ledger::Row;
 use super::truth::{Down, Place};

@@ -4,10 +4,10 @@
 //! - BACK-2: a request tries to connect three times at most, and its repetitions once each; not
 //!   where it has failed while there is another server, and not at once where it has just failed.
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
-//!   than its doublings allow.
+//!   than its doublings allow, and one request probes it then.
 
-use super::ledger::{Recorded, Row};
-use super::truth::{Down, Version};
+use super::ledger::{Back, Recorded, Row};
+use super::truth::{Down, Place, Version};
 use super::{Group, Oracle, Verdict, breach, retry, routes};
 use crate::kernel::Net;
 use std::collections::BTreeMap;
@@ -43,12 +43,24 @@ pub struct Dials {
     pub(super) risen: Vec<(Box<str>, Address, u64)>,
     /// Versions that were applied when they were counted last.
     versions: usize,
+    /// When the system refused one at once.
+    short: Vec<u64>,
 }
 
 impl Dials {
     /// The attempt that began last.
     pub fn last(&self) -> u32 {
         (self.all.len() as u32).saturating_sub(1)
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.all.len() as u64
+    }
+
+    /// When the system refused one at once.
+    pub fn refused_at_once(&self) -> &[u64] {
+        &self.short
     }
 
     /// The attempt failed before it carried a byte.
@@ -59,6 +71,7 @@ impl Dials {
     /// The proxy had no means to connect to `server`. A request that ends so says nothing of the
     /// server, whatever its attempts before did: those are refusals of nobody's.
     pub fn fell_short(&mut self, server: u16) {
+        self.short.extend(self.all.last().map(|dial| dial.at));
         if let Some((count, _)) = self.refusals.get_mut(&server) {
             *count = count.saturating_sub(u32::from(retry::ATTEMPTS_MAX) - 1);
         }
@@ -218,6 +231,59 @@ fn left_alone(
     Ok(())
 }
 
+/// The proxy begins to connect to `server`: while one attempt probes a server whose back-off is
+/// over, no other goes there, as long as another server can be used.
+pub fn alone(oracle: &Oracle, net: &Net, server: u16, address: &Address) -> Verdict {
+    let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
+    // In each cluster that has the address its server has a health of its own.
+    let has_it = |number: &usize| version.clusters[*number].iter().any(|p| p.server == server);
+    let mut clusters = (0..version.clusters.len()).filter(has_it);
+    let (Some(number), None) = (clusters.next(), clusters.next()) else { return Ok(()) };
+    let Some(config) = version.cluster(number) else { return Ok(()) };
+    let mut known = oracle.truth.down.iter().rev();
+    let Some(down) = known.find(|down| down.is_of(&config.name, address)) else {
+        return Ok(());
+    };
+    // What is told in this turn, of the probe or of others there, may be its verdict.
+    let has_moved = |back: &&Back| {
+        back.server == server && (back.last_read_at == oracle.now && back.connect_at < oracle.now)
+    };
+    let probes = |back: &&Back| {
+        let is_its = back.server == server && back.connect_at >= down.until;
+        let is_silent = back.last_read_at == back.connect_at && !back.has_failed;
+        // A tunnel's server has passed as soon as its connection stands.
+        let is_open = back.is_tcp && !net.ep(back.ep).is_connecting();
+        is_its && is_silent && back.closed_at.is_none() && !is_open
+    };
+    let Some(probe) = oracle.backs.iter().find(probes) else { return Ok(()) };
+    let all = &mut version.clusters[number].iter().zip(&config.servers);
+    let other = all
+        .find(|(place, it)| place.server != server && is_usable(oracle, &config.name, place, it));
+    if let Some((other, _)) = other.filter(|_| !oracle.backs.iter().any(|b| has_moved(&b))) {
+        let since = (oracle.now - probe.connect_at) / 1_000_000;
+        let message = format!(
+            "an attempt to connect to server {server}, which another has probed for {since} ms, \
+             not to {}",
+            other.server
+        );
+        return breach(Group::Balance, "BACK-4", message);
+    }
+    Ok(())
+}
+
+/// Whether a server of `cluster` surely can be used now.
+fn is_usable(oracle: &Oracle, cluster: &str, place: &Place, config: &Server) -> bool {
+    let now = oracle.now;
+    let is_free = !config.drained && config.weight > 0 && config.max_connections.is_none();
+    let is_up = !oracle.truth.down.iter().any(|down| down.is_of(cluster, &config.addr));
+    // In this turn it may have been marked down, of which nobody has told yet.
+    let failures = oracle.truth.connect_failures.iter().rev();
+    let mut recent = failures.take_while(|failure| failure.at >= now);
+    let has_failed = recent.any(|failure| failure.server == place.server)
+        || oracle.backs.iter().any(|b| b.server == place.server && b.closed_at >= Some(now));
+    is_free && is_up && !has_failed
+}
+
 /// Whether a server was in the configuration all the time since it was marked down: one that comes
 /// back is a new one.
 fn stays(oracle: &Oracle, down: &Down) -> bool {
@@ -243,23 +309,15 @@ fn usable<'a>(
     row: &Row,
     is_such: impl Fn(&Server) -> bool + 'a,
 ) -> impl Iterator<Item = u16> + 'a {
-    let now = oracle.now;
     let of = certain(oracle, row).into_iter().flat_map(move |(version, cluster)| {
         let config = version.cluster(cluster).expect("it is certain");
         let places = version.clusters[cluster].iter().zip(&config.servers);
-        places.map(move |(place, server)| (place.server, &config.name, server))
+        places.map(move |(place, server)| (place, &config.name, server))
     });
-    of.filter(move |(number, name, config)| {
-        let is_free = !config.drained && config.weight > 0 && config.max_connections.is_none();
-        let is_up = !oracle.truth.down.iter().any(|down| down.is_of(name, &config.addr));
-        // In this turn it may have been marked down, of which nobody has told yet.
-        let failures = oracle.truth.connect_failures.iter().rev();
-        let mut recent = failures.take_while(|failure| failure.at >= now);
-        let has_failed = recent.any(|failure| failure.server == *number)
-            || oracle.backs.iter().any(|b| b.server == *number && b.closed_at >= Some(now));
-        is_free && is_up && !has_failed && is_such(config)
+    of.filter(move |(place, name, config)| {
+        is_usable(oracle, name, place, config) && is_such(config)
     })
-    .map(|(number, ..)| number)
+    .map(|(place, ..)| place.server)
 }
 
 /// `row` is emitted: servers of its cluster whose back-off had ended before it came might have been

@@ -165,7 +165,7 @@ const ALL: [Entry; 21] = [
             ),
             (
                 "REQ-6",
-                "X-Forwarded-For is the client, the other declared fields are there, and no request id comes twice",
+                "X-Forwarded-For is the client, X-Forwarded-Port the port that it reached, the other declared fields are there, what strangers say is not, and no request id comes twice",
             ),
             ("REQ-7", "Expect is forwarded exactly where it was sent"),
             ("RES-7", "the proxy's own answers have a Content-Length"),
@@ -193,7 +193,10 @@ const ALL: [Entry; 21] = [
         name: "reuse",
         files: &["reuse.rs"],
         rules: &[
-            ("BACK-6", "the policy of the cluster, the owner and the method allow the reuse"),
+            (
+                "BACK-6",
+                "the policy of the cluster, the owner and the method allow the reuse, and no more connections lie idle than may",
+            ),
             (
                 "BACK-7",
                 "the last exchange was complete both ways, nothing came behind it, and no end or reset had been shown",
@@ -221,7 +224,7 @@ const ALL: [Entry; 21] = [
             ),
             (
                 "BACK-4",
-                "a server that backs off is left alone while another can be used, for no longer than its doublings allow",
+                "a server that backs off is left alone while another can be used, for no longer than its doublings allow, and one request probes it then",
             ),
             (
                 "BACK-8",
@@ -283,14 +286,14 @@ const ALL: [Entry; 21] = [
     Entry {
         group: Group::Accounting,
         name: "accounting",
-        files: &["accounting.rs", "records.rs"],
+        files: &["accounting.rs", "records.rs", "counters.rs"],
         rules: &[
             ("LOOP-2", "counted sockets are open sockets, and at rest nothing is left"),
             ("SES-5", "buffers lent and promised never exceed what there is"),
             ("RUN-2", "after the stop nothing is left at all"),
             (
                 "RUN-5",
-                "a request has one access record, which tells what was sent, and no session breaks",
+                "a request has one access record, which tells what was sent, counters tell what happened, and no session breaks",
             ),
         ],
     },

@@ -4,17 +4,20 @@
 //! - REQ-4: Host is the host that the request names, be it by its target.
 //! - REQ-5: end-to-end fields keep order and value; hop-by-hop fields, and those that
 //!   Connection names, never cross.
-//! - REQ-6: X-Forwarded-For is the client, the other declared fields are there, and no request
-//!   id comes twice.
+//! - REQ-6: X-Forwarded-For is the client, X-Forwarded-Port the port that it reached, the other
+//!   declared fields are there, what strangers say is not, and no request id comes twice.
 //! - REQ-7: Expect is forwarded exactly where it was sent.
 //! - RES-7: the proxy's own answers have a Content-Length.
 //! - ACC-9: a 429 says when to come again.
 //! - TUN-3: an upgrade keeps the fields that ask for it, and that agree to it.
 
-use super::ledger::Row;
+use super::ledger::{Front, Row};
+use super::truth::covers;
 use super::{Group, Oracle, Verdict, breach, refdate, routes};
+use crate::gate::listener_socket;
 use crate::refhttp::Head;
 use crate::wire;
+use std::net::IpAddr;
 
 const GROUP: Group = Group::Headers;
 
@@ -56,53 +59,91 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
 /// trusted proxy says, nothing of what others say (REQ-6).
 fn believed(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     let id = row.ask.id;
-    let front = &oracle.fronts[row.front as usize];
-    let ip = front.client_ip();
+    let ip = oracle.fronts[row.front as usize].client_ip();
     let from = row.first_read_at.unwrap_or(oracle.now);
     let trusts =
         oracle.truth.in_force(from, oracle.now).iter().map(|version| {
-            version.config.trusted_proxies.iter().any(|network| network.contains(ip))
+            version.config.trusted_proxies.iter().any(|network| covers(network, ip))
         });
-    let scheme = if front.tls.is_some() { "https" } else { "http" };
-    let said = wire::forwarded(id);
-    let is_right = |is_trusted: bool| {
-        let is_believed = is_trusted && row.ask.forwards;
-        let is = |name: &str, value: &[u8]| head.only(name) == Some(value);
-        let [chain, proto, host, request] = &said;
-        if is_believed {
-            return is("x-forwarded-for", format!("{}, {ip}", chain.1).as_bytes())
-                && is("x-forwarded-proto", proto.1.as_bytes())
-                && is("x-forwarded-host", host.1.as_bytes())
-                && is("x-request-id", request.1.as_bytes());
-        }
-        let own_id = head.only("x-request-id");
-        is("x-forwarded-for", ip.to_string().as_bytes())
-            && is("x-forwarded-proto", scheme.as_bytes())
-            && head.only("x-forwarded-host").is_some_and(|value| value != host.1.as_bytes())
-            && own_id.is_some_and(|value| value != request.1.as_bytes() && !value.is_empty())
-    };
     if head.all("via").next().is_none() {
         return breach(GROUP, "REQ-6", format!("request {id}: no Via"));
     }
-    let count = head.all("forwarded").count();
-    if count != usize::from(oracle.truth.versions[0].config.forwarded) {
-        return breach(GROUP, "REQ-6", format!("request {id}: {count} times Forwarded"));
-    }
     let mut trusts: Vec<bool> = trusts.collect();
     trusts.dedup();
+    let is_right = |is_trusted: bool| {
+        tells(oracle, row, head, is_trusted) && forwarded(oracle, row, head, is_trusted)
+    };
     if !trusts.iter().any(|&is_trusted| is_right(is_trusted)) {
-        let is_ours = |name: &[u8]| name.to_ascii_lowercase().starts_with(b"x-");
+        let is_ours = |name: &[u8]| {
+            let name = name.to_ascii_lowercase();
+            name.starts_with(b"x-") || name == b"forwarded"
+        };
         let got: Vec<_> = head
             .fields()
             .filter(|(name, _)| is_ours(name))
             .map(|(n, v)| (String::from_utf8_lossy(n), String::from_utf8_lossy(v)))
             .collect();
-        let forwards = row.ask.forwards;
+        let forwards = (row.ask.forwards, row.ask.forwards_besides);
         let message =
-            format!("request {id} of {ip}, trusted: {trusts:?}, forwards: {forwards}: {got:?}");
+            format!("request {id} of {ip}, trusted: {trusts:?}, forwards: {forwards:?}: {got:?}");
         return breach(GROUP, "REQ-6", message);
     }
     Ok(())
+}
+
+/// Whether the X- fields are right for a client that is trusted or not.
+fn tells(oracle: &Oracle, row: &Row, head: &Head, is_trusted: bool) -> bool {
+    let front = &oracle.fronts[row.front as usize];
+    let ip = front.client_ip();
+    let is = |name: &str, value: &[u8]| head.only(name) == Some(value);
+    let [chain, proto, host, request] = &wire::forwarded(row.ask.id);
+    let [_, port] = &wire::forwarded_besides(row.ask.id);
+    let own_port = listener_socket(front.listener).port().to_string();
+    let is_believed = is_trusted && row.ask.forwards_besides;
+    let port = if is_believed { &port.1 } else { &own_port };
+    if !is("x-forwarded-port", port.as_bytes()) {
+        return false;
+    }
+    if is_trusted && row.ask.forwards {
+        return is("x-forwarded-for", format!("{}, {ip}", chain.1).as_bytes())
+            && is("x-forwarded-proto", proto.1.as_bytes())
+            && is("x-forwarded-host", host.1.as_bytes())
+            && is("x-request-id", request.1.as_bytes());
+    }
+    let own_id = head.only("x-request-id");
+    is("x-forwarded-for", ip.to_string().as_bytes())
+        && is("x-forwarded-proto", scheme(front).as_bytes())
+        && head.only("x-forwarded-host").is_some_and(|value| value != host.1.as_bytes())
+        && own_id.is_some_and(|value| value != request.1.as_bytes() && !value.is_empty())
+}
+
+/// Whether `Forwarded` is there as often as it should be: what a trusted proxy says of it, and
+/// behind that, if it is configured, what the proxy itself knows (RFC 7239 4).
+fn forwarded(oracle: &Oracle, row: &Row, head: &Head, is_trusted: bool) -> bool {
+    let front = &oracle.fronts[row.front as usize];
+    let [theirs, _] = &wire::forwarded_besides(row.ask.id);
+    let mut values = head.all("forwarded");
+    if is_trusted && row.ask.forwards_besides && values.next() != Some(theirs.1.as_bytes()) {
+        return false;
+    }
+    if oracle.truth.versions[0].config.forwarded {
+        let begin = match front.client_ip() {
+            IpAddr::V4(ip) => format!("for={ip};"),
+            IpAddr::V6(ip) => format!("for=\"[{ip}]\";"),
+        };
+        let end = format!(";proto={}", scheme(front));
+        let is_ours =
+            |value: &[u8]| value.starts_with(begin.as_bytes()) && value.ends_with(end.as_bytes());
+        if !values.next().is_some_and(is_ours) {
+            return false;
+        }
+    }
+    values.next().is_none()
+}
+
+/// How a client reached the proxy.
+fn scheme(front: &Front) -> &'static str {
+    if front.tls.is_some() { "https" } else { "http" }
 }
 
 /// A backend's final response on its way to the client.

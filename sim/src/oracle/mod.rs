@@ -11,6 +11,7 @@ pub mod audit;
 mod back;
 pub mod balance;
 pub mod bytes;
+pub mod counters;
 pub mod dials;
 pub mod framing;
 mod front;

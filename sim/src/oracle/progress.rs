@@ -35,6 +35,8 @@ pub struct Turn {
     due: Vec<Ep>,
     /// Client connections first served in this turn.
     pub first_served: Vec<u32>,
+    /// Access records that had come when pools were last looked at.
+    pub(super) records: u64,
     calls: u32,
     idle_turns: u32,
 }

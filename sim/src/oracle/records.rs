@@ -1,6 +1,7 @@
 //! Events of the proxy: access records and facts.
 //!
-//! - RUN-5: a request has one access record, which tells what was sent, and no session breaks.
+//! - RUN-5: a request has one access record, which tells what was sent, counters tell what
+//!   happened, and no session breaks.
 
 use super::ledger::Recorded;
 use super::{

@@ -1,13 +1,15 @@
 //! Group *reuse*: a backend connection is used again only when its last exchange was complete
 //! both ways and nothing came after it, not one whose end was already visible.
 //!
-//! - BACK-6: the policy of the cluster, the owner and the method allow the reuse.
+//! - BACK-6: the policy of the cluster, the owner and the method allow the reuse, and no more
+//!   connections lie idle than may.
 //! - BACK-7: the last exchange was complete both ways, nothing came behind it, and no end or
 //!   reset had been shown.
 
 use super::ledger::{Back, Row};
 use super::{Group, Oracle, Verdict, breach};
 use crate::kernel::Net;
+use std::collections::BTreeMap;
 use tidegate_core::config::Reuse;
 use tidegate_core::input::Readiness;
 
@@ -117,4 +119,48 @@ fn policy(oracle: &Oracle, back: u32, row: &Row, is_own: bool) -> Verdict {
         return breach(GROUP, "BACK-6", message);
     }
     Ok(())
+}
+
+/// At the end of a turn that has no work left: of no server do more connections lie idle than those
+/// whose requests they carried last allow (BACK-6).
+pub fn pools(oracle: &mut Oracle, net: &Net) -> Verdict {
+    // Only an exchange that has come to its end lays a connection into a pool.
+    if std::mem::replace(&mut oracle.turn.records, oracle.records) == oracle.records {
+        return Ok(());
+    }
+    // By server and cluster: how many there are, and how many there may be.
+    let mut pools: BTreeMap<(u16, usize), (usize, usize)> = BTreeMap::new();
+    for (back, at) in (0..).zip(&oracle.backs).filter(|(_, at)| at.closed_at.is_none()) {
+        let Some((cluster, most)) = lies_idle(oracle, net, back) else { continue };
+        let pool = pools.entry((at.server, cluster)).or_default();
+        *pool = (pool.0 + 1, pool.1.max(most));
+    }
+    for ((server, _), (idle, most)) in pools {
+        if idle > most {
+            let message = format!("{idle} connections to server {server} lie idle, {most} may");
+            return breach(GROUP, "BACK-6", message);
+        }
+    }
+    Ok(())
+}
+
+/// If a connection surely lies idle: the cluster that it was made for, and how many may lie idle
+/// there by the most generous version that its last request may have seen.
+fn lies_idle(oracle: &Oracle, net: &Net, back: u32) -> Option<(usize, usize)> {
+    let at = &oracle.backs[back as usize];
+    let row = &oracle.rows[at.seen.last()?.row as usize];
+    let record = row.record.as_ref()?;
+    // Whoever may have chosen it since could not write yet, or wrote a part.
+    let is_taken = net.ep(at.ep).owes_writable() || !at.reader.is_between();
+    let is_inside = at.facts().is_some_and(|facts| facts.is_inside) || at.is_short;
+    if is_taken || is_inside || at.tunnel.is_some() || unclean(oracle, net, back).is_some() {
+        return None;
+    }
+    let seen = oracle.truth.in_force(row.first_read_at?, record.at);
+    let cluster = seen.first()?.cluster_of(&row.ask)?;
+    if seen.iter().any(|version| version.cluster_of(&row.ask) != Some(cluster)) {
+        return None;
+    }
+    let most = seen.iter().filter_map(|version| Some(version.cluster(cluster)?.idle_per_server));
+    Some((cluster, most.max()?))
 }

@@ -68,6 +68,7 @@ fn ask(id: u32, method: Method) -> Ask {
         has_hops: false,
         cookie: None,
         forwards: false,
+        forwards_besides: false,
         upgrade: false,
         flaw: None,
     }
@@ -145,7 +146,8 @@ impl Lab {
         };
         format!(
             "{} /r/{id} HTTP/1.1\r\nHost: a.example\r\n{fields}X-Forwarded-For: 192.0.2.1\r\n\
-             X-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example\r\nX-Request-Id: 1\r\nVia: 1.1 t\r\n{length}\r\n",
+             X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8000\r\nX-Forwarded-Host: a.example\r\n\
+             X-Request-Id: 1\r\nVia: 1.1 t\r\n{length}\r\n",
             row.ask.method.name()
         )
     }

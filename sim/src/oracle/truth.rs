@@ -2,7 +2,8 @@
 
 use super::routes::Way;
 use crate::tls::{ClientAuth, Versions, Which};
-use tidegate_core::config::{Cluster, Config, Timeouts};
+use std::net::IpAddr;
+use tidegate_core::config::{Cluster, Config, Network, Timeouts};
 use tidegate_core::input::Address;
 
 /// A server's place in a cluster.
@@ -119,6 +120,22 @@ impl Down {
     pub fn is_of(&self, cluster: &str, address: &Address) -> bool {
         *self.cluster == *cluster && self.address == *address
     }
+}
+
+/// Whether `ip` begins with the bits that `network` gives. An IPv6 address that stands for an IPv4
+/// one is that one; no network is written so, since its prefix could be read in two ways.
+pub fn covers(network: &Network, ip: IpAddr) -> bool {
+    let bytes = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => match ip.octets() {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, a, b, c, d] => vec![a, b, c, d],
+            octets => octets.to_vec(),
+        },
+    };
+    let (one, other) = (bytes(network.addr), bytes(ip));
+    let bit = |of: &[u8], n: usize| of[n / 8] >> (7 - n % 8) & 1;
+    one.len() == other.len()
+        && (0..usize::from(network.prefix)).all(|n| bit(&one, n) == bit(&other, n))
 }
 
 /// A connection attempt of the proxy that failed.

@@ -2,10 +2,11 @@
 
 use super::World;
 use super::client::Role;
-use crate::choice::Choices;
+use crate::choice::{Choices, Rate};
 use crate::kernel::{Ep, client_address, port_of};
 use crate::mark;
 use crate::oracle::proxy::Announcement;
+use crate::oracle::truth::covers;
 use crate::refproxy;
 use crate::site;
 use crate::story::Who;
@@ -15,6 +16,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Numbers from which the addresses of healed clients are made: nobody shares or lacks them.
 const HEALED: u32 = 64 * 250;
+/// Bytes of TLVs that a header may have: what 2,048 leave beside two IPv6 addresses.
+const TLV_BYTES_MAX: usize = 2048 - 16 - 36;
+/// Bytes of the TLV that holds a header's CRC32C.
+const SUM_BYTES: usize = 7;
 
 impl World {
     /// Which listener client `c` connects to, of those that are open.
@@ -71,7 +76,7 @@ impl World {
     ) -> (Announcement, Vec<u8>) {
         let protocols = &self.scenario.protocols;
         let from = &protocols.from;
-        let is_forbidden = !from.is_empty() && !from.iter().any(|n| n.contains(address.ip()));
+        let is_forbidden = !from.is_empty() && !from.iter().any(|n| covers(n, address.ip()));
         let rates = if self.is_closed() { Rates::NONE } else { self.scenario.swarm.rates };
         let shared = protocols.addresses.unwrap_or(200);
         let choices = &mut self.cx.choices;
@@ -163,6 +168,17 @@ fn draw_tlvs(choices: &mut Choices, entity: u64) -> (Vec<u8>, Vec<u8>) {
     (all, kept)
 }
 
+/// Makes TLVs, and what of them is to be relayed, the longest that a header may have.
+fn fill(all: &mut Vec<u8>, kept: &mut Vec<u8>, has_sum: bool) {
+    let sum = if has_sum { SUM_BYTES } else { 0 };
+    let len = TLV_BYTES_MAX - all.len() - sum - 3;
+    let mut tlv = vec![0xe1];
+    tlv.extend_from_slice(&(len as u16).to_be_bytes());
+    tlv.extend((0..len).map(|n| n as u8));
+    all.extend_from_slice(&tlv);
+    kept.extend_from_slice(&tlv);
+}
+
 /// A header that is in order, and its bytes. The client it announces is number `number`.
 fn draw_good(
     choices: &mut Choices,
@@ -185,8 +201,11 @@ fn draw_good(
     };
     let pair = (SocketAddr::new(source, port), SocketAddr::new(destination, 443));
     let family = if is_v6 { 0x21 } else { 0x11 };
-    let (tlvs, kept) = draw_tlvs(choices, entity);
+    let (mut tlvs, mut kept) = draw_tlvs(choices, entity);
     let sum = choices.coin(site!("announce/sum"), entity);
+    if choices.chance(site!("announce/longest"), entity, Rate::percent(4)) {
+        fill(&mut tlvs, &mut kept, sum);
+    }
     let none = Vec::new();
     let (bytes, addresses, tlvs) = match choices.choose(site!("announce/form"), entity, 10) {
         0..=2 => (refproxy::line(pair), Some(pair), none),

@@ -33,6 +33,7 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
     if let Some(flaw) = flaw {
         return flawed(choices, slot, hosts, flaw);
     }
+    let forwards = cx.does(Operation::Forwarded, swarm, slot, 25);
     Ask {
         id: 0,
         key: 0,
@@ -46,7 +47,8 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         keeps: !cx.does(Operation::LastRequest, swarm, slot, 12),
         has_hops: cx.does(Operation::Hops, swarm, slot, 25),
         cookie: cookie(cx, scenario, slot),
-        forwards: cx.does(Operation::Forwarded, swarm, slot, 25),
+        forwards,
+        forwards_besides: forwards && cx.choices.coin(site!("ask/forwards besides"), slot),
         upgrade: false,
         flaw: None,
     }
@@ -85,6 +87,7 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, which: usize) -> Ask {
         has_hops: false,
         cookie: None,
         forwards: false,
+        forwards_besides: false,
         upgrade: false,
         flaw: Some(*flaw),
     }
@@ -133,7 +136,7 @@ pub(super) fn flawed_head_bytes(bytes: &[u8]) -> usize {
 
 fn head_of(ask: &Ask, head: &mut Vec<u8>) {
     let host = wire::host_name(ask.host);
-    let id = ask.id;
+    let (id, said) = (ask.id, says(ask));
     // Writing into a vector cannot fail.
     let _ = match ask.key % 7 {
         // Absolute form: its authority replaces Host.
@@ -141,20 +144,31 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
             head,
             "{} http://{host}/r/{id}/x?q={id} HTTP/1.{}\r\nHost: other.sim\r\n",
             ask.method.name(),
-            ask.minor
+            said
         ),
         5 => write!(
             head,
             "{} /r/{id}/%7euser/../y HTTP/1.{}\r\nhOST:{}:8080  \r\n",
             ask.method.name(),
-            ask.minor,
+            said,
             host.to_uppercase()
         ),
-        _ => write!(head, "{} /r/{id} HTTP/1.{}\r\nHost: {host}\r\n", ask.method.name(), ask.minor),
+        // As good as no more than what comes first.
+        6 => write!(
+            head,
+            "{} /r/{id}/%2E%2e/{id} HTTP/1.{said}\r\nHost: {host}\r\n",
+            ask.method.name()
+        ),
+        _ => write!(head, "{} /r/{id} HTTP/1.{said}\r\nHost: {host}\r\n", ask.method.name()),
     };
     wire::request_fields(id, |name, value| field(head, name, value));
     if ask.forwards {
         for (name, value) in wire::forwarded(id) {
+            field(head, name, value.as_bytes());
+        }
+    }
+    if ask.forwards_besides {
+        for (name, value) in wire::forwarded_besides(id) {
             field(head, name, value.as_bytes());
         }
     }
@@ -185,6 +199,12 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
         let _ = write!(head, "Content-Length: {}\r\n", ask.body);
     }
     head.extend_from_slice(b"\r\n");
+}
+
+/// The minor version that a request says: 1.2 to 1.9 count as 1.1 (REQ-1).
+fn says(ask: &Ask) -> u8 {
+    let is_later = ask.minor == 1 && ask.key % 31 == 17;
+    if is_later { 2 + (ask.key / 31 % 8) as u8 } else { ask.minor }
 }
 
 /// Appends one field.

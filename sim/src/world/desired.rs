@@ -10,6 +10,7 @@ use crate::oracle::routes::{Lead, Paths, Turn, Way};
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
 use crate::wire;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use tidegate_core::config::{
     AnswerBody, Balance, Cluster, Config, FixedAnswer, Forward, HostPattern, Listener, Network,
@@ -59,7 +60,12 @@ pub(super) const IDLE: [usize; 4] = [0, 1, 2, 64];
 pub(super) const TRUSTED: [&[Network]; 3] = [
     &[],
     &[super::protocols::network([192, 0, 2, 0], 30)],
-    &[super::protocols::network([192, 0, 0, 0], 16), super::protocols::network([203, 0, 0, 0], 16)],
+    &[
+        super::protocols::network([192, 0, 0, 0], 16),
+        super::protocols::network([203, 0, 0, 0], 16),
+        // Some of the clients that PROXY headers announce by IPv6.
+        Network { addr: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0)), prefix: 126 },
+    ],
 ];
 pub(super) const WEIGHTS: [u32; 6] = [1, 1, 2, 3, 10, 256];
 

@@ -112,6 +112,8 @@ fn draw_plan(
 struct Form {
     is_chunked: bool,
     minor: u8,
+    /// The minor version that it says: 1.2 to 1.9 count as 1.1 (REQ-1).
+    said: u8,
     keeps: bool,
     has_hops: bool,
 }
@@ -126,9 +128,15 @@ impl Form {
         let choices = &mut cx.choices;
         let leaves = is_early && choices.chance(site!("plan/leaves"), e, Rate::percent(60));
         let closes = is_last || leaves;
+        let said = match minor == 1 && choices.chance(site!("plan/says later"), e, Rate::percent(3))
+        {
+            true => choices.between(site!("plan/later version"), e, 2, 9) as u8,
+            false => minor,
+        };
         Form {
             is_chunked: is_chunked && minor == 1 && !plan.until_close,
             minor: if plan.status == 101 { 1 } else { minor },
+            said: if plan.status == 101 { 1 } else { said },
             keeps: plan.status == 101 || (!closes && minor == 1),
             has_hops: choices.chance(site!("plan/hops"), e, Rate::percent(15)),
         }
@@ -137,7 +145,8 @@ impl Form {
     fn write(&self, plan: &Plan, id: u32, serial: u32, head: &mut Vec<u8>) {
         let (minor, status) = (self.minor, plan.status);
         // Writing into a vector cannot fail.
-        let _ = write!(head, "HTTP/1.{minor} {status} Fine\r\nX-Sim: {id}.{serial}\r\n");
+        let said = self.said;
+        let _ = write!(head, "HTTP/1.{said} {status} Fine\r\nX-Sim: {id}.{serial}\r\n");
         wire::response_fields(id, serial, |name, value| field(head, name, value));
         if self.has_hops {
             head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");

@@ -6,7 +6,7 @@ use crate::fact;
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
 use crate::mark;
-use crate::oracle::{accept, accounting, limits, progress, timers};
+use crate::oracle::{accept, accounting, limits, progress, reuse, timers};
 use crate::site;
 use crate::story::{Fact, Who};
 use crate::swarm::Fault;
@@ -182,6 +182,8 @@ impl World {
         oracle.judge(verdict);
         if !is_more {
             let verdict = oracle.tunnels_rest(net).and_then(|()| limits::lines(oracle));
+            oracle.judge(verdict);
+            let verdict = reuse::pools(oracle, net);
             oracle.judge(verdict);
         }
         oracle.turn.first_served.clear();

@@ -86,6 +86,8 @@ pub struct Ask {
     pub cookie: Option<(u16, u16)>,
     /// Whether it says what only a trusted proxy may say.
     pub forwards: bool,
+    /// Whether it says so in other fields besides.
+    pub forwards_besides: bool,
     /// Whether it asks for WebSocket.
     pub upgrade: bool,
     /// Why it must be refused, if it must.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cx::Flight;
+use crate::oracle::truth::Down;
 use crate::oracle::{accept, dials};
 use tidegate_core::event::Event;
 use tidegate_core::input::AcceptError;
@@ -24,6 +25,13 @@ impl Lab {
         assert_eq!(self.dials(n), Ok(()));
         let (last, now) = (self.oracle.dials.last(), self.cx.now);
         self.oracle.dials.failed(last, now);
+    }
+
+    /// What it is judged by when a server was marked down for cause.
+    fn backs_off(&mut self, n: u8, seconds: u64) {
+        let (since, cluster, address) = (self.cx.now, "c0".into(), server(n));
+        let until = since + seconds * 1_000_000_000;
+        self.oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
     }
 
     fn marks_down(&mut self, n: u8, seconds: u64) {
@@ -140,6 +148,56 @@ fn balance_fires_on_a_server_that_is_never_probed() {
     breaks(pass(&mut lab), "balance", "BACK-4");
     assert_eq!(lab.dials(3), Ok(()));
     assert_eq!(pass(&mut lab), Ok(()), "there is a probe");
+}
+
+// BACK-4: one attempt probes a server whose back-off is over, and no other goes there meanwhile, as
+// long as another server can be used.
+#[test]
+fn balance_fires_on_two_probes_at_once() {
+    let probed = |at: u64| {
+        let mut lab = Lab::new();
+        lab.backs_off(0, 1);
+        lab.later(at);
+        let back = lab.back(0);
+        lab.later(5);
+        (lab, back)
+    };
+    let again = |mut lab: Lab| {
+        let verdict = dials::alone(&lab.oracle, &lab.net, 0, &server(0));
+        lab.oracle.judge(verdict);
+        lab
+    };
+    let (lab, _) = probed(2_000);
+    again(lab).fires("balance", "BACK-4");
+    let (lab, _) = probed(2_000);
+    assert_eq!(dials::alone(&lab.oracle, &lab.net, 3, &server(3)), Ok(()));
+    let (mut lab, _) = probed(2_000);
+    lab.backs_off(3, 60);
+    again(lab).clean();
+    let (mut lab, back) = probed(2_000);
+    lab.oracle.back_closed(back);
+    again(lab).clean();
+    let (mut lab, back) = probed(2_000);
+    lab.oracle.back_spoke(back);
+    again(lab).clean();
+    let (mut lab, _) = probed(2_000);
+    lab.oracle.event(&Event::ServerUp { cluster: "c0".into(), addr: server(0) });
+    again(lab).clean();
+    // A tunnel's server has passed once its connection stands.
+    for stands in [false, true] {
+        let (mut lab, back) = probed(2_000);
+        let back = &mut lab.oracle.backs[back as usize];
+        back.is_tcp = true;
+        if stands {
+            lab.net.deliver(&mut lab.cx, back.ep, Flight::SynAck);
+        }
+        let lab = again(lab);
+        if stands { lab.clean() } else { lab.fires("balance", "BACK-4") }
+    }
+    // What was begun while it backed off is no probe.
+    let (mut lab, _) = probed(500);
+    lab.later(2_000);
+    again(lab).clean();
 }
 
 // ACC-8: nobody waits in a backlog of whom the proxy knows, but for want of descriptors.

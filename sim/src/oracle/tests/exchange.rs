@@ -1,5 +1,6 @@
 //! Checkers of one exchange: bytes, framing, matching, headers, retry, reuse, answers.
 
+use super::worker::recorded;
 use super::*;
 use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::{Attempt, Flaw};
@@ -276,6 +277,36 @@ fn reuse_fires_on_a_connection_that_is_not_ones_own() {
     lab_with(Reuse::Safe, Method::Post).fires("reuse", "BACK-6");
     lab_with(Reuse::Session, Method::Get).fires("reuse", "BACK-6");
     lab_with(Reuse::Never, Method::Get).fires("reuse", "BACK-6");
+}
+
+// BACK-6: no more connections to a server lie idle than may, which those that are in use are not.
+#[test]
+fn reuse_fires_on_a_pool_that_holds_too_many() {
+    for (most, is_open, is_over, is_right) in [
+        (1, true, true, false),
+        (2, true, true, true),
+        (1, false, true, true),
+        (1, true, false, true),
+    ] {
+        let mut lab = Lab::new();
+        lab.oracle.truth.versions[0].config.clusters[0].idle_per_server = most;
+        let both = [0, 1].map(|_| {
+            let (front, id, back) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+            lab.oracle.rows[id as usize].plans[0].end = Some(0);
+            lab.emit_down(front, Lab::response(id, 0, "Content-Length: 0").as_bytes());
+            (id, back)
+        });
+        for (id, _) in &both[..1 + usize::from(is_over)] {
+            lab.oracle.rows[*id as usize].record = Some(recorded(None, 1));
+            lab.oracle.records += 1;
+        }
+        if !is_open {
+            lab.oracle.back_closed(both[0].1);
+        }
+        let verdict = crate::oracle::reuse::pools(&mut lab.oracle, &lab.net);
+        lab.clean();
+        if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "reuse", "BACK-6") }
+    }
 }
 
 // BACK-3: a POST goes out once, and nothing goes out twice while its connection lives.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::oracle::ledger::Flaw;
 use crate::oracle::routes::{Lead, Paths, Turn, Way};
+use crate::oracle::truth::covers;
 use crate::oracle::{balance, routes};
 use std::collections::BTreeMap;
 use tidegate_core::config::{FixedAnswer, Network, PathRule, Route, Target};
@@ -144,10 +145,10 @@ fn routes_fires_on_edits_that_are_lost() {
 // REQ-6: a stranger's words are replaced, those of a trusted proxy are passed on.
 #[test]
 fn headers_fires_on_strangers_that_are_believed_and_friends_that_are_not() {
-    let own = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
+    let own = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 8000\r\n\
                X-Forwarded-Host: a.example\r\nX-Request-Id: 1\r\n";
     let theirs = "X-Forwarded-For: 198.51.100.0, 10.1.1.1, 192.0.2.1\r\n\
-                  X-Forwarded-Proto: ftp\r\nX-Forwarded-Host: client-0.example\r\n\
+                  X-Forwarded-Proto: ftp\r\nX-Forwarded-Port: 8000\r\nX-Forwarded-Host: client-0.example\r\n\
                   X-Request-Id: client-0\r\n";
     for (is_trusted, words, is_right) in
         [(false, own, true), (false, theirs, false), (true, theirs, true), (true, own, false)]
@@ -163,6 +164,107 @@ fn headers_fires_on_strangers_that_are_believed_and_friends_that_are_not() {
         let head = lab.head(id).replace(own, words);
         lab.emit_up(back, &head);
         if is_right { lab.clean() } else { lab.fires("headers", "REQ-6") }
+    }
+}
+
+// REQ-6: what strangers say in other fields, such as `Forwarded`, does not pass either; what a
+// trusted proxy says does, and ours comes behind it.
+#[test]
+fn headers_fires_on_forwarded_of_strangers() {
+    let port = "X-Forwarded-Port: 8000\r\n";
+    let their_port = "X-Forwarded-Port: 21\r\n";
+    let theirs = "Forwarded: for=198.51.100.0;proto=ftp\r\n";
+    let ours = "Forwarded: for=192.0.2.1;host=\"a.example\";proto=http\r\n";
+    let words = "X-Forwarded-For: 198.51.100.0, 10.1.1.1, 192.0.2.1\r\n\
+                 X-Forwarded-Proto: ftp\r\nX-Forwarded-Host: client-0.example\r\n\
+                 X-Request-Id: client-0\r\n";
+    let own = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
+               X-Forwarded-Host: a.example\r\nX-Request-Id: 1\r\n";
+    for (is_trusted, adds, fields, is_right) in [
+        (false, false, [port, ""].concat(), true),
+        (false, false, [port, theirs].concat(), false),
+        (false, false, [their_port, ""].concat(), false),
+        (false, true, [port, ours].concat(), true),
+        (false, true, [port, theirs].concat(), false),
+        (false, true, [port, theirs, ours].concat(), false),
+        (true, false, [their_port, theirs].concat(), true),
+        (true, false, [port, theirs].concat(), false),
+        (true, false, [their_port, ""].concat(), false),
+        (true, true, [their_port, theirs, ours].concat(), true),
+        (true, true, [their_port, ours, theirs].concat(), false),
+        (true, true, [their_port, ours].concat(), false),
+    ] {
+        let mut lab = lab(&[Way::of_host(0, 0)]);
+        let network = Network { addr: std::net::Ipv4Addr::new(192, 0, 2, 0).into(), prefix: 24 };
+        let config = &mut lab.oracle.truth.versions[0].config;
+        config.trusted_proxies.extend(is_trusted.then_some(network));
+        config.forwarded = adds;
+        let front = lab.front();
+        let says = Ask { forwards: true, forwards_besides: true, ..ask(0, Method::Get) };
+        let id = lab.asked(front, says);
+        let back = lab.back(0);
+        let head = lab.head(id);
+        let (begin, rest) = head.split_once("X-Forwarded-For").unwrap();
+        let (_, end) = rest.split_once("X-Request-Id: 1\r\n").unwrap();
+        let said = if is_trusted { words } else { own };
+        lab.emit_up(back, &[begin, said, &fields, end].concat());
+        if is_right { lab.clean() } else { lab.fires("headers", "REQ-6") }
+    }
+}
+
+// REQ-6: the port is the one that the client connected to, said once, and no other.
+#[test]
+fn headers_fires_on_another_port() {
+    let right = "X-Forwarded-Port: 8000\r\n";
+    let twice = "X-Forwarded-Port: 8000\r\nX-Forwarded-Port: 8000\r\n";
+    for (listener, words, is_right) in [
+        (0, right, true),
+        (1, right, false),
+        (1, "X-Forwarded-Port: 8001\r\n", true),
+        (0, "X-Forwarded-Port: 0\r\n", false),
+        (0, "", false),
+        (0, twice, false),
+    ] {
+        let mut lab = lab(&[Way::of_host(0, 0)]);
+        let front = lab.front();
+        lab.oracle.fronts[front as usize].listener = listener;
+        let id = lab.asked(front, ask(0, Method::Get));
+        let back = lab.back(0);
+        let head = lab.head(id).replace(right, words);
+        lab.emit_up(back, &head);
+        if is_right { lab.clean() } else { lab.fires("headers", "REQ-6") }
+    }
+}
+
+// REQ-6, PP-1: who lies in a network is decided by the bits of its prefix alone, whole bytes or
+// not, within its own family; an IPv4-mapped address counts as IPv4.
+#[test]
+fn a_network_covers_what_begins_as_it_does() {
+    for (addr, prefix, ip, lies_inside) in [
+        ("192.0.2.0", 30, "192.0.2.3", true),
+        ("192.0.2.0", 30, "192.0.2.4", false),
+        ("192.0.64.0", 18, "192.0.127.255", true),
+        ("192.0.64.0", 18, "192.0.63.255", false),
+        ("192.0.64.0", 18, "192.0.128.0", false),
+        ("192.0.2.1", 32, "192.0.2.1", true),
+        ("192.0.2.1", 32, "192.0.2.0", false),
+        ("0.0.0.0", 0, "255.255.255.255", true),
+        ("0.0.0.0", 0, "::1", false),
+        ("192.0.2.0", 30, "::ffff:192.0.2.3", true),
+        ("192.0.2.0", 30, "::ffff:192.0.2.4", false),
+        ("192.0.2.0", 30, "::192.0.2.3", false),
+        ("::", 0, "2001:db8::1", true),
+        ("::", 0, "192.0.2.1", false),
+        ("::", 0, "::ffff:192.0.2.1", false),
+        ("2001:db8::", 124, "2001:db8::f", true),
+        ("2001:db8::", 124, "2001:db8::10", false),
+        ("2001:db8::", 29, "2001:dbf:ffff::", true),
+        ("2001:db8::", 29, "2001:dc0::", false),
+        ("::1", 128, "::1", true),
+        ("::1", 128, "::", false),
+    ] {
+        let network = Network { addr: addr.parse().unwrap(), prefix };
+        assert_eq!(covers(&network, ip.parse().unwrap()), lies_inside, "{ip} in {addr}/{prefix}");
     }
 }
 

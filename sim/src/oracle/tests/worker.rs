@@ -5,7 +5,7 @@ use super::*;
 use crate::oracle::ledger::Recorded;
 use crate::oracle::truth::Down;
 use crate::oracle::{
-    accept, accounting, balance, liveness, panics, progress, reconfiguration, timers,
+    accept, accounting, balance, counters, liveness, panics, progress, reconfiguration, timers,
 };
 use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
 use tidegate_core::input::Readiness;
@@ -40,7 +40,7 @@ fn balance_fires_on_a_server_that_backs_off() {
     assert_eq!(balance::connect(&lab.oracle, 0, &server(0)), Ok(()), "the back-off is over");
 }
 
-fn recorded(timer: Option<Timer>, version: u64) -> Recorded {
+pub(super) fn recorded(timer: Option<Timer>, version: u64) -> Recorded {
     let who = if timer.is_some() { Who::Timeout } else { Who::Nobody };
     let ending = Ending { who, phase: Phase::ResponseHead, timer };
     Recorded { at: 0, status: 504, ending, attempts: 1, version }
@@ -215,6 +215,44 @@ fn access(id: u32, status: u16, request_id: u128) -> Event {
     let mut record = AccessRecord { status, request_id, version: 1, ..AccessRecord::default() };
     record.path.set(format!("/r/{id}").as_bytes());
     Event::Access(record)
+}
+
+// RUN-5, RES-2: counters tell what happened, and each response that was cut short counts once.
+#[test]
+fn accounting_fires_on_counters_that_are_off() {
+    let mut lab = Lab::new();
+    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(50, BackFault::None));
+    lab.emit_down(front, Lab::response(id, 0, "Content-Length: 50").as_bytes());
+    lab.clean();
+    let right = Counters { accepted: 1, sessions: 1, truncated: 1, ..Counters::default() };
+    assert_eq!(counters::counted(&lab.oracle, &right), Ok(()));
+    for wrong in [
+        Counters { truncated: 0, ..right },
+        Counters { truncated: 2, ..right },
+        Counters { accepted: 2, ..right },
+        Counters { sessions: 0, ..right },
+        Counters { queue_aged: 1, ..right },
+        Counters { queue_overflow: 1, ..right },
+        Counters { evicted: 1, ..right },
+        Counters { accept_pauses: 1, ..right },
+        Counters { zombies: 1, ..right },
+        Counters { proxy_refused: 1, ..right },
+        Counters { proxy_malformed: 1, ..right },
+        Counters { proxy_timed_out: 1, ..right },
+        Counters { over_address_limit: 1, ..right },
+        Counters { connects: 1, ..right },
+        Counters { connect_failures: 1, ..right },
+        Counters { reuses: 2, ..right },
+        Counters { resent_reused: 3, ..right },
+        Counters { tunnels: 1, ..right },
+        Counters { applied: 1, ..right },
+        Counters { backend_queued: 1, ..right },
+        Counters { backend_queue_full: 1, ..right },
+    ] {
+        breaks(counters::counted(&lab.oracle, &wrong), "accounting", "RUN-5");
+    }
+    lab.oracle.rows[id as usize].answer.as_mut().unwrap().end = Some(1);
+    breaks(counters::counted(&lab.oracle, &right), "accounting", "RUN-5");
 }
 
 // RUN-5: one record a request, and it tells what was sent.
