@@ -18,7 +18,7 @@ use tidegate_core::tls::{TlsFailure, TlsVersion};
 
 /// The proxy tells that a client's handshake failed: one of that client's connections is such.
 pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
-    let is_its = |front: &&Front| Some(front.address) == client;
+    let is_its = |front: &&Front| Some(front.client_address()) == client;
     // A client that has left may have begun another connection before the proxy knows.
     let is_such = |front: &&Front| front.served_at.is_some() && fits(oracle, front, failure);
     let candidates = oracle.fronts.iter().rev().filter(is_its).filter(is_such);
@@ -74,10 +74,17 @@ fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
 /// Whether `tls_handshake` may fire now: not early, and not late.
 fn is_due(oracle: &Oracle, front: &Front) -> bool {
     let (Some(accepted), Some(served)) = (front.accepted_at, front.served_at) else { return false };
+    // Behind a PROXY header it runs from that one's end.
+    let announced = front.announced.as_ref();
+    let begun = announced.map_or(Some((accepted, served)), |known| {
+        let read = known.read_at?;
+        Some((read, read))
+    });
+    let Some((earliest, latest)) = begun else { return false };
     let (low, high) = oracle.truth.span(accepted, served, |t| t.tls_handshake);
     let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
-    let is_late = oracle.now > served.saturating_add(high.saturating_add(slack));
-    oracle.now >= accepted.saturating_add(low) && !is_late
+    let is_late = oracle.now > latest.saturating_add(high.saturating_add(slack));
+    oracle.now >= earliest.saturating_add(low) && !is_late
 }
 
 /// Whether the handshake on `front` came to its end: surely, perhaps.

@@ -5,6 +5,7 @@ use crate::layer::{Damage, Facts, Refused, Trouble};
 use crate::mark;
 use crate::marks::Group;
 use crate::oracle::Oracle;
+use crate::oracle::ledger::{Back, Front};
 use crate::tls::{Versions, Which};
 use rustls::AlertDescription as Alert;
 use tidegate_core::stats::Counters;
@@ -15,6 +16,17 @@ pub(super) fn mark_all(cx: &mut Cx, oracle: &Oracle, counters: &Counters) {
         mark_client(cx, &facts);
         mark_alert(cx, &facts);
         mark_trouble(cx, &facts);
+    }
+    let is_announced = |front: &&Front| {
+        let is_complete = front.facts().is_some_and(|facts| facts.finished_at.is_some());
+        front.announced.is_some() && is_complete
+    };
+    if oracle.fronts.iter().any(|front| is_announced(&front)) {
+        cx.mark(mark!("tls: client announced by a PROXY header"));
+    }
+    let is_told = |back: &Back| back.facts().is_some_and(|facts| facts.is_complete);
+    if oracle.backs.iter().any(|back| back.preface.header.is_some() && is_told(back)) {
+        cx.mark(mark!("tls: server is sent a PROXY header"));
     }
     for facts in oracle.backs.iter().filter_map(|back| back.facts()) {
         mark_server(cx, &facts);
