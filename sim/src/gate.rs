@@ -279,8 +279,8 @@ impl Kernel for Gate<'_> {
             }
         }
         match result {
-            Ok(n) => {
-                let verdict = self.oracle.tunnel_read(self.net, ep, n);
+            Ok(_) => {
+                let verdict = self.oracle.tunnel_read(self.net, ep);
                 self.oracle.judge(verdict);
             }
             Err(SocketError::WouldBlock) => {}

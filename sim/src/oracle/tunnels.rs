@@ -26,11 +26,13 @@ pub struct Way {
     pub from: u64,
     /// Bytes of it that the proxy wrote to the far end.
     pub bytes: u64,
+    /// Bytes that the proxy read from the source, what lies before the stream included.
+    pub read: u64,
 }
 
 impl Way {
     fn new(stream: Stream, from: u64) -> Way {
-        Way { stream, from, bytes: 0 }
+        Way { stream, from, bytes: 0, read: 0 }
     }
 }
 
@@ -167,7 +169,7 @@ impl Oracle {
         let row = &self.rows[seen.row as usize];
         let serial = row.attempts[seen.attempt].plan?;
         let plan = &row.plans[serial as usize];
-        let is_read = plan.end.is_some_and(|end| end <= net.ep(at.ep).read);
+        let is_read = plan.end.is_some_and(|end| end <= net.content_read(at.ep));
         let is_agreed = plan.status == 101 && plan.fault == BackFault::None;
         let is_upgraded = row.ask.upgrade && is_agreed && is_read;
         let id = seen.row;
@@ -201,8 +203,10 @@ impl Oracle {
     /// The proxy wrote `bytes` of a tunnel to the server of `back`.
     pub fn tunnel_up(&mut self, net: &Net, back: u32, bytes: &[u8]) -> Verdict {
         let Some(id) = self.backs[back as usize].tunnel else { return self.tagged_up(back, bytes) };
-        let read = net.ep(self.fronts[self.tunnels[id as usize].front as usize].ep).read;
-        passed(&mut self.tunnels[id as usize].up, bytes, read, "to the server")
+        let read = net.content_read(self.fronts[self.tunnels[id as usize].front as usize].ep);
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.last_byte_at = self.now;
+        passed(&mut tunnel.up, bytes, read, "to the server")
     }
 
     /// The proxy wrote `bytes` of a tunnel to the client of `front`.
@@ -211,8 +215,10 @@ impl Oracle {
         let Some(back) = self.tunnels[id as usize].back else {
             return self.tagged_down(net, id, bytes);
         };
-        let read = net.ep(self.backs[back as usize].ep).read;
-        passed(&mut self.tunnels[id as usize].down, bytes, read, "to the client")
+        let read = net.content_read(self.backs[back as usize].ep);
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.last_byte_at = self.now;
+        passed(&mut tunnel.down, bytes, read, "to the client")
     }
 
     /// The first bytes to a server tell whose they are.
@@ -284,16 +290,16 @@ impl Oracle {
         breach(GROUP, "TUN-1", format!("connection {back}: a server got {tag:?}, nobody's bytes"))
     }
 
-    /// A socket of the proxy gave `n` bytes, or its end.
-    pub fn tunnel_read(&mut self, net: &Net, ep: Ep, n: usize) -> Verdict {
+    /// A socket of the proxy gave bytes, or its end.
+    pub fn tunnel_read(&mut self, net: &Net, ep: Ep) -> Verdict {
         let Some(id) = self.tunnel_of(net, ep) else { return Ok(()) };
-        self.moved(id, n > 0)?;
-        let tunnel = &self.tunnels[id as usize];
-        let (way, source) = match self.side(ep) {
-            Side::Front(_) => (&tunnel.up, net.ep(ep)),
-            Side::Back(_) => (&tunnel.down, net.ep(ep)),
-        };
-        let held = source.read.saturating_sub(way.from + way.bytes);
+        let is_front = matches!(self.side(ep), Side::Front(_));
+        let tunnel = &mut self.tunnels[id as usize];
+        let way = if is_front { &mut tunnel.up } else { &mut tunnel.down };
+        let read = net.content_read(ep);
+        let is_byte = read > std::mem::replace(&mut way.read, read);
+        let held = read.saturating_sub(way.from + way.bytes);
+        self.moved(id, is_byte)?;
         let most = (BUFFERS_MAX * (self.settings.buffer_bytes + 4096)) as u64;
         if held > most {
             let message = format!("tunnel {id}: {held} bytes wait inside the proxy");
@@ -305,7 +311,8 @@ impl Oracle {
     /// The proxy wrote to a socket.
     pub fn tunnel_wrote(&mut self, net: &Net, ep: Ep) -> Verdict {
         match self.tunnel_of(net, ep) {
-            Some(id) => self.moved(id, true),
+            // A goodbye of TLS is no byte of the tunnel: those are seen when they are opened.
+            Some(id) => self.moved(id, self.facts(ep).is_none()),
             None => Ok(()),
         }
     }

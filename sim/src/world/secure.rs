@@ -34,6 +34,8 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 pub struct TlsPlan {
     /// Where it is at first. Which listeners and clusters have any does not change.
     pub first: TlsTruth,
+    /// Whether requests ask for upgrades where there is any.
+    pub has_tunnels: bool,
 }
 
 impl TlsPlan {
@@ -57,7 +59,8 @@ impl TlsPlan {
             (has_tls && may_follow && n < scenario.clusters.len()).then_some(0)
         });
         let first = TlsTruth { listeners, clusters: clusters.collect() };
-        TlsPlan { first }
+        let has_tunnels = choices.chance(site!("tls/tunnels"), 0, Rate::percent(50));
+        TlsPlan { first, has_tunnels }
     }
 }
 

@@ -70,7 +70,7 @@ impl Tube {
     fn reads(&mut self, ep: Ep, n: usize) -> Vec<u8> {
         let mut bytes = vec![0; n];
         let n = self.lab.net.recv(&mut self.lab.cx, ep, &mut [&mut bytes]).unwrap();
-        let verdict = self.lab.oracle.tunnel_read(&self.lab.net, ep, n);
+        let verdict = self.lab.oracle.tunnel_read(&self.lab.net, ep);
         self.lab.oracle.judge(verdict);
         bytes.truncate(n);
         if let super::super::Side::Front(front) = self.lab.oracle.side(ep) {
