@@ -242,7 +242,8 @@ impl Oracle {
         ways: &[(&Way, Ep, Ep); 2],
         how: Close,
     ) -> Verdict<Over> {
-        let [up, down] = ways.map(|(way, source, _)| (is_complete(self, net, way, source), way.bytes));
+        let [up, down] =
+            ways.map(|(way, source, _)| (is_complete(self, net, way, source), way.bytes));
         let message = format!(
             "tunnel {id} was closed ({how:?}) while a way was open: up {up:?}, down {down:?}"
         );
@@ -279,6 +280,7 @@ impl Oracle {
         let header = tunnel.up.from;
         let sent = front.tag.len() as u64;
         let sent = if tunnel.back.is_some() { tunnel.down.bytes } else { sent };
+        super::passage::recorded(self, tunnel.front, record)?;
         self.counts(id, record, (front.read.saturating_sub(header), sent))?;
         self.kept(id, record)
     }
@@ -363,12 +365,24 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether the 101 of a tunnel came in one read with what cannot be opened: it is lost with
+    /// that, and the request goes on as one whose server's connection broke.
+    fn is_lost(&self, id: u32) -> bool {
+        let back = self.tunnels[id as usize].back.map(|back| &self.backs[back as usize]);
+        let facts = back.and_then(|back| back.facts());
+        !self.has_begun(id) && facts.is_some_and(|facts| facts.damaged.is_some())
+    }
+
     /// At the end: each tunnel is over, has its record, and carried what it should.
     pub(super) fn audit_tunnels(&self, net: &Net) -> Verdict {
         for (id, tunnel) in self.tunnels.iter().enumerate() {
             let front = &self.fronts[tunnel.front as usize];
-            if tunnel.back.is_some() && tunnel.record.is_none() {
-                return breach(GROUP, "RUN-5", format!("tunnel {id} has no access record"));
+            if tunnel.back.is_some() && tunnel.record.is_none() && !self.is_lost(id as u32) {
+                let (front, row, over) = (tunnel.front, tunnel.row, tunnel.over);
+                let message = format!(
+                    "tunnel {id} of connection {front}, {row:?}, ended {over:?} without a record"
+                );
+                return breach(GROUP, "RUN-5", message);
             }
             if tunnel.must_succeed {
                 succeeded(self, net, id, tunnel)?;

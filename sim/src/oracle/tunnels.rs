@@ -8,6 +8,7 @@
 //! - TUN-3: a tunnel begins with a 101 that was asked for and sent, and not before it.
 
 use super::ledger::BackFault;
+use super::passage::HELLO_TAG_BYTES;
 use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use crate::stream::{Speaker, Stream, TAG_BYTES, speaker};
@@ -223,20 +224,29 @@ impl Oracle {
 
     /// The first bytes to a server tell whose they are.
     fn tagged_up(&mut self, back: u32, bytes: &[u8]) -> Verdict {
+        let is_passage = self.truth.passage.is_some();
+        let most = if is_passage { HELLO_TAG_BYTES } else { TAG_BYTES };
         let tag = &mut self.backs[back as usize].tag;
-        let n = bytes.len().min(TAG_BYTES - tag.len());
+        let n = bytes.len().min(most - tag.len());
         tag.extend_from_slice(&bytes[..n]);
-        if tag.len() < TAG_BYTES {
+        if tag.len() < most {
             return Ok(());
         }
+        let tag = &self.backs[back as usize].tag;
         let found = match speaker(tag) {
             Some(Speaker::Front(front)) => self.fronts.get(front as usize).and_then(|f| f.tunnel),
+            _ if is_passage => self
+                .fronts
+                .iter()
+                .rev()
+                .filter_map(|front| front.tunnel)
+                .find(|&id| self.tunnels[id as usize].up.stream.mismatch(0, tag).is_none()),
             _ => None,
         };
         let Some(id) = found else { return self.untold(back) };
         self.link(id, back)?;
         let way = &mut self.tunnels[id as usize].up;
-        way.bytes = TAG_BYTES as u64;
+        way.bytes = most as u64;
         passed(way, &bytes[n..], u64::MAX, "to the server")
     }
 
@@ -279,6 +289,7 @@ impl Oracle {
             return breach(GROUP, "TUN-1", format!("tunnel {id} began with others' bytes"));
         }
         self.linked(id, back);
+        super::passage::linked(self, id, back)?;
         super::proxy::tunnel_linked(self, id, back)
     }
 

@@ -48,7 +48,8 @@ impl TlsPlan {
             let n = listener as usize;
             let may_follow = !protocols.expects[n]
                 || choices.chance(site!("tls/behind a header"), listener, Rate::percent(50));
-            (has_tls && may_follow && n < scenario.listeners).then(|| draw_listener(choices, listener, scenario.is_faultless))
+            (has_tls && may_follow && n < scenario.listeners)
+                .then(|| draw_listener(choices, listener, scenario.is_faultless))
         });
         let listeners = listeners.collect();
         let clusters = (0..protocols.natures.len() as u64).map(|c| {

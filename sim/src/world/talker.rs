@@ -151,6 +151,12 @@ impl Talker {
         self
     }
 
+    /// Says so much of its stream, and stops.
+    pub(super) fn says_exactly(mut self, bytes: u64) -> Talker {
+        self.total = bytes;
+        self
+    }
+
     /// Whether to set a timer for `at`: one that is set already will do.
     pub(super) fn needs_timer(&mut self, now: u64, at: u64) -> bool {
         let is_set = self.wakes_at > now && self.wakes_at <= at;
