@@ -63,7 +63,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// For a client, which begins behind `before` bytes in the clear, with `store` for its sessions.
+    /// For a client, which begins at once, with `store` for its sessions: behind `before` bytes in
+    /// the clear, at first by records of `piece` bytes of content at most.
     pub fn client(
         peer: Option<Peer>,
         facts: Facts,
