@@ -11,6 +11,7 @@ mod dress;
 mod episodes;
 mod extras;
 mod flaws;
+mod hello;
 mod leave;
 mod make;
 mod manner;
