@@ -234,8 +234,12 @@ impl<'a> Replay<'a> {
         let (content, entries): (Vec<_>, Vec<_>) =
             chain.entries.iter().partition(|(_, raw)| raw.tag.is_content());
         let mut known = [Content::default(), Content::default()];
+        let mut told = [0_u64; 2];
         for (_, raw) in content {
-            known[usize::from(raw.flags & BACK != 0)].known.insert(raw.a, raw.bytes.clone());
+            let side = usize::from(raw.flags & BACK != 0);
+            let at = told[side].checked_add(raw.a)?;
+            told[side] = at.checked_add(raw.bytes.len() as u64)?;
+            known[side].known.insert(at, raw.bytes.clone());
         }
         let script = Script {
             entries: entries.iter().map(|(_, raw)| (raw.tag, raw.a, raw.b)).collect(),

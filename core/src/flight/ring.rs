@@ -4,7 +4,7 @@
 //! path there is. Whole segments cost nothing to drop, each begins with its own absolute time, so
 //! that a recording can be read from any of them on, and no more than one of 64 is lost too early.
 
-use super::entry::{Entry, OVERHEAD, Tag};
+use super::entry::{Entry, OVERHEAD, Tag, WORD, Word};
 use crate::time::Time;
 
 /// Segments of a ring.
@@ -45,22 +45,61 @@ impl Ring {
 
     /// Appends `entry`, which happened at `now`. False if it is larger than the ring can keep:
     /// nothing is written then.
-    #[inline]
     pub(super) fn push(&mut self, now: Time, entry: &Entry<'_>) -> bool {
-        if now != self.now {
-            self.turn(now);
+        self.turn(now);
+        match entry.word() {
+            Some(word) => self.append(word, entry.bytes),
+            None => self.append_long(entry),
         }
-        self.append(entry)
     }
 
+    /// The same for an entry that is one word.
+    #[inline]
+    pub(super) fn push_word(&mut self, now: Time, word: Word) {
+        self.turn(now);
+        self.append_word(word);
+    }
+
+    /// What follows happened at `now`.
+    #[inline]
     fn turn(&mut self, now: Time) {
+        if now == self.now {
+            return;
+        }
         let passed = now.0.saturating_sub(self.now.0);
-        self.append(&Entry::new(Tag::Turn, 0).with(passed));
+        match Word::of_worker(Tag::Turn as u8, passed) {
+            Some(word) => self.append_word(word),
+            None => {
+                self.append_long(&Entry::new(Tag::Turn, 0).with(passed));
+            }
+        }
         self.now = now;
     }
 
     #[inline]
-    fn append(&mut self, entry: &Entry<'_>) -> bool {
+    fn append_word(&mut self, word: Word) {
+        if self.at + WORD > self.end {
+            self.next_segment(WORD);
+        }
+        self.bytes[self.at..self.at + WORD].copy_from_slice(&word.bits.to_le_bytes());
+        self.at += word.len;
+    }
+
+    #[inline]
+    fn append(&mut self, word: Word, payload: &[u8]) -> bool {
+        let room = WORD + payload.len();
+        if self.at + room > self.end && !self.next_segment(room) {
+            return false;
+        }
+        let (first, rest) = self.bytes[self.at..self.at + room].split_at_mut(WORD);
+        first.copy_from_slice(&word.bits.to_le_bytes());
+        rest.copy_from_slice(payload);
+        self.at += word.len + payload.len();
+        true
+    }
+
+    #[cold]
+    fn append_long(&mut self, entry: &Entry<'_>) -> bool {
         let room = entry.bytes.len() + OVERHEAD;
         if self.at + room > self.end && !self.next_segment(room) {
             return false;

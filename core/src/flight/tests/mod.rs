@@ -104,7 +104,7 @@ fn configurations_come_back_without_secrets() {
 fn file() -> Vec<u8> {
     let mut flight = Flight::recorder(4096);
     for n in 0..50 {
-        flight.step(Time(n), Time::NEVER, &Entry::new(Tag::Read, 1).with(n));
+        flight.step(Time(n), Time::NEVER, 1, Step::new(Tag::Read, n));
     }
     let Mode::Record(ring) = flight.mode else { unreachable!("it records") };
     let recording = Recording { ring, alive: vec![(1, 7)], settings: Settings::default() };
