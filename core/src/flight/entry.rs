@@ -60,6 +60,9 @@ pub(crate) enum Tag {
     Alive,
     /// Something of the session was too large to be kept, or cannot be played back: reason `a`.
     Torn,
+    /// A head that is, byte by byte, the last one of that side of the session; `a` as of
+    /// [`Tag::Head`]. Whatever overwrites that one has overwritten the start of the session, too.
+    Again,
 }
 
 names! {
@@ -90,6 +93,7 @@ names! {
         Closed => "closed",
         Alive => "alive",
         Torn => "torn",
+        Again => "head again",
     }
 }
 
@@ -167,13 +171,13 @@ impl Tag {
     /// Whether it carries a payload.
     #[inline]
     pub(crate) fn has_bytes(self) -> bool {
-        matches!(self, Tag::Accepted) || self.is_content()
+        matches!(self, Tag::Accepted | Tag::Head | Tag::Framing | Tag::Prelude)
     }
 
     /// Whether it tells what bytes of a stream were.
     #[inline]
     pub(crate) fn is_content(self) -> bool {
-        matches!(self, Tag::Head | Tag::Framing | Tag::Prelude)
+        matches!(self, Tag::Head | Tag::Framing | Tag::Prelude | Tag::Again)
     }
 }
 

@@ -37,7 +37,7 @@ pub use start::Start;
 
 use crate::time::Time;
 use entry::{OVERHEAD, Word};
-use ring::Ring;
+use ring::{Place, Ring};
 
 /// Version of the file format.
 pub const FORMAT: u16 = 3;
@@ -58,6 +58,8 @@ pub(crate) struct Track {
     read: [u64; 2],
     /// Up to which of them the recording tells what they were.
     told: [u64; 2],
+    /// The last head that was told of each.
+    heads: [Place; 2],
     lives: bool,
     /// Decisions that were left out since its last entry, content aside.
     omitted: u8,
@@ -136,9 +138,9 @@ impl Flight {
         self.tracks.resize(index + 1, Track::default());
     }
 
-    /// Writes `entry`; when it is too large, that it is missing.
-    fn put(&mut self, now: Time, entry: &Entry<'_>) {
-        let Mode::Record(ring) = &mut self.mode else { return };
+    /// Writes `entry`; when it is too large, that it is missing, and gives false.
+    fn put(&mut self, now: Time, entry: &Entry<'_>) -> bool {
+        let Mode::Record(ring) = &mut self.mode else { return false };
         if let Some(loan) = self.lent.take() {
             loan.write(ring, now, entry.head(), entry.slot);
         }
@@ -147,11 +149,13 @@ impl Flight {
         {
             track.omitted = 0;
         }
-        if !ring.push(now, entry) {
+        let kept = ring.push(now, entry);
+        if !kept {
             let torn = Entry::new(Tag::Torn, entry.slot).with(Flaw::TooLarge as u64);
-            let kept = ring.push(now, &torn);
-            debug_assert!(kept, "an entry of {OVERHEAD} bytes fits");
+            let told = ring.push(now, &torn);
+            debug_assert!(told, "an entry of {OVERHEAD} bytes fits");
         }
+        kept
     }
 
     /// A step of the session in `slot`, whose earliest deadline is `due`; `b` is hashed alone.
@@ -196,7 +200,25 @@ impl Flight {
         }
         let skipped = at + known - track.told[side];
         track.told[side] = at + known + bytes.len() as u64;
-        self.put(now, &Entry { a: skipped, bytes, ..entry });
+        let entry = Entry { a: skipped, bytes, ..entry };
+        if entry.tag == Tag::Head {
+            return self.put_head(now, &entry, side);
+        }
+        self.put(now, &entry);
+    }
+
+    /// Clients ask and servers answer with much the same heads: one that is the last one again is
+    /// compared with it, and not written.
+    fn put_head(&mut self, now: Time, entry: &Entry<'_>, side: usize) {
+        let index = entry.slot as usize;
+        let Mode::Record(ring) = &self.mode else { return };
+        if ring.holds(self.tracks[index].heads[side], entry.bytes) {
+            self.put(now, &Entry { tag: Tag::Again, bytes: &[], ..*entry });
+        } else if self.put(now, entry)
+            && let Mode::Record(ring) = &self.mode
+        {
+            self.tracks[index].heads[side] = ring.last_place(entry.bytes.len());
+        }
     }
 }
 

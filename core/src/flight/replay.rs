@@ -19,6 +19,7 @@ use crate::session::{BufferWait, Moved, SessionId};
 use crate::sockets::{Ops, Owner};
 use crate::time::Time;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where a replay left its recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,7 +144,7 @@ fn name_of(tag: Tag, a: u64) -> String {
 /// What the bytes of one side of a session were, as far as that is known.
 #[derive(Default)]
 struct Content {
-    known: BTreeMap<u64, Vec<u8>>,
+    known: BTreeMap<u64, Arc<[u8]>>,
     at: u64,
 }
 

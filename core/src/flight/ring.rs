@@ -12,6 +12,15 @@ const SEGMENTS: usize = 64;
 /// Bytes of a segment at least: a head of the largest buffer fits.
 const SEGMENT_BYTES_MIN: usize = 1024;
 
+/// Where the payload of an entry was put.
+#[derive(Copy, Clone, Default, Debug)]
+pub(super) struct Place {
+    /// How many segments had been begun before its own.
+    begun: u64,
+    at: usize,
+    len: usize,
+}
+
 /// A bounded memory of entries.
 #[derive(Clone)]
 pub(super) struct Ring {
@@ -21,6 +30,8 @@ pub(super) struct Ring {
     heads: Vec<(Time, usize)>,
     /// The segment being filled.
     current: usize,
+    /// How many segments were begun before it.
+    begun: u64,
     /// Where the next entry goes, and where the segment ends.
     at: usize,
     end: usize,
@@ -37,6 +48,7 @@ impl Ring {
             segment_bytes,
             heads: vec![(Time::ZERO, 0); count],
             current: 0,
+            begun: 0,
             at: 0,
             end: segment_bytes,
             now: Time::ZERO,
@@ -115,10 +127,25 @@ impl Ring {
         }
         self.heads[self.current].1 = self.used();
         self.current = (self.current + 1) % self.heads.len();
+        self.begun += 1;
         self.heads[self.current] = (self.now, 0);
         self.at = self.current * self.segment_bytes;
         self.end = self.at + self.segment_bytes;
         true
+    }
+
+    /// Where the payload of the entry that was just put, `len` bytes, lies.
+    #[inline]
+    pub(super) fn last_place(&self, len: usize) -> Place {
+        Place { begun: self.begun, at: self.at - len, len }
+    }
+
+    /// Whether `bytes` lie at `place`, and no segment was begun over them.
+    #[inline]
+    pub(super) fn holds(&self, place: Place, bytes: &[u8]) -> bool {
+        place.len == bytes.len()
+            && self.begun - place.begun < self.heads.len() as u64
+            && self.bytes[place.at..place.at + place.len] == *bytes
     }
 
     /// Bytes of the current segment that are filled.
