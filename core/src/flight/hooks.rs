@@ -43,7 +43,7 @@ impl Proxy {
     }
 
     /// A session's step, about to be carried out.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, id: SessionId, step: Step) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         if self.pool.available() < AMPLE || self.pool.contended {
@@ -126,14 +126,17 @@ impl Proxy {
         self.note_socket(id, Tag::Failed, error as u64, writing);
     }
 
+    #[cold]
     pub(crate) fn note_timer(&mut self, id: SessionId, timer: Timer) {
         self.note(id, Step::new(Tag::Fired, timer as u64));
     }
 
+    #[cold]
     pub(crate) fn note_plain(&mut self, id: SessionId, tag: Tag) {
         self.note(id, Step::new(tag, 0));
     }
 
+    #[cold]
     pub(crate) fn note_end(&mut self, id: SessionId, cause: Cause) {
         self.note(id, Step::new(Tag::Ended, cause as u64));
     }
@@ -161,6 +164,7 @@ impl Proxy {
 
     /// A decision that depends on more than the session: `live` takes it, and it is recorded; in
     /// a replay it is what it was.
+    #[inline]
     pub(crate) fn decide(
         &mut self,
         id: SessionId,
@@ -361,14 +365,25 @@ impl Proxy {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let Some(x) = self.sessions[id].exchange.as_deref() else { return };
         flight.track(slot(id)).mix(fold_pairs(&fields_of(&x.record)));
-        flight.milestone(self.now, id, Tag::Logged);
+        let hash = flight.track(slot(id)).hash & u64::from(u32::MAX);
+        match &mut flight.mode {
+            Mode::Record(_) => flight.put_number(self.now, slot(id), Step::new(Tag::Logged, hash)),
+            Mode::Replay(script) => script.reached(Tag::Logged, hash),
+        }
     }
 
     /// The session is gone.
     pub(crate) fn note_closed(&mut self, id: SessionId) {
         if let Some(flight) = self.flight.as_deref_mut() {
-            flight.milestone(self.now, id, Tag::Closed);
-            flight.track(slot(id)).lives = false;
+            let track = flight.track(slot(id));
+            track.lives = false;
+            let hash = track.hash;
+            match &mut flight.mode {
+                Mode::Record(_) => {
+                    flight.put(self.now, &Entry::new(Tag::Closed, slot(id)).with(hash));
+                }
+                Mode::Replay(script) => script.reached(Tag::Closed, hash),
+            }
         }
     }
 }
@@ -399,26 +414,23 @@ impl Flight {
         let track = self.track(slot(id));
         if value == what.usual() && track.omitted < u8::MAX {
             track.omitted += 1;
-            return;
+        } else {
+            self.put_decided(now, id, what, value);
         }
-        let number = what.number(track.omitted);
+    }
+
+    #[inline(never)]
+    fn put_decided(&mut self, now: Time, id: SessionId, what: Verdict, value: u64) {
+        let number = what.number(self.track(slot(id)).omitted);
         self.put(now, &Entry { b: value, ..Entry::new(Tag::Decided, slot(id)).with(number) });
     }
 
     /// [`Proxy::decide`] for whoever has lent the proxy's parts away.
+    #[inline]
     pub(crate) fn settle_on(&mut self, now: Time, id: SessionId, what: Verdict, live: u64) -> u64 {
         let value = self.forced(what).unwrap_or(live);
         self.decided(now, id, what, value);
         value
-    }
-
-    fn milestone(&mut self, now: Time, id: SessionId, tag: Tag) {
-        let hash = self.track(slot(id)).hash;
-        let shown = if tag == Tag::Logged { hash & u64::from(u32::MAX) } else { hash };
-        if let Mode::Replay(script) = &mut self.mode {
-            script.reached(tag, shown);
-        }
-        self.put(now, &Entry::new(tag, slot(id)).with(shown));
     }
 
     /// The sessions that live, with their hashes so far.

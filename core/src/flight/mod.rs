@@ -168,12 +168,18 @@ impl Flight {
         if head & !BACK == Tag::Read as u8 {
             track.read[usize::from(head & BACK != 0)] += a;
         }
-        track.omitted = 0;
+        self.put_number(now, slot, step);
+    }
+
+    /// Writes an entry that has one number.
+    #[inline]
+    fn put_number(&mut self, now: Time, slot: u32, step: Step) {
+        self.track(slot).omitted = 0;
         let Mode::Record(ring) = &mut self.mode else { return };
         if let Some(loan) = self.lent.take() {
-            loan.write(ring, now, head, slot);
+            loan.write(ring, now, step.head, slot);
         }
-        match Word::new(head, slot, a) {
+        match Word::new(step.head, slot, step.a) {
             Some(word) => ring.push_word(now, word),
             None => push_long(ring, now, slot, step),
         }
@@ -200,24 +206,24 @@ impl Flight {
         }
         let skipped = at + known - track.told[side];
         track.told[side] = at + known + bytes.len() as u64;
+        let last = track.heads[side];
         let entry = Entry { a: skipped, bytes, ..entry };
-        if entry.tag == Tag::Head {
-            return self.put_head(now, &entry, side);
-        }
-        self.put(now, &entry);
-    }
-
-    /// Clients ask and servers answer with much the same heads: one that is the last one again is
-    /// compared with it, and not written.
-    fn put_head(&mut self, now: Time, entry: &Entry<'_>, side: usize) {
-        let index = entry.slot as usize;
-        let Mode::Record(ring) = &self.mode else { return };
-        if ring.holds(self.tracks[index].heads[side], entry.bytes) {
-            self.put(now, &Entry { tag: Tag::Again, bytes: &[], ..*entry });
-        } else if self.put(now, entry)
+        let Mode::Record(ring) = &mut self.mode else { return };
+        if entry.tag != Tag::Head {
+            self.put(now, &entry);
+        } else if self.lent.is_none() && ring.holds(last, bytes) {
+            // Clients ask and servers answer with much the same heads: one that is the last one
+            // again is compared with it, and not written.
+            let again = Tag::Again as u8 | entry.flags;
+            match Word::new(again, entry.slot, skipped) {
+                Some(word) => ring.push_word(now, word),
+                None => push_long(ring, now, entry.slot, Step { head: again, a: skipped, b: 0 }),
+            }
+        } else if self.put(now, &entry)
             && let Mode::Record(ring) = &self.mode
         {
-            self.tracks[index].heads[side] = ring.last_place(entry.bytes.len());
+            let place = ring.last_place(bytes.len());
+            self.track(entry.slot).heads[side] = place;
         }
     }
 }

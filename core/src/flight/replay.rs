@@ -73,6 +73,7 @@ pub(super) struct Script {
 
 impl Script {
     /// The recorded outcome of a decision that is asked for now.
+    #[cold]
     pub(super) fn forced(&mut self, what: Verdict) -> Option<u64> {
         let Some(&(tag, a, value)) = self.entries.get(self.next) else {
             let what = what.name();
@@ -83,11 +84,9 @@ impl Script {
         match Verdict::of(a).filter(|_| tag == Tag::Decided) {
             Some((kind, omitted)) if omitted == self.usual => {
                 if kind != what {
-                    self.differs(format!(
-                        "the replay decides on \"{}\"; the recording has {} here",
-                        what.name(),
-                        name_of(tag, a)
-                    ));
+                    let (what, recorded) = (what.name(), name_of(tag, a));
+                    let text = format!("the replay decides on \"{what}\"; recorded is {recorded}");
+                    self.differs(text);
                 }
                 self.used_up();
                 Some(value)
@@ -106,6 +105,7 @@ impl Script {
     }
 
     /// A milestone was reached with this hash.
+    #[cold]
     pub(super) fn reached(&mut self, tag: Tag, hash: u64) {
         match self.entries.get(self.next) {
             Some(&(kind, recorded, _)) if kind == tag => {
@@ -118,9 +118,7 @@ impl Script {
             Some(&(kind, a, _)) => {
                 let recorded = name_of(kind, a);
                 let tag = tag.name();
-                self.differs(format!(
-                    "the replay has \"{tag}\"; the recording has {recorded} here"
-                ));
+                self.differs(format!("the replay has \"{tag}\"; recorded is {recorded}"));
             }
             None => {
                 let tag = tag.name();
