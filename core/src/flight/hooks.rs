@@ -14,7 +14,7 @@ use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::session::state::State;
 use crate::session::{ResponsePhase, SessionId};
-use crate::sockets::{Ops, Owner};
+use crate::sockets::{Ops, Owner, Socket};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -126,19 +126,21 @@ impl Proxy {
         self.note_socket(id, Tag::Failed, error as u64, writing);
     }
 
-    #[cold]
+    #[inline(never)]
+    fn note_rare(&mut self, id: SessionId, step: Step) {
+        self.note(id, step);
+    }
+
     pub(crate) fn note_timer(&mut self, id: SessionId, timer: Timer) {
-        self.note(id, Step::new(Tag::Fired, timer as u64));
+        self.note_rare(id, Step::new(Tag::Fired, timer as u64));
     }
 
-    #[cold]
     pub(crate) fn note_plain(&mut self, id: SessionId, tag: Tag) {
-        self.note(id, Step::new(tag, 0));
+        self.note_rare(id, Step::new(tag, 0));
     }
 
-    #[cold]
     pub(crate) fn note_end(&mut self, id: SessionId, cause: Cause) {
-        self.note(id, Step::new(Tag::Ended, cause as u64));
+        self.note_rare(id, Step::new(Tag::Ended, cause as u64));
     }
 
     /// A fact about the worker that its sessions see.
@@ -251,9 +253,14 @@ impl Proxy {
 
     /// Chooses a server for the session's request, as far as others have left it a choice.
     pub(crate) fn choose_server(&mut self, id: SessionId) -> Choice {
-        let live = |proxy: &mut Proxy| number_of(proxy.pick_server(id));
-        let number = self.decide(id, Verdict::Server, live);
-        self.choice_of(id, number)
+        if let Some(flight) = self.flight.as_deref_mut()
+            && let Some(number) = flight.forced(Verdict::Server)
+        {
+            return self.choice_of(id, number);
+        }
+        let choice = self.pick_server(id);
+        self.note_choice(id, choice);
+        choice
     }
 
     /// A server was chosen for a session that stands in line.
@@ -293,21 +300,14 @@ impl Proxy {
         }
         let back = self.take_idle(server, id, others);
         if let Some(flight) = self.flight.as_deref_mut() {
-            let takes = |back: BackId| {
-                let socket = self.sockets.get(self.backs[back].socket);
-                socket.is_some_and(|socket| socket.is_ready(Ops::WRITE))
-            };
-            let number = back.map_or(0, |back| if takes(back) { 1 } else { 2 });
-            flight.decided(self.now, id, Verdict::Idle, number);
-            if back.is_some_and(|back| self.has_tls(back)) {
+            let socket = back.and_then(|back| self.sockets.get(self.backs[back].socket));
+            let takes = |socket: &Socket| if socket.is_ready(Ops::WRITE) { 1 } else { 2 };
+            flight.decided(self.now, id, Verdict::Idle, socket.map_or(0, takes));
+            if socket.is_some_and(|socket| socket.tls().is_some()) {
                 self.note_flaw(id, Flaw::Tls);
             }
         }
         back
-    }
-
-    fn has_tls(&self, back: BackId) -> bool {
-        self.sockets.get(self.backs[back].socket).is_some_and(|socket| socket.tls().is_some())
     }
 
     /// A connection as one that was taken out of the pool.
@@ -364,10 +364,12 @@ impl Proxy {
     pub(crate) fn note_record(&mut self, id: SessionId) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let Some(x) = self.sessions[id].exchange.as_deref() else { return };
-        flight.track(slot(id)).mix(fold_pairs(&fields_of(&x.record)));
-        let hash = flight.track(slot(id)).hash & u64::from(u32::MAX);
+        let track = flight.track(slot(id));
+        track.mix(fold_pairs(&fields_of(&x.record)));
+        track.omitted = 0;
+        let hash = track.hash & u64::from(u32::MAX);
         match &mut flight.mode {
-            Mode::Record(_) => flight.put_number(self.now, slot(id), Step::new(Tag::Logged, hash)),
+            Mode::Record(_) => flight.write(self.now, slot(id), Step::new(Tag::Logged, hash)),
             Mode::Replay(script) => script.reached(Tag::Logged, hash),
         }
     }

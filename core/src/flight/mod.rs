@@ -158,8 +158,9 @@ impl Flight {
         kept
     }
 
-    /// A step of the session in `slot`, whose earliest deadline is `due`; `b` is hashed alone.
-    #[inline]
+    /// A step of the session in `slot`, whose earliest deadline is `due`. Here and in what it calls,
+    /// a function that is not inlined costs as much as what it does.
+    #[inline(always)]
     pub(crate) fn step(&mut self, now: Time, due: Time, slot: u32, step: Step) {
         let Step { head, a, b } = step;
         let track = self.track(slot);
@@ -168,13 +169,13 @@ impl Flight {
         if head & !BACK == Tag::Read as u8 {
             track.read[usize::from(head & BACK != 0)] += a;
         }
-        self.put_number(now, slot, step);
+        track.omitted = 0;
+        self.write(now, slot, step);
     }
 
     /// Writes an entry that has one number.
-    #[inline]
-    fn put_number(&mut self, now: Time, slot: u32, step: Step) {
-        self.track(slot).omitted = 0;
+    #[inline(always)]
+    fn write(&mut self, now: Time, slot: u32, step: Step) {
         let Mode::Record(ring) = &mut self.mode else { return };
         if let Some(loan) = self.lent.take() {
             loan.write(ring, now, step.head, slot);
@@ -194,7 +195,7 @@ impl Flight {
 
     /// Tells what `bytes` were: the unread input of a side begins with them, and `pending` bytes of
     /// that side are unread in all.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell(&mut self, now: Time, entry: Entry<'_>, pending: usize) {
         let side = usize::from(entry.is_back());
         let track = self.track(entry.slot);

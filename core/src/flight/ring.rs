@@ -66,14 +66,14 @@ impl Ring {
     }
 
     /// The same for an entry that is one word.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_word(&mut self, now: Time, word: Word) {
         self.turn(now);
         self.append_word(word);
     }
 
     /// What follows happened at `now`.
-    #[inline]
+    #[inline(always)]
     fn turn(&mut self, now: Time) {
         if now == self.now {
             return;
@@ -81,14 +81,12 @@ impl Ring {
         let passed = now.0.saturating_sub(self.now.0);
         match Word::of_worker(Tag::Turn as u8, passed) {
             Some(word) => self.append_word(word),
-            None => {
-                self.append_long(&Entry::new(Tag::Turn, 0).with(passed));
-            }
+            None => self.turn_far(passed),
         }
         self.now = now;
     }
 
-    #[inline]
+    #[inline(always)]
     fn append_word(&mut self, word: Word) {
         if self.at + WORD > self.end {
             self.next_segment(WORD);
@@ -108,6 +106,11 @@ impl Ring {
         rest.copy_from_slice(payload);
         self.at += word.len + payload.len();
         true
+    }
+
+    #[cold]
+    fn turn_far(&mut self, passed: u64) {
+        self.append_long(&Entry::new(Tag::Turn, 0).with(passed));
     }
 
     #[cold]
