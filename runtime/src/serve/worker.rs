@@ -339,8 +339,8 @@ impl<F: Turn> Worker<F> {
         Ok(if flushed { wait } else { wait.min(LOG_RETRY) })
     }
 
-    /// Tells of what happened, and writes the recording of a fault of ours. Of the sessions that one
-    /// turn finds, the first one is in it as it was found, and it is the only one written.
+    /// Tells of what happened, and writes the recording of a fault of ours: one, however many
+    /// sessions a turn finds.
     fn heed(&mut self, proxy: &Proxy, event: &Event) {
         self.tell(event);
         if matches!(event, Event::Zombie { .. } | Event::Broken { .. }) {
