@@ -1,5 +1,5 @@
-//! Benchmarks of the core (`benches/core.rs`, and `requests`, whose instructions are counted) and of
-//! whole proxies (`compare`).
+//! Benchmarks of the core (`benches/core.rs`, and `requests`, whose instructions are counted) and
+//! of whole proxies (`compare`).
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;

@@ -158,8 +158,8 @@ impl Flight {
         kept
     }
 
-    /// A step of the session in `slot`, whose earliest deadline is `due`. Here and in what it calls,
-    /// a function that is not inlined costs as much as what it does.
+    /// A step of the session in `slot`, whose earliest deadline is `due`. Here and in what it
+    /// calls, a function that is not inlined costs as much as what it does.
     #[inline(always)]
     pub(crate) fn step(&mut self, now: Time, due: Time, slot: u32, step: Step) {
         let Step { head, a, b } = step;
