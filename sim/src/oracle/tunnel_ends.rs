@@ -37,6 +37,9 @@ enum Heard {
     End,
     /// It broke off: bytes may be missing.
     Break,
+    /// A part of what cannot be opened: that it breaks off shows when the record is whole, and how
+    /// long a damaged one is taken to be is anybody's guess.
+    Doubt,
 }
 
 /// What the proxy has heard of the end of what `source` says: with TLS it is close_notify that
@@ -48,8 +51,8 @@ fn heard(oracle: &Oracle, net: &Net, source: Ep) -> Heard {
         None if is_over => Heard::End,
         None => Heard::Nothing,
         Some(facts) if facts.said_at.is_some_and(|at| at <= end.read) => Heard::End,
-        Some(facts) if facts.damaged.is_some_and(|(from, _)| end.read > from) => Heard::Break,
         Some(_) if is_over => Heard::Break,
+        Some(facts) if facts.damaged.is_some_and(|(from, _)| end.read > from) => Heard::Doubt,
         Some(_) => Heard::Nothing,
     }
 }
@@ -194,7 +197,7 @@ impl Oracle {
     fn how_over(&self, net: &Net, id: u32, how: Close) -> Verdict<Over> {
         let tunnel = &self.tunnels[id as usize];
         let Some(ways) = tunnel.ways(self) else { return Ok(Over::Complete) };
-        let is_broken = |source| heard(self, net, source) == Heard::Break;
+        let is_broken = |source| matches!(heard(self, net, source), Heard::Break | Heard::Doubt);
         let is_reset =
             ways.iter().any(|&(_, source, _)| net.ep(source).is_reset() || is_broken(source));
         let (low, high) = self.idle_bounds(tunnel);
@@ -442,6 +445,7 @@ fn held_back(oracle: &Oracle, net: &Net, way: &Way, source: Ep, to: Ep) -> Optio
         return Some(format!("{} bytes wait unread", source.unread()));
     }
     // The end of a 101 may be what waits.
-    let is_due = heard != Heard::Nothing && !source.is_reset() && !to.owes_writable();
+    let is_told = matches!(heard, Heard::End | Heard::Break);
+    let is_due = is_told && !source.is_reset() && !to.owes_writable();
     is_due.then(|| "a FIN is held back".to_string())
 }

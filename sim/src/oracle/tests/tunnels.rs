@@ -1,5 +1,7 @@
 //! Checkers of tunnels, on connections over the simulated kernel: bytes, ends, records, upgrades.
 
+mod inside;
+
 use super::*;
 use crate::kernel::Ep;
 use crate::oracle::truth::Nature;
