@@ -176,7 +176,9 @@ pub fn faithful(oracle: &Oracle) -> Verdict {
         Some((cluster, row.front, row.attempts.first()?.back))
     });
     let of_tunnels = oracle.tunnels.iter().filter_map(|tunnel| {
-        let back = tunnel.back.filter(|_| tunnel.row.is_none())?;
+        // Only its record tells whether a tunnel's first attempt led to where it is.
+        let is_first = tunnel.record.is_some_and(|record| record.attempts <= 1);
+        let back = tunnel.back.filter(|_| tunnel.row.is_none() && is_first)?;
         let cluster = oracle.truth.nature(oracle.backs[back as usize].server).cluster;
         Some((usize::from(cluster), tunnel.front, back))
     });

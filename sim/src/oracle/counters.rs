@@ -72,8 +72,9 @@ fn opening(oracle: &Oracle, counters: &Counters) -> Vec<Bounds> {
     };
     let strangers = announces(&|_, known| known.is_forbidden);
     let bad = announces(&|_, known| !known.is_forbidden && !known.is_good);
+    // One without a length never ends: how much of it tells that it is bad is for the proxy to say.
     let surely_bad = announces(&|front, known| {
-        !known.is_forbidden && !known.is_good && front.read >= known.len.max(1)
+        !known.is_forbidden && !known.is_good && known.len > 0 && front.read >= known.len
     });
     let unfinished = announces(&|_, known| !known.is_forbidden && known.read_at.is_none());
     // Who is told so by an answer of ours; a session counts once, whatever it asks.
@@ -160,8 +161,14 @@ fn cut(oracle: &Oracle) -> (u64, u64) {
         let closed = oracle.fronts[tunnel.front as usize].closed;
         closed.is_some_and(|(_, how)| how == Close::Reset)
     };
+    // An answer to no request, such as a 408 before a whole head, is no row's.
+    let unasked = |front: &Front| {
+        let is_counted = front.rows.iter().any(|&row| is_possible(&oracle.rows[row as usize]));
+        !is_counted
+            && (front.seen.last().is_some_and(|s| s.end.is_none()) || !front.reader.is_between())
+    };
     let broken = count(&oracle.tunnels, is_broken);
     let low = count(&oracle.rows, is_sure) + broken;
-    let high = count(&oracle.rows, is_possible) + broken;
+    let high = count(&oracle.rows, is_possible) + count(&oracle.fronts, unasked) + broken;
     (low, high)
 }

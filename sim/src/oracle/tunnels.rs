@@ -125,9 +125,10 @@ impl Oracle {
     }
 
     /// The tunnel that request `row` became on `back`, whose 101 the proxy has read.
-    fn upgraded(&mut self, row: u32, back: u32, serial: u32) -> u32 {
+    fn upgraded(&mut self, net: &Net, row: u32, back: u32, serial: u32) -> u32 {
         let at = &mut self.rows[row as usize];
         if let Some(known) = at.tunnel {
+            self.upgraded_again(net, known, back, serial);
             return known;
         }
         let behind = at.behind.clone();
@@ -136,6 +137,9 @@ impl Oracle {
         let begins = at.plans[serial as usize].end.unwrap_or(u64::MAX);
         let up = Way::new(Stream::up(row, behind), from);
         let id = self.tunnel_begun(front, Some(row), up, Way::new(Stream::down(row), begins));
+        let ends = [self.fronts[front as usize].ep, self.backs[back as usize].ep];
+        let tunnel = &mut self.tunnels[id as usize];
+        (tunnel.up.read, tunnel.down.read) = (net.content_read(ends[0]), net.content_read(ends[1]));
         let must_succeed = self.rows[row as usize].must_succeed;
         self.tunnels[id as usize].must_succeed = must_succeed;
         self.rows[row as usize].tunnel = Some(id);
@@ -147,6 +151,20 @@ impl Oracle {
             self.rows[other as usize].must_succeed = false;
         }
         id
+    }
+
+    /// A later attempt brought a 101, too: the one before it was lost with what came in one read
+    /// with it and could not be opened.
+    fn upgraded_again(&mut self, net: &Net, id: u32, back: u32, serial: u32) {
+        let tunnel = &mut self.tunnels[id as usize];
+        let Some(row) = tunnel.row.filter(|_| tunnel.back.is_none_or(|known| known < back)) else {
+            return;
+        };
+        let begins = self.rows[row as usize].plans[serial as usize].end.unwrap_or(u64::MAX);
+        tunnel.down = Way::new(Stream::down(row), begins);
+        tunnel.down.read = net.content_read(self.backs[back as usize].ep);
+        tunnel.back = Some(back);
+        self.backs[back as usize].tunnel = Some(id);
     }
 
     /// The client of request `asked`, which is for an upgrade, begins request `next` behind it. If
@@ -174,7 +192,7 @@ impl Oracle {
         let is_agreed = plan.status == 101 && plan.fault == BackFault::None;
         let is_upgraded = row.ask.upgrade && is_agreed && is_read;
         let id = seen.row;
-        is_upgraded.then(|| self.upgraded(id, back, serial))
+        is_upgraded.then(|| self.upgraded(net, id, back, serial))
     }
 
     /// A 101 goes to the client of `front`, as the answer to `row` that is marked `serial`.
