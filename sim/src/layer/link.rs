@@ -58,8 +58,6 @@ pub struct Link {
     /// Content of a record at most, for the first ones.
     piece: u64,
     ending: Option<Ending>,
-    /// Whether its FIN was asked for.
-    has_finished: bool,
 }
 
 impl Link {
@@ -92,7 +90,6 @@ impl Link {
             failed_at: None,
             piece: 0,
             ending: None,
-            has_finished: false,
         }
     }
 
@@ -301,12 +298,8 @@ impl Link {
         match self.ending {
             None => {}
             // Each call is an edge to the caller: once, or it wakes itself for ever.
-            // A connection that broke before never becomes shut.
-            Some(Ending::Fin) if net.ep(ep).is_shut() || self.has_finished => {}
-            Some(Ending::Fin) => {
-                self.has_finished = true;
-                net.shutdown_write(cx, ep);
-            }
+            Some(Ending::Fin) if net.ep(ep).is_shut() => {}
+            Some(Ending::Fin) => net.shutdown_write(cx, ep),
             Some(Ending::Close) => net.close(cx, ep),
         }
     }
