@@ -3,39 +3,19 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
-use tidegate_core::Proxy;
-use tidegate_core::config::{
-    Cluster, Config, HostPattern, Limits, Listener, Route, Server, Settings,
-};
+use tidegate_benches::{Requests, config, rig};
+use tidegate_core::config::{HostPattern, Limits, Route};
 use tidegate_core::deadline::Deadlines;
 use tidegate_core::http1::{HeadScanner, field_space, parse_request};
-use tidegate_core::input::{Address, Readiness};
+use tidegate_core::input::Readiness;
 use tidegate_core::route::Router;
 use tidegate_core::time::Time;
-use tidegate_proptests::memory::Rig;
 
 const REQUEST: &[u8] = b"GET /index.html?x=1 HTTP/1.1\r\nHost: www.example.com\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
     Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
     Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n\
     Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n";
-
-fn ip(port: u16) -> Address {
-    Address::Ip(std::net::SocketAddr::from(([127, 0, 0, 1], port)))
-}
-
-fn config() -> Config {
-    Config {
-        listeners: vec![Listener::new("web", vec![ip(8080)])],
-        clusters: vec![Cluster::new("app", vec![Server::new(ip(9001))])],
-        routes: vec![Route::to_cluster("app")],
-        ..Config::default()
-    }
-}
-
-fn rig() -> Rig {
-    Rig::new(Proxy::new(Settings::default(), [7; 32], config()).expect("a valid configuration"))
-}
 
 fn head(c: &mut Criterion) {
     let mut group = c.benchmark_group("head");
@@ -56,24 +36,12 @@ fn head(c: &mut Criterion) {
 /// One keep-alive request over a pooled connection, from the client's bytes to the client's.
 fn request(c: &mut Criterion) {
     let mut group = c.benchmark_group("request");
-    for (name, body) in [("1KiB", 1024), ("16KiB", 16 * 1024)] {
-        let mut rig = rig();
-        let client = rig.connect();
-        let mut response =
-            format!("HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: {body}\r\n\r\n").into_bytes();
-        response.resize(response.len() + body, b'x');
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                rig.now = rig.now.after(Duration::from_micros(50));
-                rig.feed(client, REQUEST);
-                let server = rig.kernel.connected[0].0;
-                rig.kernel.wire(server).from_proxy.clear();
-                rig.feed(server, &response);
-                let answer = &mut rig.kernel.wire(client).from_proxy;
-                assert!(answer.len() > body);
-                answer.clear();
-            });
-        });
+    for (name, body, ring) in
+        [("1KiB", 1024, None), ("1KiB recorded", 1024, Some(16 << 20)), ("16KiB", 16 * 1024, None)]
+    {
+        let head = format!("HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: {body}\r\n\r\n");
+        let mut requests = Requests::new(ring, REQUEST, &head, body);
+        group.bench_function(name, |b| b.iter(|| requests.serve()));
     }
     group.finish();
 }

@@ -14,8 +14,8 @@ PROXY_CORE, LOAD_CORE = 0, 1
 # the origin, the others do not; haproxy-always shows what that costs. It runs only where
 # connections are new.
 PROXIES = ("tidegate", "haproxy", "haproxy-always", "nginx")
-# Tidegate with its flight recorder on: `--recorder` compares it with Tidegate.
-RECORDING = "tidegate-rec"
+# Tidegate without its flight recorder: `--recorder` compares Tidegate with it.
+UNRECORDED = "tidegate-unrecorded"
 # Listener: the origin behind it.
 LISTENERS = {"http": "files", "https": "files", "tcp": "tcp", "ws": "ws"}
 
@@ -197,8 +197,7 @@ def start_proxy(stage, name, kinds, origins, certificate, args, logged=False, co
             conf = stage.write(f"{tag}.toml",
                                tidegate(ports, origins, certificate, connections, log))
             command = [args.tidegate, "serve", "-c", conf]
-            if name == RECORDING:
-                command += ["--record", "16MiB", "--record-dir", stage.path("recordings", "")]
+            command += ["--record", "off" if name == UNRECORDED else "16MiB"]
             process = stage.start(command, core=PROXY_CORE, stderr=errors)
     proxy = Proxy(name, process, ports, log)
     try:

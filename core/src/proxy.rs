@@ -241,6 +241,11 @@ impl Proxy {
             && !self.backs[back].idle
         {
             self.back_broke_off(self.backs[back].session);
+        } else if let Owner::Back(back) = owner
+            && !self.backs[back].idle
+            && self.speaks_unasked(self.backs[back].session)
+        {
+            self.settle(self.backs[back].session, Moved::Nobody);
         }
     }
 

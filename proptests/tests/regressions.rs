@@ -7,7 +7,7 @@ use support::{ip, rig_of, simple_config};
 use tidegate_core::config::{AnswerBody, Config, Server, Settings};
 use tidegate_core::event::Event;
 use tidegate_core::id::SocketId;
-use tidegate_core::input::SocketError;
+use tidegate_core::input::{Readiness, SocketError};
 use tidegate_proptests::memory::{READ_CLOSED, READABLE, Rig};
 use tidegate_proptests::naive;
 
@@ -270,6 +270,27 @@ fn an_answer_before_the_request_was_written_is_nobodys() {
     rig.feed(client, GET);
     rig.feed(back, POISON);
     assert!(!written(&rig, client).contains("poison"));
+    check(&rig);
+}
+
+// BACK-7: a connection of the pool had been taken, its window was full, and one edge told of room
+// and of unasked bytes: the request went first, and the bytes were its answer (or a 502).
+#[test]
+fn what_is_said_before_the_first_byte_of_a_request_is_read_first() {
+    let mut rig = rig();
+    let (client, back) = served_once(&mut rig);
+    rig.kernel.wire(back).room = 0;
+    rig.feed(client, GET);
+    let before = rig.written(back).len();
+    rig.kernel.wire(back).room = usize::MAX;
+    rig.kernel.wire(back).to_proxy.extend_from_slice(POISON);
+    rig.proxy.ready(back, Readiness { writable: true, ..READABLE });
+    rig.turn();
+    assert_eq!(rig.written(back).len(), before);
+    let fresh = server(&rig);
+    assert_ne!(fresh, back);
+    rig.feed(fresh, OK);
+    assert_eq!(statuses(&rig, client), [200, 200]);
     check(&rig);
 }
 

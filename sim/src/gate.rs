@@ -8,7 +8,7 @@ use crate::mark;
 use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
-    Breach, Oracle, Side, balance, dials, limits, proxy, reconfiguration, reuse, tls,
+    Breach, Oracle, Side, Verdict, balance, dials, limits, proxy, reconfiguration, reuse, tls,
 };
 use crate::story::{Call, Fact, Who};
 use crate::swarm::Fault;
@@ -280,8 +280,8 @@ impl Kernel for Gate<'_> {
             }
         }
         match result {
-            Ok(n) => {
-                let verdict = self.oracle.tunnel_read(self.net, ep, n);
+            Ok(_) => {
+                let verdict = self.oracle.tunnel_read(self.net, ep);
                 self.oracle.judge(verdict);
             }
             Err(SocketError::WouldBlock) => {}
@@ -412,6 +412,10 @@ pub const SERVER_LINKS: u32 = 1 << 16;
 impl Gate<'_> {
     /// The proxy wrote `taken`: records are opened, and what they carry is judged.
     fn emitted(&mut self, ep: Ep, taken: &[u8]) {
+        let taken = match self.in_the_clear(ep, taken) {
+            Ok(taken) => taken,
+            Err(breach) => return self.oracle.judge(Err(breach)),
+        };
         let before = self.layers.facts(ep);
         let mut plain = std::mem::take(&mut self.layers.scratch);
         plain.clear();
@@ -430,6 +434,21 @@ impl Gate<'_> {
             Side::Back(back) => self.oracle.sent_to_backend(self.net, back, content),
         }
         self.layers.scratch = plain;
+    }
+
+    /// Takes what goes before TLS off `taken`, which the proxy wrote.
+    fn in_the_clear<'a>(&mut self, ep: Ep, taken: &'a [u8]) -> Verdict<&'a [u8]> {
+        let Side::Back(back) = self.oracle.side(ep) else { return Ok(taken) };
+        let at = &self.oracle.backs[back as usize];
+        if at.tls.is_none() || !at.preface.is_awaited() {
+            return Ok(taken);
+        }
+        let rest = proxy::take_preface(self.oracle, back, taken)?;
+        let preface = &self.oracle.backs[back as usize].preface;
+        if !preface.is_awaited() {
+            self.layers.follows(self.net, ep, preface.len);
+        }
+        Ok(rest)
     }
 
     /// The proxy asks whether a connection stands.

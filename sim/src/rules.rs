@@ -189,6 +189,11 @@ pub const RULES: &[(&str, &str)] = &[
     ),
     ("TLS-4", "TLS to backends is verified: nothing is said to one that cannot show who it is."),
     (
+        "TLS-5",
+        "A TCP listener leads by the name in a ClientHello, which it passes on undecrypted, and \
+        closes what is none.",
+    ),
+    (
         "BOTH-CIPHERS",
         "With the stand-in cipher and the real one a seed is the same run, but for the bytes of \
         the ciphertext.",

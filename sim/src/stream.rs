@@ -37,6 +37,12 @@ impl Stream {
         }
     }
 
+    /// What the client of connection `front` says that begins with `hello`, in which it is not
+    /// named otherwise than by what is random in it.
+    pub fn hello(front: u32, hello: Vec<u8>) -> Stream {
+        Stream { beginning: hello, key: BodyKey::new(front, Direction::TunnelUp) }
+    }
+
     /// What the client of request `row` says once that was upgraded, beginning with what it sent
     /// right behind the request.
     pub fn up(row: u32, behind: Vec<u8>) -> Stream {

@@ -37,6 +37,24 @@ fn a_clean_run_exits_with_0_and_tells_what_it_did() {
     assert_eq!(report["marks"]["status: 2xx"]["seeds"].as_u64(), Some(24));
 }
 
+// Where cases go is made before the seeds run; where it cannot be, nothing runs.
+#[test]
+fn a_directory_for_cases_is_made_or_refused_first() {
+    let dir = scratch("cases");
+    let inner = dir.join("of/today");
+    let run = |cases: &PathBuf| {
+        sim(&["run", "--seeds", "0..1", "--cases", cases.to_str().expect("a path")])
+    };
+    assert_eq!(run(&inner).status.code(), Some(0));
+    assert!(inner.is_dir());
+    let file = dir.join("file");
+    std::fs::write(&file, "").expect("a file");
+    let output = run(&file);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--cases"), "{}", text(&output.stderr));
+    std::fs::remove_dir_all(&dir).expect("the directory is there");
+}
+
 /// Reads a report, and removes its file.
 fn read(path: &PathBuf) -> serde_json::Value {
     let text = std::fs::read_to_string(path).expect("the report");

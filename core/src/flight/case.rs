@@ -10,6 +10,7 @@ use crate::names::names;
 use crate::proxy_protocol::crc32c::crc32c;
 use crate::time::Time;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why a file is no recording that can be read.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -90,13 +91,13 @@ pub(super) struct Raw {
     pub(super) flags: u8,
     pub(super) a: u64,
     pub(super) b: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Arc<[u8]>,
 }
 
 impl Raw {
     fn of(entry: &Entry<'_>) -> Raw {
         let Entry { tag, flags, a, b, bytes, .. } = *entry;
-        Raw { tag, flags, a, b, bytes: bytes.to_vec() }
+        Raw { tag, flags, a, b, bytes: bytes.into() }
     }
 
     pub(super) fn entry(&self, slot: u32) -> Entry<'_> {
@@ -188,12 +189,18 @@ impl Chain {
             let len = entry.write(&mut out[start..]);
             out.truncate(start + len);
         };
+        let mut heads: [&[u8]; 2] = [&[]; 2];
         for (time, raw) in &self.entries {
             if *time != now {
                 push(Entry::new(Tag::Turn, 0).with(time.0.saturating_sub(now.0)));
                 now = *time;
             }
-            push(raw.entry(self.slot));
+            let mut entry = raw.entry(self.slot);
+            let last = &mut heads[usize::from(entry.is_back())];
+            if entry.tag == Tag::Head && std::mem::replace(last, &raw.bytes) == entry.bytes {
+                entry = Entry { tag: Tag::Again, bytes: &[], ..entry };
+            }
+            push(entry);
         }
         out
     }
@@ -271,6 +278,9 @@ impl Found {
             chains.len() - 1
         });
         let chain = &mut chains[index];
+        if entry.tag == Tag::Again {
+            return chain.repeat_head(now, entry);
+        }
         if entry.tag == Tag::Read && !chain.has_lent() {
             let lent = Entry::new(Tag::Lent, entry.slot).flagged(BACK, entry.is_back());
             chain.entries.push((now, Raw::of(&lent)));
@@ -331,6 +341,16 @@ impl Chain {
         };
         let last = self.entries.iter().rev().map(|(_, raw)| raw.tag).find(|&tag| !passed(tag));
         last == Some(Tag::Lent)
+    }
+
+    /// The last head of the entry's side comes again.
+    fn repeat_head(&mut self, now: Time, entry: &Entry<'_>) {
+        let is_it = |raw: &Raw| raw.tag == Tag::Head && raw.flags == entry.flags;
+        let last = self.entries.iter().rev().map(|(_, raw)| raw).find(|raw| is_it(raw));
+        match last.map(|raw| Raw { a: entry.a, ..raw.clone() }) {
+            Some(raw) => self.entries.push((now, raw)),
+            None => self.flaw = self.flaw.or(Some(Flaw::Malformed)),
+        }
     }
 
     /// Finds out whether it can be played back.

@@ -45,7 +45,8 @@ pub(crate) enum Tag {
     /// A decision that the session shares with others came out as `b`; `a` is
     /// [`Verdict::number`]. One that comes out as usual is left out.
     Decided,
-    /// What `bytes` at offset `a` of a side's stream were: a head.
+    /// What `bytes` of a side's stream were: a head. `a` bytes lie between the last ones that were
+    /// told of that side and these.
     Head,
     /// The same, of a chunked body's framing.
     Framing,
@@ -59,6 +60,9 @@ pub(crate) enum Tag {
     Alive,
     /// Something of the session was too large to be kept, or cannot be played back: reason `a`.
     Torn,
+    /// A head that is, byte by byte, the last one of that side of the session; `a` as of
+    /// [`Tag::Head`]. Whatever overwrites that one has overwritten the start of the session, too.
+    Again,
 }
 
 names! {
@@ -89,6 +93,7 @@ names! {
         Closed => "closed",
         Alive => "alive",
         Torn => "torn",
+        Again => "head again",
     }
 }
 
@@ -97,9 +102,60 @@ pub(crate) const BACK: u8 = 0x20;
 /// See the tags that name it.
 pub(crate) const FLAG: u8 = 0x40;
 const TAG_BITS: u8 = 0x1f;
+/// The entry has eight bytes before its payload, not four.
+const WIDE: u8 = 0x80;
+/// In place of a tag: the entry is written in full behind this byte.
+const LONG: u8 = TAG_BITS;
+const _: () = assert!(Tag::ALL.len() <= LONG as usize, "no tag means a long entry");
 
-/// Bytes of an entry beside its payload, at most.
-pub(super) const OVERHEAD: usize = 1 + 5 + 10 + 10 + 5;
+/// Bytes of an entry beside its payload, at most: those of a long one.
+pub(super) const OVERHEAD: usize = 1 + 1 + 4 + 8 + 8 + 4;
+/// Bytes that a [`Word`] is stored with, whatever its length.
+pub(super) const WORD: usize = 8;
+
+/// Nearly every entry, its payload aside: the tag with its flags in the lowest byte, then the slot
+/// and the number, in 12 bits each, or in 24 and 32. Entries of the worker have a number alone.
+/// Those with a payload have their number and its length, 16 bits each, in place of the number.
+#[derive(Copy, Clone)]
+pub(super) struct Word {
+    /// The bytes, the lowest first.
+    pub(super) bits: u64,
+    /// How many of them count: four or eight.
+    pub(super) len: usize,
+}
+
+impl Word {
+    /// An entry that names a slot, without a payload. `None`: a number is too large for it.
+    #[inline]
+    pub(super) fn new(head: u8, slot: u32, number: u64) -> Option<Word> {
+        let (head, slot) = (u64::from(head), u64::from(slot));
+        if slot | number < 1 << 12 {
+            return Some(Word { bits: head | slot << 8 | number << 20, len: 4 });
+        }
+        let fits = slot < 1 << 24 && number < 1 << 32;
+        let bits = head | u64::from(WIDE) | slot << 8 | number << 32;
+        fits.then_some(Word { bits, len: 8 })
+    }
+
+    /// An entry of the worker's.
+    #[inline]
+    pub(super) fn of_worker(head: u8, number: u64) -> Option<Word> {
+        if number < 1 << 24 {
+            return Some(Word { bits: u64::from(head) | number << 8, len: 4 });
+        }
+        let bits = u64::from(head | WIDE) | number << 8;
+        (number < 1 << 56).then_some(Word { bits, len: 8 })
+    }
+
+    /// An entry before a payload of `len` bytes.
+    #[inline]
+    pub(super) fn before(head: u8, slot: u32, number: u64, len: usize) -> Option<Word> {
+        let fits = slot < 1 << 24 && number < 1 << 16 && len < 1 << 16;
+        let number = number << 32 | (len as u64) << 48;
+        let bits = u64::from(head | WIDE) | u64::from(slot) << 8 | number;
+        fits.then_some(Word { bits, len: 8 })
+    }
+}
 
 impl Tag {
     fn of(number: u8) -> Option<Tag> {
@@ -112,36 +168,16 @@ impl Tag {
         !matches!(self, Tag::Turn | Tag::Stopped | Tag::Installed)
     }
 
-    #[inline]
-    fn has_a(self) -> bool {
-        !matches!(
-            self,
-            Tag::Stopped
-                | Tag::Accepted
-                | Tag::Lent
-                | Tag::NoRoom
-                | Tag::Blocked
-                | Tag::Resumed
-                | Tag::Granted
-                | Tag::Woken
-        )
-    }
-
-    #[inline]
-    fn has_b(self) -> bool {
-        self == Tag::Decided
-    }
-
     /// Whether it carries a payload.
     #[inline]
     pub(crate) fn has_bytes(self) -> bool {
-        matches!(self, Tag::Accepted) || self.is_content()
+        matches!(self, Tag::Accepted | Tag::Head | Tag::Framing | Tag::Prelude)
     }
 
     /// Whether it tells what bytes of a stream were.
     #[inline]
     pub(crate) fn is_content(self) -> bool {
-        matches!(self, Tag::Head | Tag::Framing | Tag::Prelude)
+        matches!(self, Tag::Head | Tag::Framing | Tag::Prelude | Tag::Again)
     }
 }
 
@@ -187,6 +223,8 @@ names! {
 /// Bits of a decision's number that name its [`Verdict`].
 const VERDICT_BITS: u32 = 4;
 const _: () = assert!(Verdict::ALL.len() <= 1 << VERDICT_BITS, "each has a number");
+/// Bits of that number: the count of those that were left out has eight.
+const NUMBER_BITS: u32 = VERDICT_BITS + 8;
 
 impl Verdict {
     /// What it nearly always comes out as: then nothing is written.
@@ -228,6 +266,38 @@ pub(crate) enum Cause {
     Swept,
 }
 
+/// A step that a session is about to take, as small as it can be handed over.
+#[derive(Copy, Clone)]
+pub(crate) struct Step {
+    /// The tag, with [`BACK`] and [`FLAG`].
+    pub(super) head: u8,
+    /// The number that is written.
+    pub(super) a: u64,
+    /// A number that is hashed alone.
+    pub(super) b: u64,
+}
+
+impl Step {
+    /// A step with a first number.
+    #[inline]
+    pub(crate) fn new(tag: Tag, a: u64) -> Step {
+        Step { head: tag as u8, a, b: 0 }
+    }
+
+    /// The same with `flag` set if `on`.
+    #[inline]
+    pub(crate) fn flagged(self, flag: u8, on: bool) -> Step {
+        Step { head: self.head | if on { flag } else { 0 }, ..self }
+    }
+
+    /// The entry that tells of it.
+    pub(super) fn entry<'a>(self, slot: u32) -> Entry<'a> {
+        let tag = Tag::of(self.head & TAG_BITS).expect("made of a tag");
+        let flags = self.head & (BACK | FLAG);
+        Entry { flags, ..Entry::new(tag, slot).with(self.a) }
+    }
+}
+
 /// One entry, its payload borrowed from the recording.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Entry<'a> {
@@ -261,121 +331,109 @@ impl<'a> Entry<'a> {
         if on { Entry { flags: self.flags | flag, ..self } } else { self }
     }
 
+    /// Its tag with its flags, as they are written.
+    #[inline]
+    pub(super) fn head(&self) -> u8 {
+        self.tag as u8 | self.flags
+    }
+
     /// Whether it concerns the server's side.
     pub(crate) fn is_back(&self) -> bool {
         self.flags & BACK != 0
     }
 
+    /// The entry in one word, if it fits.
+    #[inline]
+    pub(super) fn word(&self) -> Option<Word> {
+        let head = self.head();
+        match self.tag {
+            tag if !tag.has_slot() => Word::of_worker(head, self.a),
+            tag if tag.has_bytes() => Word::before(head, self.slot, self.a, self.bytes.len()),
+            Tag::Decided if self.a >= 1 << NUMBER_BITS || self.b >= 1 << (32 - NUMBER_BITS) => None,
+            Tag::Decided => Word::new(head, self.slot, self.a | self.b << NUMBER_BITS),
+            _ => Word::new(head, self.slot, self.a),
+        }
+    }
+
     /// Writes the entry to the front of `into`, which has room for it and [`OVERHEAD`]. Returns
     /// its length.
-    #[inline]
     pub(super) fn write(&self, into: &mut [u8]) -> usize {
-        if self.slot < 1 << 14 && self.a < 1 << 28 && self.b < 1 << 7 && !self.tag.has_bytes() {
-            return self.write_word(into);
-        }
-        self.write_long(into)
-    }
-
-    /// The entry in one word: what nearly all of them fit into.
-    #[inline]
-    fn write_word(&self, into: &mut [u8]) -> usize {
-        let (mut word, mut len) = (u64::from(self.tag as u8 | self.flags), 1);
-        let mut push = |wanted: bool, value: u64| {
-            if wanted {
-                let (bits, bytes) = packed(value);
-                word |= bits << (8 * len);
-                len += bytes;
+        let at = match self.word() {
+            Some(word) => {
+                into[..WORD].copy_from_slice(&word.bits.to_le_bytes());
+                word.len
             }
+            None => self.write_long(into),
         };
-        push(self.tag.has_slot(), u64::from(self.slot));
-        push(self.tag.has_a(), self.a);
-        push(self.tag.has_b(), self.b);
-        into[..8].copy_from_slice(&word.to_le_bytes());
-        len as usize
+        into[at..at + self.bytes.len()].copy_from_slice(self.bytes);
+        at + self.bytes.len()
     }
 
+    /// Writes all but the payload in full.
+    #[cold]
     fn write_long(&self, into: &mut [u8]) -> usize {
-        into[0] = self.tag as u8 | self.flags;
-        let mut at = 1;
-        if self.tag.has_slot() {
-            at += put_number(&mut into[at..], u64::from(self.slot));
-        }
-        if self.tag.has_a() || self.tag.is_content() {
-            at += put_number(&mut into[at..], self.a);
-        }
-        if self.tag.has_b() {
-            at += put_number(&mut into[at..], self.b);
-        }
-        if self.tag.has_bytes() {
-            at += put_number(&mut into[at..], self.bytes.len() as u64);
-            into[at..at + self.bytes.len()].copy_from_slice(self.bytes);
-            at += self.bytes.len();
-        }
-        at
+        let len = u32::try_from(self.bytes.len()).expect("no ring has a larger segment");
+        into[..2].copy_from_slice(&[LONG, self.head()]);
+        into[2..6].copy_from_slice(&self.slot.to_le_bytes());
+        into[6..14].copy_from_slice(&self.a.to_le_bytes());
+        into[14..22].copy_from_slice(&self.b.to_le_bytes());
+        into[22..26].copy_from_slice(&len.to_le_bytes());
+        OVERHEAD
     }
 
-    /// Reads the entry at the front of `from`, and where its payload lies in there. `None`: there
-    /// is none, or it is damaged.
+    /// Reads the entry at the front of `from`, and how long it is; its payload is its end. `None`:
+    /// there is none, or it is damaged.
     pub(crate) fn read(from: &'a [u8]) -> Option<(Entry<'a>, usize)> {
         let (&first, _) = from.split_first()?;
+        if first & TAG_BITS == LONG {
+            return Entry::read_long(from);
+        }
         let tag = Tag::of(first & TAG_BITS)?;
-        let mut at = 1;
-        let mut number = |wanted: bool| {
-            if !wanted {
-                return Some(0);
-            }
-            let (value, len) = get_number(from.get(at..)?)?;
-            at += len;
-            Some(value)
+        let flags = first & (BACK | FLAG);
+        let is_wide = first & WIDE != 0;
+        let (word, len) = match is_wide {
+            true => (u64::from_le_bytes(*from.first_chunk()?), 8),
+            false => (u64::from(u32::from_le_bytes(*from.first_chunk()?)), 4),
         };
-        let slot = u32::try_from(number(tag.has_slot())?).ok()?;
-        let a = number(tag.has_a() || tag.is_content())?;
-        let b = number(tag.has_b())?;
-        let len = usize::try_from(number(tag.has_bytes())?).ok()?;
-        let end = at.checked_add(len)?;
-        let bytes = from.get(at..end)?;
-        Some((Entry { tag, flags: first & !TAG_BITS, slot, a, b, bytes }, end))
-    }
-}
-
-/// `value`, below 2^28, as [`put_number`] writes it, and how many bytes that are.
-#[inline]
-fn packed(value: u64) -> (u64, u32) {
-    let bytes =
-        1 + u32::from(value >= 1 << 7) + u32::from(value >= 1 << 14) + u32::from(value >= 1 << 21);
-    let groups = value & 0x7f
-        | (value & 0x7f << 7) << 1
-        | (value & 0x7f << 14) << 2
-        | (value & 0x7f << 21) << 3;
-    let goes_on = 0x80_8080 & ((1 << (8 * (bytes - 1))) - 1);
-    (groups | goes_on, bytes)
-}
-
-/// Writes `value` in groups of seven bits, the lowest first. Returns its length, 10 at most.
-#[inline]
-fn put_number(into: &mut [u8], mut value: u64) -> usize {
-    let mut at = 0;
-    while value >= 0x80 {
-        into[at] = value as u8 | 0x80;
-        value >>= 7;
-        at += 1;
-    }
-    into[at] = value as u8;
-    at + 1
-}
-
-/// Reads what [`put_number`] wrote, and its length.
-fn get_number(from: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0u64;
-    for (at, byte) in from.iter().take(10).enumerate() {
-        let bits = u64::from(byte & 0x7f);
-        if at == 9 && bits > 1 {
-            return None;
+        if !tag.has_slot() {
+            return Some((Entry { flags, ..Entry::new(tag, 0).with(word >> 8) }, len));
         }
-        value |= bits << (7 * at);
-        if byte & 0x80 == 0 {
-            return Some((value, at + 1));
+        let (slot, number) = match is_wide {
+            true => (word >> 8 & 0xff_ffff, word >> 32),
+            false => (word >> 8 & 0xfff, word >> 20),
+        };
+        let entry = Entry { flags, ..Entry::new(tag, slot as u32) };
+        if tag.has_bytes() {
+            let (a, end) = (number & 0xffff, len + (number >> 16) as usize);
+            let bytes = from.get(len..end)?;
+            return is_wide.then_some((Entry { bytes, ..entry.with(a) }, end));
         }
+        if tag == Tag::Decided {
+            let (a, b) = (number & ((1 << NUMBER_BITS) - 1), number >> NUMBER_BITS);
+            return Some((Entry { b, ..entry.with(a) }, len));
+        }
+        Some((entry.with(number), len))
     }
-    None
+
+    /// Reads what [`Entry::write_long`] wrote, and the payload behind it.
+    fn read_long(from: &'a [u8]) -> Option<(Entry<'a>, usize)> {
+        let (_, rest) = from.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (slot, rest) = rest.split_first_chunk()?;
+        let (a, rest) = rest.split_first_chunk()?;
+        let (b, rest) = rest.split_first_chunk()?;
+        let (len, rest) = rest.split_first_chunk()?;
+        let tag = Tag::of(first & TAG_BITS)?;
+        let bytes = rest.get(..u32::from_le_bytes(*len) as usize)?;
+        let entry = Entry {
+            tag,
+            flags: first & (BACK | FLAG),
+            slot: u32::from_le_bytes(*slot),
+            a: u64::from_le_bytes(*a),
+            b: u64::from_le_bytes(*b),
+            bytes,
+        };
+        let is_sound = tag.has_bytes() || bytes.is_empty();
+        is_sound.then_some((entry, OVERHEAD + bytes.len()))
+    }
 }

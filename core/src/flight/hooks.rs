@@ -2,10 +2,11 @@
 
 use super::mask::{self, Prelude};
 use super::{
-    AMPLE, BACK, Cause, Entry, FILLER, FLAG, Flaw, Flight, Mode, Recording, Start, Tag, Track,
-    Verdict,
+    AMPLE, BACK, Cause, Entry, FILLER, FLAG, Flaw, Flight, Loan, Mode, Recording, Start, Step, Tag,
+    Track, Verdict, fold_pairs,
 };
 use crate::backend::{Back, BackId, Choice, Pick, ServerId};
+use crate::buffer::Pool;
 use crate::event::{AccessRecord, Timer};
 use crate::http1::BodyReader;
 use crate::id::SocketId;
@@ -13,8 +14,9 @@ use crate::input::SocketError;
 use crate::proxy::Proxy;
 use crate::session::state::State;
 use crate::session::{ResponsePhase, SessionId};
-use crate::sockets::{Ops, Owner};
+use crate::sockets::{Ops, Owner, Socket};
 use crate::time::Time;
+use std::time::Duration;
 
 impl Proxy {
     /// Records from here on into a ring of about `bytes`; sessions that live already are not
@@ -41,15 +43,14 @@ impl Proxy {
     }
 
     /// A session's step, about to be carried out.
-    pub(crate) fn note(&mut self, id: SessionId, entry: Entry<'_>) {
+    #[inline(always)]
+    fn note(&mut self, id: SessionId, step: Step) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
-        let due = self.sessions.get(id).map_or(Time::NEVER, |session| session.timers.earliest());
-        let left = self.pool.available();
-        if left < AMPLE || self.pool.contended {
-            let scarce = Entry::new(Tag::Scarce, entry.slot).with(left.min(AMPLE) as u64);
-            flight.put(self.now, &scarce.flagged(FLAG, self.pool.contended));
+        if self.pool.available() < AMPLE || self.pool.contended {
+            flight.put_scarce(self.now, id, &self.pool);
         }
-        flight.step(self.now, due, &entry);
+        let due = self.sessions.get(id).map_or(Time::NEVER, |session| session.timers.earliest());
+        flight.step(self.now, due, slot(id), step);
     }
 
     /// The session that a socket works for now, and whether it is the server's side of it.
@@ -71,15 +72,16 @@ impl Proxy {
         if self.flight.is_some()
             && let Some(socket) = self.sockets.get(id)
         {
-            self.note_step(socket.owner, Entry { a, ..Entry::new(tag, 0) }.flagged(FLAG, flag));
+            self.note_step(socket.owner, Step::new(tag, a).flagged(FLAG, flag));
         }
     }
 
     /// The same where it is known whose socket it is.
     #[inline(never)]
-    fn note_step(&mut self, owner: Owner, entry: Entry<'_>) {
-        let Some((session, back)) = self.worked_for(owner) else { return };
-        self.note(session, Entry { slot: slot(session), ..entry }.flagged(BACK, back));
+    fn note_step(&mut self, owner: Owner, step: Step) {
+        if let Some((session, back)) = self.worked_for(owner) {
+            self.note(session, step.flagged(BACK, back));
+        }
     }
 
     /// Space for a read from a socket of `owner` is about to be lent.
@@ -89,14 +91,13 @@ impl Proxy {
             return;
         }
         let Some((session, back)) = self.worked_for(owner) else { return };
-        let (left, contended) = (self.pool.available(), self.pool.contended);
         let Some(flight) = self.flight.as_deref_mut() else { return };
-        if left < AMPLE || contended {
-            let scarce = Entry::new(Tag::Scarce, slot(session)).with(left.min(AMPLE) as u64);
-            flight.put(self.now, &scarce.flagged(FLAG, contended));
+        let loan = Loan { slot: slot(session), back };
+        if self.pool.available() < AMPLE || self.pool.contended {
+            flight.put_scarce(self.now, session, &self.pool);
             flight.put(self.now, &Entry::new(Tag::Lent, slot(session)).flagged(BACK, back));
         } else {
-            flight.lent = Some((slot(session), back));
+            flight.lent = Some(loan);
         }
     }
 
@@ -105,8 +106,8 @@ impl Proxy {
     #[inline]
     pub(crate) fn note_sent(&mut self, owner: Owner, offered: usize, wrote: usize, all: bool) {
         if self.flight.is_some() {
-            let entry = Entry::new(Tag::Sent, 0).with(wrote as u64).flagged(FLAG, !all);
-            self.note_step(owner, Entry { b: offered as u64, ..entry });
+            let step = Step::new(Tag::Sent, wrote as u64).flagged(FLAG, !all);
+            self.note_step(owner, Step { b: offered as u64, ..step });
         }
     }
 
@@ -125,16 +126,21 @@ impl Proxy {
         self.note_socket(id, Tag::Failed, error as u64, writing);
     }
 
+    #[inline(never)]
+    fn note_rare(&mut self, id: SessionId, step: Step) {
+        self.note(id, step);
+    }
+
     pub(crate) fn note_timer(&mut self, id: SessionId, timer: Timer) {
-        self.note(id, Entry::new(Tag::Fired, slot(id)).with(timer as u64));
+        self.note_rare(id, Step::new(Tag::Fired, timer as u64));
     }
 
     pub(crate) fn note_plain(&mut self, id: SessionId, tag: Tag) {
-        self.note(id, Entry::new(tag, slot(id)));
+        self.note_rare(id, Step::new(tag, 0));
     }
 
     pub(crate) fn note_end(&mut self, id: SessionId, cause: Cause) {
-        self.note(id, Entry::new(Tag::Ended, slot(id)).with(cause as u64));
+        self.note_rare(id, Step::new(Tag::Ended, cause as u64));
     }
 
     /// A fact about the worker that its sessions see.
@@ -160,6 +166,7 @@ impl Proxy {
 
     /// A decision that depends on more than the session: `live` takes it, and it is recorded; in
     /// a replay it is what it was.
+    #[inline]
     pub(crate) fn decide(
         &mut self,
         id: SessionId,
@@ -246,9 +253,14 @@ impl Proxy {
 
     /// Chooses a server for the session's request, as far as others have left it a choice.
     pub(crate) fn choose_server(&mut self, id: SessionId) -> Choice {
-        let live = |proxy: &mut Proxy| number_of(proxy.pick_server(id));
-        let number = self.decide(id, Verdict::Server, live);
-        self.choice_of(id, number)
+        if let Some(flight) = self.flight.as_deref_mut()
+            && let Some(number) = flight.forced(Verdict::Server)
+        {
+            return self.choice_of(id, number);
+        }
+        let choice = self.pick_server(id);
+        self.note_choice(id, choice);
+        choice
     }
 
     /// A server was chosen for a session that stands in line.
@@ -288,21 +300,14 @@ impl Proxy {
         }
         let back = self.take_idle(server, id, others);
         if let Some(flight) = self.flight.as_deref_mut() {
-            let takes = |back: BackId| {
-                let socket = self.sockets.get(self.backs[back].socket);
-                socket.is_some_and(|socket| socket.is_ready(Ops::WRITE))
-            };
-            let number = back.map_or(0, |back| if takes(back) { 1 } else { 2 });
-            flight.decided(self.now, id, Verdict::Idle, number);
-            if back.is_some_and(|back| self.has_tls(back)) {
+            let socket = back.and_then(|back| self.sockets.get(self.backs[back].socket));
+            let takes = |socket: &Socket| if socket.is_ready(Ops::WRITE) { 1 } else { 2 };
+            flight.decided(self.now, id, Verdict::Idle, socket.map_or(0, takes));
+            if socket.is_some_and(|socket| socket.tls().is_some()) {
                 self.note_flaw(id, Flaw::Tls);
             }
         }
         back
-    }
-
-    fn has_tls(&self, back: BackId) -> bool {
-        self.sockets.get(self.backs[back].socket).is_some_and(|socket| socket.tls().is_some())
     }
 
     /// A connection as one that was taken out of the pool.
@@ -360,22 +365,39 @@ impl Proxy {
         let Some(flight) = self.flight.as_deref_mut() else { return };
         let Some(x) = self.sessions[id].exchange.as_deref() else { return };
         let track = flight.track(slot(id));
-        for value in fields_of(&x.record) {
-            track.mix(value);
+        track.mix(fold_pairs(&fields_of(&x.record)));
+        track.omitted = 0;
+        let hash = track.hash & u64::from(u32::MAX);
+        match &mut flight.mode {
+            Mode::Record(_) => flight.write(self.now, slot(id), Step::new(Tag::Logged, hash)),
+            Mode::Replay(script) => script.reached(Tag::Logged, hash),
         }
-        flight.milestone(self.now, id, Tag::Logged);
     }
 
     /// The session is gone.
     pub(crate) fn note_closed(&mut self, id: SessionId) {
         if let Some(flight) = self.flight.as_deref_mut() {
-            flight.milestone(self.now, id, Tag::Closed);
-            flight.track(slot(id)).lives = false;
+            let track = flight.track(slot(id));
+            track.lives = false;
+            let hash = track.hash;
+            match &mut flight.mode {
+                Mode::Record(_) => {
+                    flight.put(self.now, &Entry::new(Tag::Closed, slot(id)).with(hash));
+                }
+                Mode::Replay(script) => script.reached(Tag::Closed, hash),
+            }
         }
     }
 }
 
 impl Flight {
+    /// The pool is short while the session's next entry is carried out.
+    #[cold]
+    fn put_scarce(&mut self, now: Time, id: SessionId, pool: &Pool) {
+        let scarce = Entry::new(Tag::Scarce, slot(id)).with(pool.available().min(AMPLE) as u64);
+        self.put(now, &scarce.flagged(FLAG, pool.contended));
+    }
+
     #[inline]
     fn is_replay(&self) -> bool {
         matches!(self.mode, Mode::Replay(_))
@@ -394,26 +416,23 @@ impl Flight {
         let track = self.track(slot(id));
         if value == what.usual() && track.omitted < u8::MAX {
             track.omitted += 1;
-            return;
+        } else {
+            self.put_decided(now, id, what, value);
         }
-        let number = what.number(track.omitted);
+    }
+
+    #[inline(never)]
+    fn put_decided(&mut self, now: Time, id: SessionId, what: Verdict, value: u64) {
+        let number = what.number(self.track(slot(id)).omitted);
         self.put(now, &Entry { b: value, ..Entry::new(Tag::Decided, slot(id)).with(number) });
     }
 
     /// [`Proxy::decide`] for whoever has lent the proxy's parts away.
+    #[inline]
     pub(crate) fn settle_on(&mut self, now: Time, id: SessionId, what: Verdict, live: u64) -> u64 {
         let value = self.forced(what).unwrap_or(live);
         self.decided(now, id, what, value);
         value
-    }
-
-    fn milestone(&mut self, now: Time, id: SessionId, tag: Tag) {
-        let hash = self.track(slot(id)).hash;
-        let shown = if tag == Tag::Logged { hash & u64::from(u32::MAX) } else { hash };
-        if let Mode::Replay(script) = &mut self.mode {
-            script.reached(tag, shown);
-        }
-        self.put(now, &Entry::new(tag, slot(id)).with(shown));
     }
 
     /// The sessions that live, with their hashes so far.
@@ -442,29 +461,26 @@ fn number_of(choice: Choice) -> u64 {
 }
 
 /// What of a record must come out equal: kinds, sizes, spans and parsed fields, no payload.
-fn fields_of(record: &AccessRecord) -> [u64; 16] {
-    let option = |value: Option<u64>| value.map_or(0, |value| value + 1);
+fn fields_of(record: &AccessRecord) -> [[u64; 2]; 7] {
+    let option = |value: Option<u32>| value.map_or(0, |value| u64::from(value) + 1);
+    let two = |a: u64, b: u64| a << 32 ^ b;
+    let three = |a: usize, b: usize, c: usize| (a << 32 | b << 16 | c) as u64;
+    let span = |span: Duration| two(span.as_secs(), u64::from(span.subsec_nanos()));
+    let (listener, server) = (record.listener.map(u32::from), record.server.map(u32::from));
+    let (method, host, path) = (&record.method, &record.host, &record.path);
+    let lens = three(method.as_bytes().len(), host.as_bytes().len(), path.as_bytes().len());
     let ending = record.ending;
+    let timer = ending.timer.map_or(0, |timer| timer as usize + 1);
+    let ended = three(ending.who as usize, ending.phase as usize, timer);
+    let attempts = u64::from(record.attempts) << 1 | u64::from(record.reused);
+    let status = u64::from(record.status) << 16 | u64::from(record.minor) << 8;
     [
-        record.start.0,
-        u64::from(record.request),
-        option(record.listener.map(u64::from)),
-        option(record.route.map(u64::from)),
-        option(record.cluster.map(u64::from)) << 16 ^ option(record.server.map(u64::from)),
-        record.version,
-        u64::from(record.attempts) << 8 | u64::from(record.reused),
-        (record.method.as_bytes().len() << 32
-            | record.host.as_bytes().len() << 16
-            | record.path.as_bytes().len()) as u64,
-        u64::from(record.status) << 8 | u64::from(record.minor),
-        record.received,
-        record.sent,
-        record.head.as_nanos() as u64,
-        record.queue.as_nanos() as u64 ^ (record.connect.as_nanos() as u64).rotate_left(32),
-        record.wait.as_nanos() as u64,
-        record.transfer.as_nanos() as u64,
-        (ending.who as u64) << 16
-            | (ending.phase as u64) << 8
-            | ending.timer.map_or(0, |timer| timer as u64 + 1),
+        [record.start.0, two(record.version, u64::from(record.request))],
+        [two(option(listener), option(record.route)), two(option(record.cluster), option(server))],
+        [lens, two(attempts, status)],
+        [record.received, record.sent],
+        [span(record.head), span(record.queue)],
+        [span(record.connect), span(record.wait)],
+        [span(record.transfer), ended],
     ]
 }

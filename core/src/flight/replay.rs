@@ -19,6 +19,7 @@ use crate::session::{BufferWait, Moved, SessionId};
 use crate::sockets::{Ops, Owner};
 use crate::time::Time;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where a replay left its recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,6 +73,7 @@ pub(super) struct Script {
 
 impl Script {
     /// The recorded outcome of a decision that is asked for now.
+    #[cold]
     pub(super) fn forced(&mut self, what: Verdict) -> Option<u64> {
         let Some(&(tag, a, value)) = self.entries.get(self.next) else {
             let what = what.name();
@@ -82,11 +84,9 @@ impl Script {
         match Verdict::of(a).filter(|_| tag == Tag::Decided) {
             Some((kind, omitted)) if omitted == self.usual => {
                 if kind != what {
-                    self.differs(format!(
-                        "the replay decides on \"{}\"; the recording has {} here",
-                        what.name(),
-                        name_of(tag, a)
-                    ));
+                    let (what, recorded) = (what.name(), name_of(tag, a));
+                    let text = format!("the replay decides on \"{what}\"; recorded is {recorded}");
+                    self.differs(text);
                 }
                 self.used_up();
                 Some(value)
@@ -105,6 +105,7 @@ impl Script {
     }
 
     /// A milestone was reached with this hash.
+    #[cold]
     pub(super) fn reached(&mut self, tag: Tag, hash: u64) {
         match self.entries.get(self.next) {
             Some(&(kind, recorded, _)) if kind == tag => {
@@ -117,9 +118,7 @@ impl Script {
             Some(&(kind, a, _)) => {
                 let recorded = name_of(kind, a);
                 let tag = tag.name();
-                self.differs(format!(
-                    "the replay has \"{tag}\"; the recording has {recorded} here"
-                ));
+                self.differs(format!("the replay has \"{tag}\"; recorded is {recorded}"));
             }
             None => {
                 let tag = tag.name();
@@ -143,7 +142,7 @@ fn name_of(tag: Tag, a: u64) -> String {
 /// What the bytes of one side of a session were, as far as that is known.
 #[derive(Default)]
 struct Content {
-    known: BTreeMap<u64, Vec<u8>>,
+    known: BTreeMap<u64, Arc<[u8]>>,
     at: u64,
 }
 
@@ -234,8 +233,12 @@ impl<'a> Replay<'a> {
         let (content, entries): (Vec<_>, Vec<_>) =
             chain.entries.iter().partition(|(_, raw)| raw.tag.is_content());
         let mut known = [Content::default(), Content::default()];
+        let mut told = [0_u64; 2];
         for (_, raw) in content {
-            known[usize::from(raw.flags & BACK != 0)].known.insert(raw.a, raw.bytes.clone());
+            let side = usize::from(raw.flags & BACK != 0);
+            let at = told[side].checked_add(raw.a)?;
+            told[side] = at.checked_add(raw.bytes.len() as u64)?;
+            known[side].known.insert(at, raw.bytes.clone());
         }
         let script = Script {
             entries: entries.iter().map(|(_, raw)| (raw.tag, raw.a, raw.b)).collect(),

@@ -38,6 +38,22 @@ impl Proxy {
         }
     }
 
+    /// Whether a connection that was used before has something to say, bytes or its end, while
+    /// nothing of the request was given to it: it came after the connection was taken.
+    pub(crate) fn speaks_unasked(&self, id: SessionId) -> bool {
+        let session = &self.sessions[id];
+        if session.state != State::Relay {
+            return false;
+        }
+        let x = session.exchange.as_deref().expect("a request is being served");
+        if x.given != 0 || x.sealed != 0 || x.phase != ResponsePhase::Head {
+            return false;
+        }
+        let back = x.back.map(|back| &self.backs[back]).filter(|back| back.reused);
+        let socket = back.and_then(|back| self.sockets.get(back.socket));
+        socket.is_some_and(|socket| !socket.is_silent())
+    }
+
     /// The server has finished writing.
     fn back_ended(&mut self, id: SessionId) {
         let x = self.sessions[id].exchange.as_deref().expect("a request is being served");

@@ -24,8 +24,13 @@ pub(crate) struct Wants {
 }
 
 /// What `session` wants of its sockets: a function of its state. `tls_to_back`: there is TLS to
-/// its server.
-pub(crate) fn wants(session: &Session, pool: &Pool, tls_to_back: bool) -> Wants {
+/// its server. `speaks_unasked`: that has something to say though nothing was asked yet.
+pub(crate) fn wants(
+    session: &Session,
+    pool: &Pool,
+    tls_to_back: bool,
+    speaks_unasked: bool,
+) -> Wants {
     let none = Wants { front: Ops::NONE, back: Ops::NONE };
     let read = Wants { front: Ops::READ, ..none };
     match session.state {
@@ -46,6 +51,8 @@ pub(crate) fn wants(session: &Session, pool: &Pool, tls_to_back: bool) -> Wants 
                 State::Connect if tls_to_back => Wants { back: Ops::READ, ..none },
                 State::Connect => Wants { back: Ops::WRITE, ..none },
                 State::Tunnel => wants_of_tunnel(x, flush, pool),
+                // What it says is read first: it would be taken for the answer (BACK-7).
+                _ if speaks_unasked => Wants { front: flush, back: Ops::READ },
                 _ => wants_of_relay(x, flush, pool),
             }
         }
@@ -97,7 +104,8 @@ impl Proxy {
         let back = session.exchange.as_deref().and_then(|x| x.back);
         let back = back.map(|back| self.backs[back].socket);
         let back_socket = back.and_then(|back| self.sockets.get(back));
-        let wants = wants(session, &self.pool, back_socket.is_some_and(|s| s.tls().is_some()));
+        let tls_to_back = back_socket.is_some_and(|socket| socket.tls().is_some());
+        let wants = wants(session, &self.pool, tls_to_back, self.speaks_unasked(id));
         self.sockets.want(session.front, wants.front);
         if let Some(back) = back {
             self.sockets.want(back, wants.back);

@@ -24,7 +24,7 @@ Signals:
   TERM, INT  Stop gracefully: no new connections, begun requests are answered; twice: at once
   HUP        Read the configuration again; it is applied whole or not at all
   USR1       Open the access log's file again, after it was moved away
-  QUIT       With --record, write a flight recording of each worker, and go on
+  QUIT       Write a flight recording of each worker, and go on
 
 Exit codes:
   0   stopped gracefully
@@ -115,15 +115,15 @@ struct ServeArgs {
     /// Pass all requests on to these servers, in turn
     #[arg(long, value_name = "HOST:PORT", requires = "from", num_args = 1..)]
     to: Vec<String>,
-    /// Where flight recordings are written, with --record: on QUIT, after a panic, and
-    /// when a fault of ours is found; the current directory by default
+    /// Where flight recordings are written: on QUIT, after a panic, and when a fault of ours is
+    /// found; the current directory by default
     #[arg(long, value_name = "DIR")]
     record_dir: Option<PathBuf>,
-    /// How much each worker keeps of what went through it, or `off`
-    #[arg(long, value_name = "SIZE", default_value = "off", value_parser = ring)]
+    /// How much each worker keeps in memory of what went through it, or `off`
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = ring)]
     record: Ring,
     /// Print the configuration that would be served, and end: a start for a file of your own
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["record", "record_dir"])]
     print_config: bool,
 }
 

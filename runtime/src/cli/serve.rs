@@ -10,20 +10,22 @@ use std::process::ExitCode;
 /// Serves until stopped, or prints the configuration that would be served.
 pub(super) fn run(args: ServeArgs) -> ExitCode {
     if args.record.0.is_none() && args.record_dir.is_some() {
-        err("error: --record-dir without --record: nothing is recorded\n");
+        err("error: --record-dir with --record off: nothing is recorded\n");
         next("tidegate serve --help");
         return ExitCode::from(USAGE);
     }
     if args.print_config {
         return print_config(&source(args));
     }
-    let dir = args.record_dir.clone().unwrap_or_else(|| ".".into());
-    let recorder = Recorder { bytes: args.record.0, dir };
-    if let Err(error) = recorder.probe() {
-        let dir = recorder.dir.display();
-        err(&format!("error: --record-dir: no recording could be written to {dir}: {error}\n"));
-        next("tidegate serve --help");
-        return ExitCode::FAILURE;
+    let mut recorder = Recorder { bytes: args.record.0, ..Recorder::default() };
+    if let Some(dir) = &args.record_dir {
+        recorder.dir.clone_from(dir);
+        if let Err(error) = recorder.probe() {
+            let dir = dir.display();
+            err(&format!("error: --record-dir: no recording could be written to {dir}: {error}\n"));
+            next("tidegate serve --help");
+            return ExitCode::FAILURE;
+        }
     }
     match crate::serve::run(source(args), &recorder) {
         Ok(code) => ExitCode::from(code),

@@ -20,11 +20,14 @@ const VERSIONS_MAX: usize = 8;
 const UNASKED_PAUSE: Duration = Duration::from_secs(600);
 const UNASKED_MAX: u32 = 8;
 
-/// Whether and where flights are recorded. By default they are not: what embeds the server says so
-/// when it wants to pay for it.
+/// Bytes of a worker's ring, where nothing else is asked for: some 100,000 small requests.
+const RING_BYTES: usize = 16 << 20;
+
+/// Whether and where flights are recorded. By default they are, in memory, and files are written
+/// into the current directory; there are none while nothing asks for one and nothing goes wrong.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    /// Bytes of each worker's ring; none when nothing is recorded.
+    /// Bytes of each worker's ring; none when nothing is recorded. Memory is used as it fills.
     pub bytes: Option<usize>,
     /// Where recordings are written; it is created when it is missing.
     pub dir: PathBuf,
@@ -32,20 +35,17 @@ pub struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Recorder {
-        Recorder { bytes: None, dir: PathBuf::from(".") }
+        Recorder { bytes: Some(RING_BYTES), dir: PathBuf::from(".") }
     }
 }
 
 impl Recorder {
     /// Creates the directory and a file in it, which it removes: whether recordings could be
-    /// written, asked before serving begins. Nothing is done when nothing is recorded.
+    /// written, asked before serving begins where somebody has named the directory.
     ///
     /// # Errors
     /// What the operating system said.
     pub fn probe(&self) -> io::Result<()> {
-        if self.bytes.is_none() {
-            return Ok(());
-        }
         let name = format!("tidegate-{}-probe", std::process::id());
         fs::remove_file(store(&self.dir, &name, b"")?)
     }
@@ -126,7 +126,7 @@ impl Flights {
         let (last, count) = self.begun[cause as usize];
         let wants = match cause {
             _ if self.recorder.bytes.is_none() => {
-                self.refuse(cause, self.worker == 0, "nothing is recorded; start with --record");
+                self.refuse(cause, self.worker == 0, "it was started with --record off");
                 false
             }
             Cause::Asked if is_busy => {

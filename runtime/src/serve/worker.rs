@@ -316,20 +316,15 @@ impl<F: Turn> Worker<F> {
             proxy.failed(id, SocketError::Resources, false);
             work_left = true;
         });
-        let (mut stopped, mut fault) = (None, None);
+        let mut stopped = None;
         while let Some(event) = proxy.poll_event() {
-            match event {
-                Event::Stopped { cut } => stopped = Some(cut),
-                Event::Zombie { .. } | Event::Broken { .. } => fault = Some(Cause::Zombie),
-                _ => {}
+            if let Event::Stopped { cut } = event {
+                stopped = Some(cut);
             }
-            self.tell(&event);
+            self.heed(proxy, &event);
         }
         if self.has_run_away(work_left && events.is_empty()) {
-            fault = Some(Cause::Runaway);
-        }
-        if let Some(cause) = fault {
-            self.record(proxy, cause);
+            self.record(proxy, Cause::Runaway);
         }
         self.tell_shed(proxy);
         if let Some(cut) = stopped {
@@ -342,6 +337,15 @@ impl<F: Turn> Worker<F> {
         let (due, _) = proxy.next_deadline();
         let wait = whole_millis(due.since(now));
         Ok(if flushed { wait } else { wait.min(LOG_RETRY) })
+    }
+
+    /// Tells of what happened, and writes the recording of a fault of ours: one, however many
+    /// sessions a turn finds.
+    fn heed(&mut self, proxy: &Proxy, event: &Event) {
+        self.tell(event);
+        if matches!(event, Event::Zombie { .. } | Event::Broken { .. }) {
+            self.record(proxy, Cause::Zombie);
+        }
     }
 
     /// Counts turns that had work left though the kernel told nothing; whether that goes on for

@@ -15,6 +15,7 @@ mod backend;
 mod bodies;
 mod client;
 mod fields;
+mod flight;
 mod http;
 mod log;
 mod peers;

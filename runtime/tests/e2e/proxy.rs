@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     pub(crate) log_format: &'static str,
     /// Where access records go, if not to `access.log` in the proxy's directory.
     pub(crate) access: Option<&'static str>,
+    /// Options of `serve` besides `-c`.
+    pub(crate) options: &'static [&'static str],
 }
 
 impl Setup {
@@ -97,6 +99,7 @@ impl Setup {
             rest: rest.into(),
             log_format: "json",
             access: None,
+            options: &[],
         }
     }
 
@@ -154,6 +157,7 @@ impl Setup {
         let child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
             .args(["serve", "-c"])
             .arg(&config)
+            .args(self.options)
             .current_dir(&dir.0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

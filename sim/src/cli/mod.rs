@@ -131,7 +131,7 @@ pub(crate) struct RunArgs {
     /// Gives up after so many failing seeds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) failures: u16,
-    /// Where cases of failing seeds are written
+    /// Where cases of failing seeds are written; made if it is not there
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) cases: PathBuf,
     #[command(flatten)]
@@ -227,6 +227,9 @@ pub(crate) struct ShrinkArgs {
     /// Time at most, such as 60s or 5m
     #[arg(long, default_value = "60s", value_parser = span, value_name = "TIME")]
     pub(crate) budget: Duration,
+    /// Writes what was measured to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// What to explain.

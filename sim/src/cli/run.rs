@@ -47,6 +47,10 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     if args.shard.is_some() && args.marks == JudgeMarks::Judge {
         return usage("--marks judge: a shard is judged with all others, by merge --marks judge");
     }
+    // Before hours of seeds, and not when the first of them fails.
+    if let Err(error) = std::fs::create_dir_all(&args.cases) {
+        return usage(&format!("--cases {}: {error}", args.cases.display()));
+    }
     let all = Range { from, to };
     let range = args.shard.map_or(all, |shard| all.shard(shard));
     let shared = Shared {

@@ -6,9 +6,31 @@ use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};
 use crate::world::{self, Actions, Options, Outcome};
+use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// What a shrunk case measures: what `--json` writes, and `plant --shrink` reads.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub(crate) struct Measured {
+    /// The seed that failed.
+    pub(crate) seed: u64,
+    /// The checker's group.
+    pub(crate) group: String,
+    /// The rule that is broken, before and after.
+    pub(crate) rule: String,
+    /// Actions of the run that was given.
+    pub(crate) before: u64,
+    /// Actions of the shrunk one.
+    pub(crate) actions: u64,
+    /// Its events.
+    pub(crate) events: u64,
+    /// Candidates that were run.
+    pub(crate) attempts: u64,
+    /// Seconds that took.
+    pub(crate) seconds: f64,
+}
 
 /// Runs candidates on threads.
 struct Bench<'a> {
@@ -112,6 +134,21 @@ fn finish(
     case.limit = subject.case.as_ref().map_or(case.limit, |given| given.limit);
     let path = args.output.clone().unwrap_or_else(|| default_path(subject));
     if let Err(error) = std::fs::write(&path, case.to_string()) {
+        return usage(&format!("{}: {error}", path.display()));
+    }
+    let measured = Measured {
+        seed: subject.origin.seed(),
+        group: case.group.clone(),
+        rule: case.rule.clone(),
+        before: before.total(),
+        actions: found.actions.total(),
+        events: last.events,
+        attempts,
+        seconds: took.as_secs_f64(),
+    };
+    if let Some(path) = &args.json
+        && let Err(error) = std::fs::write(path, serde_json::json!(measured).to_string())
+    {
         return usage(&format!("{}: {error}", path.display()));
     }
     let mut out = std::io::stdout().lock();

@@ -203,6 +203,11 @@ impl Endpoint {
         self.state == State::Open
     }
 
+    /// Whether nothing goes either way any more: it was reset, or refused.
+    pub fn is_dead(&self) -> bool {
+        self.state == State::Dead
+    }
+
     /// Whether neither an application nor a flight needs it any more.
     pub fn is_gone(&self) -> bool {
         let done = matches!(self.state, State::Dead | State::Unborn)

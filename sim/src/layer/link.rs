@@ -35,6 +35,8 @@ pub struct Link {
     peer: Option<Peer>,
     /// A peer will come.
     is_awaited: bool,
+    /// Bytes in the clear before TLS, in what the peer writes.
+    before: u64,
     /// What is known.
     facts: Rc<RefCell<Facts>>,
     store: Option<(Arc<Store>, u32)>,
@@ -61,9 +63,16 @@ pub struct Link {
 }
 
 impl Link {
-    /// For a client, which begins at once, with `store` for its sessions.
-    pub fn client(peer: Option<Peer>, facts: Facts, store: Option<Arc<Store>>, piece: u64) -> Link {
+    /// For a client, which begins at once, with `store` for its sessions: behind `before` bytes in
+    /// the clear, at first by records of `piece` bytes of content at most.
+    pub fn client(
+        peer: Option<Peer>,
+        facts: Facts,
+        store: Option<Arc<Store>>,
+        (piece, before): (u64, u64),
+    ) -> Link {
         let mut link = Link::awaiting();
+        (link.before, link.made, link.content_out) = (before, before, before);
         link.store = store.map(|store| (Arc::clone(&store), store.kept()));
         link.begin(peer, facts, piece);
         link
@@ -74,6 +83,7 @@ impl Link {
         Link {
             peer: None,
             is_awaited: true,
+            before: 0,
             facts: Rc::default(),
             store: None,
             records: Records::default(),
@@ -100,10 +110,27 @@ impl Link {
         self.piece = piece;
         if let Trouble::Garbage(n) = facts.trouble {
             self.pending.extend(garbage(n, piece));
-            self.made = self.pending.len() as u64;
+            self.made += self.pending.len() as u64;
             self.peer = None;
         }
         self.collect();
+    }
+
+    /// The bytes in the clear before TLS count as content.
+    pub(super) fn inserted(&self, net: &mut Net, ep: Ep) {
+        if self.before > 0 {
+            net.mark_content(ep, self.before, self.before);
+            net.count_content(ep, self.before);
+        }
+    }
+
+    /// The proxy, whose end is `ep`, begins with `before` bytes in the clear, which count as
+    /// content.
+    pub(super) fn follows(&mut self, net: &mut Net, ep: Ep, before: u64) {
+        debug_assert_eq!((self.fed, self.partial.len()), (0, 0), "the clear comes first");
+        (self.fed, self.content_in) = (before, before);
+        net.mark_content(ep, before, before);
+        net.count_content(ep, before);
     }
 
     /// Opens what came from the proxy, whose end is `ep`, record by record.
@@ -267,6 +294,15 @@ impl Link {
 
     /// Writes what has to be written, and ends when that is done.
     pub(super) fn pump(&mut self, cx: &mut Cx, net: &mut Net, ep: Ep) -> Result<(), SocketError> {
+        if net.ep(ep).written < self.before {
+            // What comes first is not out; who goes before it is says nothing.
+            if self.ending.is_some() {
+                self.pending.clear();
+                self.held.clear();
+                self.finish(cx, net, ep);
+            }
+            return Ok(());
+        }
         let read = net.ep(ep).read;
         while self.held.front().is_some_and(|&(at, _)| read >= at) {
             let (_, output) = self.held.pop_front().unwrap_or_default();
@@ -298,7 +334,7 @@ impl Link {
         match self.ending {
             None => {}
             // Each call is an edge to the caller: once, or it wakes itself for ever.
-            Some(Ending::Fin) if net.ep(ep).is_shut() => {}
+            Some(Ending::Fin) if net.ep(ep).is_shut() || net.ep(ep).is_dead() => {}
             Some(Ending::Fin) => net.shutdown_write(cx, ep),
             Some(Ending::Close) => net.close(cx, ep),
         }
@@ -341,4 +377,35 @@ impl Link {
 /// Which of the certificates of the simulated world this is.
 fn known(shown: &CertificateDer<'_>) -> Option<Which> {
     Which::ALL.into_iter().find(|which| which.certificate() == *shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::Choices;
+    use crate::cx::Ev;
+    use crate::kernel::{Owner, Wire};
+    use tidegate_core::input::Address;
+
+    // Seed 405713: an end that waited until everything was written met a connection that had been
+    // reset. Each look at it was an edge, which led to the next look, for ever.
+    #[test]
+    fn the_end_of_a_dead_connection_wakes_nobody() {
+        let (mut cx, mut net) = (Cx::new(1, Choices::from_seed(1)), Net::default());
+        let nobody = net.intern(&Address::Unix("nobody".into()), u32::MAX);
+        let ep = net.connect(&mut cx, Owner::Client(0), nobody, 0, &Wire::default());
+        while let Some((at, event)) = cx.heap.pop() {
+            cx.now = at;
+            if let Ev::Flight(ep, flight) = event {
+                net.deliver(&mut cx, ep, flight);
+            }
+        }
+        assert!(net.ep(ep).is_dead());
+        let mut link = Link::awaiting();
+        link.ending = Some(Ending::Fin);
+        net.notices.clear();
+        net.told(ep);
+        assert!(link.pump(&mut cx, &mut net, ep).is_ok());
+        assert!(net.notices.is_empty());
+    }
 }

@@ -60,6 +60,7 @@ impl Layers {
         }
         net.wrap(ep);
         net.wrap(ep ^ 1);
+        link.inserted(net, ep);
         self.links[index] = Some(Box::new(link));
     }
 
@@ -85,6 +86,13 @@ impl Layers {
         link.partial.extend_from_slice(bytes);
         link.digest(net, ep, plain);
         Some(link.facts())
+    }
+
+    /// What the proxy writes at its end `ep` begins with `before` bytes in the clear.
+    pub fn follows(&mut self, net: &mut Net, ep: Ep, before: u64) {
+        if let Some(link) = self.link_mut(ep) {
+            link.follows(net, ep, before);
+        }
     }
 
     /// Writes `bytes` of content. See [`Net::send`]; with a layer, `WouldBlock` stands for the

@@ -116,14 +116,13 @@ pub fn head_begun(oracle: &Oracle, row: &Row) -> Option<(u64, u64)> {
     let front = &oracle.fronts[row.front as usize];
     let announced = front.announced.as_ref().and_then(|header| header.read_at);
     let (earliest, latest) = match before(oracle, row) {
-        // The service begins behind the PROXY header.
-        None if announced.is_some() => (announced?, announced?),
-        // A session that must wait for buffers exists before it first reads.
-        // With TLS it runs from the end of the handshake.
+        // The service begins behind the PROXY header, and with TLS at the end of the handshake.
+        None if announced.is_some() && front.tls.is_none() => (announced?, announced?),
         None if front.tls.is_some() => {
             let secured = front.secured_at?;
             (if front.handshake.0 > 0 { front.handshake.1 } else { secured }, secured)
         }
+        // A session that must wait for buffers exists before it first reads.
         None if !oracle.has_ample_buffers() => (front.accepted_at?, front.served_at?),
         None => (front.served_at?, front.served_at?),
         Some(_) => (row.first_read_at?, row.first_read_at?),

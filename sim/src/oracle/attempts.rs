@@ -70,7 +70,8 @@ fn apart(oracle: &Oracle, id: u32, record: &TunnelRecord, mine: &[&Back]) -> Ver
         return breach(GROUP, "BACK-2", format!("tunnel {id}: {} attempts", mine.len()));
     }
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
-    let Some(cluster) = oracle.truth.tcp_cluster else { return Ok(()) };
+    let Some(first) = mine.first() else { return Ok(()) };
+    let cluster = usize::from(oracle.truth.nature(first.server).cluster);
     let usable = version.clusters[cluster].iter().filter(|place| !place.is_drained).count();
     let is_quiet = oracle.truth.down.is_empty() && record.attempts as usize == mine.len();
     for (at, pair) in mine.windows(2).enumerate().filter(|_| is_quiet) {
@@ -106,7 +107,8 @@ pub(super) fn unserved(oracle: &Oracle, net: &Net, tunnel: &Tunnel) -> Verdict {
     let has_failed = end.is_reset() || front.left_at.is_some();
     let is_stopping = oracle.truth.stop_at.is_some_and(|stop| closed >= stop);
     let is_refused = super::limits::may_refuse(oracle, tunnel.front)
-        || super::proxy::may_close(oracle, tunnel.front);
+        || super::proxy::may_close(oracle, tunnel.front)
+        || super::passage::may_close(oracle, front);
     if is_old
         || is_crowded
         || has_failed

@@ -1,6 +1,8 @@
 //! The audit at the end of a run: what is owed to every request.
 
-use super::{Oracle, accounting, answers, counters as counts, handshakes, liveness, proxy};
+use super::{
+    Oracle, accounting, answers, counters as counts, handshakes, liveness, passage, proxy,
+};
 use crate::kernel::Net;
 use tidegate_core::stats::Counters;
 
@@ -12,7 +14,8 @@ impl Oracle {
         let verdict = self.audit_tunnels(net);
         self.judge(verdict);
         for front in 0..self.fronts.len() as u32 {
-            let verdict = proxy::turned_away(self, front);
+            let verdict = proxy::turned_away(self, front)
+                .and_then(|()| passage::turned_away(self, net, front));
             self.judge(verdict);
         }
         let verdict = handshakes::counted(self, counters);

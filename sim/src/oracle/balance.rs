@@ -176,8 +176,9 @@ pub fn faithful(oracle: &Oracle) -> Verdict {
         Some((cluster, row.front, row.attempts.first()?.back))
     });
     let of_tunnels = oracle.tunnels.iter().filter_map(|tunnel| {
-        let cluster = oracle.truth.tcp_cluster.filter(|_| tunnel.row.is_none())?;
-        Some((cluster, tunnel.front, tunnel.back?))
+        let back = tunnel.back.filter(|_| tunnel.row.is_none())?;
+        let cluster = oracle.truth.nature(oracle.backs[back as usize].server).cluster;
+        Some((usize::from(cluster), tunnel.front, back))
     });
     let mut homes = BTreeMap::new();
     for (cluster, front, back) in of_rows.chain(of_tunnels) {

@@ -312,7 +312,7 @@ const ALL: [Entry; 21] = [
     Entry {
         group: Group::Tunnels,
         name: "tunnels",
-        files: &["tunnels.rs", "tunnel_ends.rs", "attempts.rs"],
+        files: &["tunnels.rs", "tunnel_ends.rs", "attempts.rs", "passage.rs"],
         rules: &[
             (
                 "BACK-2",
@@ -329,6 +329,10 @@ const ALL: [Entry; 21] = [
                 "an end follows the last byte, is passed on, and nothing looks whole that was cut",
             ),
             ("TUN-3", "a tunnel begins with a 101 that was asked for and sent, and not before it"),
+            (
+                "TLS-5",
+                "connections are led by the name that their ClientHello asks for, undecrypted, and what is no ClientHello is closed",
+            ),
             ("RUN-5", "a tunnel has one access record, which tells what passed"),
         ],
     },

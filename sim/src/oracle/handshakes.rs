@@ -5,6 +5,7 @@
 //! - RUN-5: handshakes are counted and recorded as what became of them.
 
 use super::ledger::Front;
+use super::passage::may_refuse;
 use super::tls::{GROUP, have_common, is_welcome, settings, takes};
 use super::truth::ListenerTls;
 use super::{Oracle, Verdict, breach};
@@ -18,9 +19,11 @@ use tidegate_core::tls::{TlsFailure, TlsVersion};
 
 /// The proxy tells that a client's handshake failed: one of that client's connections is such.
 pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
-    let is_its = |front: &&Front| Some(front.address) == client;
+    let is_its = |front: &&Front| Some(front.client_address()) == client;
     // A client that has left may have begun another connection before the proxy knows.
-    let is_such = |front: &&Front| front.served_at.is_some() && fits(oracle, front, failure);
+    // Who waits for buffers to be looked into is not read from.
+    let is_begun = |front: &Front| front.served_at.is_some() || front.hello.is_some();
+    let is_such = |front: &&Front| is_begun(front) && fits(oracle, front, failure);
     let candidates = oracle.fronts.iter().rev().filter(is_its).filter(is_such);
     let verdict = candidates.map(|front| told(front, failure)).reduce(|one, other| one.or(other));
     if let Some(verdict) = verdict {
@@ -52,7 +55,8 @@ fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
         // In the clear, where TLS is expected, until the first byte says so.
         let is_over = front.left_at.is_some() && failure == TlsFailure::Closed;
         let is_late = failure == TlsFailure::TimedOut && is_due(oracle, front);
-        return failure == TlsFailure::NotTls || is_over || is_late;
+        let is_none = failure == TlsFailure::NotTls && may_refuse(front);
+        return is_none || is_over || is_late;
     };
     let any = |of: &dyn Fn(&ListenerTls) -> bool| settings(oracle, front).any(of);
     let is_damaged = facts.damaged.is_some();
@@ -73,11 +77,20 @@ fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
 
 /// Whether `tls_handshake` may fire now: not early, and not late.
 fn is_due(oracle: &Oracle, front: &Front) -> bool {
-    let (Some(accepted), Some(served)) = (front.accepted_at, front.served_at) else { return false };
+    let Some(accepted) = front.accepted_at else { return false };
+    let unread = front.hello.map(|_| oracle.now);
+    let Some(served) = front.served_at.or(unread) else { return false };
+    // Behind a PROXY header it runs from that one's end.
+    let announced = front.announced.as_ref();
+    let begun = announced.map_or(Some((accepted, served)), |known| {
+        let read = known.read_at?;
+        Some((read, read))
+    });
+    let Some((earliest, latest)) = begun else { return false };
     let (low, high) = oracle.truth.span(accepted, served, |t| t.tls_handshake);
     let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
-    let is_late = oracle.now > served.saturating_add(high.saturating_add(slack));
-    oracle.now >= accepted.saturating_add(low) && !is_late
+    let is_late = oracle.now > latest.saturating_add(high.saturating_add(slack));
+    oracle.now >= earliest.saturating_add(low) && !is_late
 }
 
 /// Whether the handshake on `front` came to its end: surely, perhaps.

@@ -2,6 +2,7 @@
 
 mod ask;
 
+use super::passage::Hello;
 use super::proxy::{Announcement, Preface};
 use crate::kernel::{Ep, client_address};
 use crate::layer::Facts;
@@ -258,6 +259,8 @@ pub struct Front {
     pub address: SocketAddr,
     /// The PROXY header that the client sends first.
     pub announced: Option<Announcement>,
+    /// What its stream begins with, where that is looked into.
+    pub hello: Option<Hello>,
     /// Whether something of it reached a server.
     pub is_let_in: bool,
     /// Whether bytes pass as they are from the start.
@@ -303,6 +306,7 @@ impl Front {
             listener: 0,
             address: client_address(client, 0),
             announced: None,
+            hello: None,
             is_let_in: false,
             is_tcp: false,
             tunnel: None,

@@ -9,7 +9,7 @@ use super::ledger::{Back, Front, Row};
 use super::truth::{Place, Version};
 use super::{Group, Oracle, Verdict, answers, breach};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use tidegate_core::config::Server;
 use tidegate_core::time::TICK;
 
@@ -23,8 +23,13 @@ impl Front {
 
     /// The client's address, as a PROXY header announced it or as it is.
     pub fn client_ip(&self) -> IpAddr {
+        self.client_address().ip()
+    }
+
+    /// The client's address, as it is announced or as the system knows it.
+    pub fn client_address(&self) -> SocketAddr {
         let announced = self.announced.as_ref().and_then(|header| header.source());
-        announced.unwrap_or(self.address).ip()
+        announced.unwrap_or(self.address)
     }
 }
 

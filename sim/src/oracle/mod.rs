@@ -24,6 +24,7 @@ pub mod liveness;
 pub mod matching;
 pub mod metamorphic;
 pub mod panics;
+pub mod passage;
 pub mod progress;
 pub mod proxy;
 pub mod reconfiguration;

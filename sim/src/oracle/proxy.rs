@@ -57,6 +57,11 @@ impl Preface {
         Preface { wanted, ..Preface::default() }
     }
 
+    /// Whether a header is to come, or is not whole yet.
+    pub fn is_awaited(&self) -> bool {
+        self.wanted.is_some() && self.header.is_none()
+    }
+
     /// Whether a header was begun and not finished.
     pub fn is_partial(&self) -> bool {
         self.wanted.is_some() && self.header.is_none() && self.len > 0

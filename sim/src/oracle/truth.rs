@@ -1,5 +1,6 @@
 //! What was configured, and what was done to the world, when.
 
+use super::passage::Passage;
 use super::routes::Way;
 use crate::tls::{ClientAuth, Versions, Which};
 use std::net::IpAddr;
@@ -175,8 +176,8 @@ pub struct Truth {
     pub per_ip: Option<u32>,
     /// What kind each server is, by its number.
     pub natures: Vec<Nature>,
-    /// The cluster that the TCP listener leads to.
-    pub tcp_cluster: Option<usize>,
+    /// Where the TCP listener leads by the names in ClientHellos, if it looks into them.
+    pub passage: Option<Passage>,
     /// Jumps of the wall clock, oldest first: when, and by how many milliseconds it is off since.
     pub wall_jumps: Vec<(u64, i64)>,
     /// The servers that are marked down, as the proxy told.

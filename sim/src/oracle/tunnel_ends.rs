@@ -9,6 +9,7 @@ use super::ledger::Recorded;
 use super::tunnels::{GROUP, Over, Tunnel, TunnelRecord, Way};
 use super::{Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
+use crate::layer::Facts;
 use tidegate_core::effect::Close;
 use tidegate_core::event::{AccessRecord, Phase, Timer, Who};
 use tidegate_core::time::TICK;
@@ -27,21 +28,61 @@ impl Tunnel {
     }
 }
 
-/// Whether everything that the source ever said was read and written, its end included.
-fn is_complete(net: &Net, way: &Way, source: Ep) -> bool {
-    let end = net.ep(source);
-    end.has_fin() && end.unread() == 0 && end.read == way.from + way.bytes
+/// What the proxy has read of how a source ends.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Heard {
+    /// It may go on.
+    Nothing,
+    /// It has said everything.
+    End,
+    /// It broke off: bytes may be missing.
+    Break,
+    /// A part of what cannot be opened: that it breaks off shows when the record is whole, and how
+    /// long a damaged one is taken to be is anybody's guess.
+    Doubt,
 }
 
-/// Bytes that were read and not passed on.
-fn held_bytes(net: &Net, ways: &[(&Way, Ep, Ep); 2]) -> u64 {
-    let held = |&(way, source, _): &(&Way, Ep, Ep)| {
-        net.ep(source).read.saturating_sub(way.from + way.bytes)
+/// What the proxy has heard of the end of what `source` says: with TLS it is close_notify that
+/// says it, a FIN without one is a truncation (TLS-3), and so is what cannot be opened.
+fn heard(oracle: &Oracle, net: &Net, source: Ep) -> Heard {
+    let end = net.ep(source);
+    let is_over = end.has_fin() && end.unread() == 0;
+    match oracle.facts(source) {
+        None if is_over => Heard::End,
+        None => Heard::Nothing,
+        Some(facts) if facts.said_at.is_some_and(|at| at <= end.read) => Heard::End,
+        Some(_) if is_over => Heard::Break,
+        Some(facts) if facts.damaged.is_some_and(|(from, _)| end.read > from) => Heard::Doubt,
+        Some(_) => Heard::Nothing,
+    }
+}
+
+/// Whether everything that the source ever said was read and written, its end included.
+fn is_complete(oracle: &Oracle, net: &Net, way: &Way, source: Ep) -> bool {
+    let is_ended = heard(oracle, net, source) == Heard::End;
+    is_ended && net.content_read(source) == way.from + way.bytes
+}
+
+/// Bytes that were read and not passed on, to whom their end does not show by itself: without
+/// close_notify nobody takes a stream of TLS for complete.
+fn hidden_bytes(oracle: &Oracle, net: &Net, ways: &[(&Way, Ep, Ep); 2]) -> u64 {
+    let hidden = |&(way, source, to): &(&Way, Ep, Ep)| {
+        let is_told = oracle.facts(to).is_some_and(|facts| facts.notified_at.is_none());
+        let held = net.content_read(source).saturating_sub(way.from + way.bytes);
+        if is_told { 0 } else { held }
     };
-    ways.iter().map(held).sum()
+    ways.iter().map(hidden).sum()
 }
 
 impl Oracle {
+    /// What is known of TLS at the peer of the proxy's end `ep`.
+    pub(super) fn facts(&self, ep: Ep) -> Option<Facts> {
+        match self.side(ep) {
+            Side::Front(front) => self.fronts[front as usize].facts(),
+            Side::Back(back) => self.backs[back as usize].facts(),
+        }
+    }
+
     /// The shortest and the longest `tunnel_idle` that a tunnel may have seen.
     fn idle_span(&self, tunnel: &Tunnel) -> (u64, u64) {
         let begun = self.fronts[tunnel.front as usize].accepted_at.unwrap_or(self.now);
@@ -89,15 +130,15 @@ impl Oracle {
         let tunnel = &self.tunnels[id as usize];
         let Some([up, down]) = tunnel.ways(self) else { return Ok(()) };
         let (way, source, _) = if is_front { down } else { up };
-        if !is_complete(net, way, source) {
+        if !is_complete(self, net, way, source) {
             let whither = if is_front { "client" } else { "server" };
-            let (from, end) = (way.from, net.ep(source));
+            let read = net.content_read(source).saturating_sub(way.from);
             let message = format!(
-                "tunnel {id}: FIN to the {whither} behind {} bytes of {} that its peer sent, FIN \
-                 seen: {}",
+                "tunnel {id}: FIN to the {whither} behind {} bytes of {} that its peer sent, \
+                 heard: {:?}",
                 way.bytes,
-                end.read.saturating_sub(from) + end.unread() as u64,
-                end.has_fin()
+                read + net.content_unread(source),
+                heard(self, net, source)
             );
             return breach(GROUP, "TUN-2", message);
         }
@@ -156,12 +197,14 @@ impl Oracle {
     fn how_over(&self, net: &Net, id: u32, how: Close) -> Verdict<Over> {
         let tunnel = &self.tunnels[id as usize];
         let Some(ways) = tunnel.ways(self) else { return Ok(Over::Complete) };
-        let is_reset = ways.iter().any(|&(_, source, _)| net.ep(source).is_reset());
+        let is_broken = |source| matches!(heard(self, net, source), Heard::Break | Heard::Doubt);
+        let is_reset =
+            ways.iter().any(|&(_, source, _)| net.ep(source).is_reset() || is_broken(source));
         let (low, high) = self.idle_bounds(tunnel);
         let drained = self.is_drained();
-        let is_whole = |way: usize| is_complete(net, ways[way].0, ways[way].1);
+        let is_whole = |way: usize| is_complete(self, net, ways[way].0, ways[way].1);
         let is_cut = ways.iter().any(|&(way, source, to)| {
-            let held = net.ep(source).read > way.from + way.bytes;
+            let held = net.content_read(source) > way.from + way.bytes;
             held || (tunnel.row.is_some() && net.ep(to).owes_writable())
         });
         let is_due = drained || self.now >= low;
@@ -171,8 +214,8 @@ impl Oracle {
             Close::Normal if is_whole(0) && is_whole(1) => Ok(Over::Complete),
             Close::Reset if is_reset => Ok(Over::Broken),
             // Whoever has not got all must not take what it has for complete.
-            Close::Normal if is_due && held_bytes(net, &ways) > 0 => {
-                let held = held_bytes(net, &ways);
+            Close::Normal if is_due && hidden_bytes(self, net, &ways) > 0 => {
+                let held = hidden_bytes(self, net, &ways);
                 let message = format!("tunnel {id} was cut before {held} bytes, as if whole");
                 breach(GROUP, "TUN-2", message)
             }
@@ -202,7 +245,8 @@ impl Oracle {
         ways: &[(&Way, Ep, Ep); 2],
         how: Close,
     ) -> Verdict<Over> {
-        let [up, down] = ways.map(|(way, source, _)| (is_complete(net, way, source), way.bytes));
+        let [up, down] =
+            ways.map(|(way, source, _)| (is_complete(self, net, way, source), way.bytes));
         let message = format!(
             "tunnel {id} was closed ({how:?}) while a way was open: up {up:?}, down {down:?}"
         );
@@ -218,7 +262,7 @@ impl Oracle {
             let tunnel = &self.tunnels[id as usize];
             let Some(ways) = tunnel.ways(self).filter(|_| self.has_begun(id)) else { continue };
             for (way, source, to) in ways {
-                if let Some(what) = held_back(net, way, source, to) {
+                if let Some(what) = held_back(self, net, way, source, to) {
                     return breach(GROUP, "TUN-2", format!("tunnel {id}: {what}"));
                 }
             }
@@ -239,6 +283,7 @@ impl Oracle {
         let header = tunnel.up.from;
         let sent = front.tag.len() as u64;
         let sent = if tunnel.back.is_some() { tunnel.down.bytes } else { sent };
+        super::passage::recorded(self, tunnel.front, record)?;
         self.counts(id, record, (front.read.saturating_sub(header), sent))?;
         self.kept(id, record)
     }
@@ -253,8 +298,18 @@ impl Oracle {
         let before = place.and_then(|at| front.seen[..at].iter().rev().find(|s| s.status >= 200));
         let before = before.and_then(|seen| seen.end).unwrap_or(0);
         let sent = front.reader.offset - before + tunnel.down.bytes;
-        if place.is_some() {
+        // What TLS has opened or sealed is counted, and of a tunnel that breaks off not all of it
+        // need have passed.
+        let is_inside = front.tls.is_some() && !matches!(tunnel.over, Some((_, Over::Complete)));
+        if place.is_some() && !is_inside {
             self.counts(id, record, (received, sent))?;
+        } else if place.is_some() && (record.received > received || record.sent < sent) {
+            let message = format!(
+                "tunnel {id}: {received} bytes at most received and {sent} at least sent, \
+                 recorded: {} and {}",
+                record.received, record.sent
+            );
+            return breach(GROUP, "RUN-5", message);
         }
         self.kept(id, record)
     }
@@ -313,12 +368,24 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether the 101 of a tunnel came in one read with what cannot be opened: it is lost with
+    /// that, and the request goes on as one whose server's connection broke.
+    fn is_lost(&self, id: u32) -> bool {
+        let back = self.tunnels[id as usize].back.map(|back| &self.backs[back as usize]);
+        let facts = back.and_then(|back| back.facts());
+        !self.has_begun(id) && facts.is_some_and(|facts| facts.damaged.is_some())
+    }
+
     /// At the end: each tunnel is over, has its record, and carried what it should.
     pub(super) fn audit_tunnels(&self, net: &Net) -> Verdict {
         for (id, tunnel) in self.tunnels.iter().enumerate() {
             let front = &self.fronts[tunnel.front as usize];
-            if tunnel.back.is_some() && tunnel.record.is_none() {
-                return breach(GROUP, "RUN-5", format!("tunnel {id} has no access record"));
+            if tunnel.back.is_some() && tunnel.record.is_none() && !self.is_lost(id as u32) {
+                let (front, row, over) = (tunnel.front, tunnel.row, tunnel.over);
+                let message = format!(
+                    "tunnel {id} of connection {front}, {row:?}, ended {over:?} without a record"
+                );
+                return breach(GROUP, "RUN-5", message);
             }
             if tunnel.must_succeed {
                 succeeded(self, net, id, tunnel)?;
@@ -362,20 +429,23 @@ fn succeeded(oracle: &Oracle, net: &Net, id: usize, tunnel: &Tunnel) -> Verdict 
 }
 
 /// What of one direction waits though it could go on, if anything does.
-fn held_back(net: &Net, way: &Way, source: Ep, to: Ep) -> Option<String> {
+fn held_back(oracle: &Oracle, net: &Net, way: &Way, source: Ep, to: Ep) -> Option<String> {
+    let (heard, read) = (heard(oracle, net, source), net.content_read(source));
     let (source, to) = (net.ep(source), net.ep(to));
     // What somebody was not told of yet, or nobody would take any more, may wait.
     if source.is_woken() || to.is_woken() || to.is_reset() || to.is_shut() {
         return None;
     }
-    let held = source.read.saturating_sub(way.from + way.bytes);
+    let held = read.saturating_sub(way.from + way.bytes);
     if held > 0 {
         return (!to.owes_writable()).then(|| format!("{held} bytes are held back"));
     }
-    if source.unread() > 0 {
+    // Nothing counts that follows a close_notify.
+    if source.unread() > 0 && heard == Heard::Nothing {
         return Some(format!("{} bytes wait unread", source.unread()));
     }
     // The end of a 101 may be what waits.
-    let is_due = source.has_fin() && !source.is_reset() && !to.owes_writable();
+    let is_told = matches!(heard, Heard::End | Heard::Break);
+    let is_due = is_told && !source.is_reset() && !to.owes_writable();
     is_due.then(|| "a FIN is held back".to_string())
 }

@@ -8,6 +8,7 @@
 //! - TUN-3: a tunnel begins with a 101 that was asked for and sent, and not before it.
 
 use super::ledger::BackFault;
+use super::passage::HELLO_TAG_BYTES;
 use super::{Group, Oracle, Side, Verdict, breach};
 use crate::kernel::{Ep, Net};
 use crate::stream::{Speaker, Stream, TAG_BYTES, speaker};
@@ -26,11 +27,13 @@ pub struct Way {
     pub from: u64,
     /// Bytes of it that the proxy wrote to the far end.
     pub bytes: u64,
+    /// Bytes that the proxy read from the source, what lies before the stream included.
+    pub read: u64,
 }
 
 impl Way {
     fn new(stream: Stream, from: u64) -> Way {
-        Way { stream, from, bytes: 0 }
+        Way { stream, from, bytes: 0, read: 0 }
     }
 }
 
@@ -167,7 +170,7 @@ impl Oracle {
         let row = &self.rows[seen.row as usize];
         let serial = row.attempts[seen.attempt].plan?;
         let plan = &row.plans[serial as usize];
-        let is_read = plan.end.is_some_and(|end| end <= net.ep(at.ep).read);
+        let is_read = plan.end.is_some_and(|end| end <= net.content_read(at.ep));
         let is_agreed = plan.status == 101 && plan.fault == BackFault::None;
         let is_upgraded = row.ask.upgrade && is_agreed && is_read;
         let id = seen.row;
@@ -201,8 +204,10 @@ impl Oracle {
     /// The proxy wrote `bytes` of a tunnel to the server of `back`.
     pub fn tunnel_up(&mut self, net: &Net, back: u32, bytes: &[u8]) -> Verdict {
         let Some(id) = self.backs[back as usize].tunnel else { return self.tagged_up(back, bytes) };
-        let read = net.ep(self.fronts[self.tunnels[id as usize].front as usize].ep).read;
-        passed(&mut self.tunnels[id as usize].up, bytes, read, "to the server")
+        let read = net.content_read(self.fronts[self.tunnels[id as usize].front as usize].ep);
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.last_byte_at = self.now;
+        passed(&mut tunnel.up, bytes, read, "to the server")
     }
 
     /// The proxy wrote `bytes` of a tunnel to the client of `front`.
@@ -211,26 +216,37 @@ impl Oracle {
         let Some(back) = self.tunnels[id as usize].back else {
             return self.tagged_down(net, id, bytes);
         };
-        let read = net.ep(self.backs[back as usize].ep).read;
-        passed(&mut self.tunnels[id as usize].down, bytes, read, "to the client")
+        let read = net.content_read(self.backs[back as usize].ep);
+        let tunnel = &mut self.tunnels[id as usize];
+        tunnel.last_byte_at = self.now;
+        passed(&mut tunnel.down, bytes, read, "to the client")
     }
 
     /// The first bytes to a server tell whose they are.
     fn tagged_up(&mut self, back: u32, bytes: &[u8]) -> Verdict {
+        let is_passage = self.truth.passage.is_some();
+        let most = if is_passage { HELLO_TAG_BYTES } else { TAG_BYTES };
         let tag = &mut self.backs[back as usize].tag;
-        let n = bytes.len().min(TAG_BYTES - tag.len());
+        let n = bytes.len().min(most - tag.len());
         tag.extend_from_slice(&bytes[..n]);
-        if tag.len() < TAG_BYTES {
+        if tag.len() < most {
             return Ok(());
         }
+        let tag = &self.backs[back as usize].tag;
         let found = match speaker(tag) {
             Some(Speaker::Front(front)) => self.fronts.get(front as usize).and_then(|f| f.tunnel),
+            _ if is_passage => self
+                .fronts
+                .iter()
+                .rev()
+                .filter_map(|front| front.tunnel)
+                .find(|&id| self.tunnels[id as usize].up.stream.mismatch(0, tag).is_none()),
             _ => None,
         };
         let Some(id) = found else { return self.untold(back) };
         self.link(id, back)?;
         let way = &mut self.tunnels[id as usize].up;
-        way.bytes = TAG_BYTES as u64;
+        way.bytes = most as u64;
         passed(way, &bytes[n..], u64::MAX, "to the server")
     }
 
@@ -273,6 +289,7 @@ impl Oracle {
             return breach(GROUP, "TUN-1", format!("tunnel {id} began with others' bytes"));
         }
         self.linked(id, back);
+        super::passage::linked(self, id, back)?;
         super::proxy::tunnel_linked(self, id, back)
     }
 
@@ -284,16 +301,16 @@ impl Oracle {
         breach(GROUP, "TUN-1", format!("connection {back}: a server got {tag:?}, nobody's bytes"))
     }
 
-    /// A socket of the proxy gave `n` bytes, or its end.
-    pub fn tunnel_read(&mut self, net: &Net, ep: Ep, n: usize) -> Verdict {
+    /// A socket of the proxy gave bytes, or its end.
+    pub fn tunnel_read(&mut self, net: &Net, ep: Ep) -> Verdict {
         let Some(id) = self.tunnel_of(net, ep) else { return Ok(()) };
-        self.moved(id, n > 0)?;
-        let tunnel = &self.tunnels[id as usize];
-        let (way, source) = match self.side(ep) {
-            Side::Front(_) => (&tunnel.up, net.ep(ep)),
-            Side::Back(_) => (&tunnel.down, net.ep(ep)),
-        };
-        let held = source.read.saturating_sub(way.from + way.bytes);
+        let is_front = matches!(self.side(ep), Side::Front(_));
+        let tunnel = &mut self.tunnels[id as usize];
+        let way = if is_front { &mut tunnel.up } else { &mut tunnel.down };
+        let read = net.content_read(ep);
+        let is_byte = read > std::mem::replace(&mut way.read, read);
+        let held = read.saturating_sub(way.from + way.bytes);
+        self.moved(id, is_byte)?;
         let most = (BUFFERS_MAX * (self.settings.buffer_bytes + 4096)) as u64;
         if held > most {
             let message = format!("tunnel {id}: {held} bytes wait inside the proxy");
@@ -305,7 +322,8 @@ impl Oracle {
     /// The proxy wrote to a socket.
     pub fn tunnel_wrote(&mut self, net: &Net, ep: Ep) -> Verdict {
         match self.tunnel_of(net, ep) {
-            Some(id) => self.moved(id, true),
+            // A goodbye of TLS is no byte of the tunnel: those are seen when they are opened.
+            Some(id) => self.moved(id, self.facts(ep).is_none()),
             None => Ok(()),
         }
     }

@@ -134,6 +134,8 @@ impl World {
         }
         let client = &mut self.clients[c as usize];
         if client.header.is_empty() && !is_cut {
+            // TLS waits for it.
+            self.layers.pump(&mut self.cx, &mut self.net, ep);
             return true;
         }
         // Nothing can come yet but the end.

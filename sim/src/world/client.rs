@@ -139,14 +139,11 @@ impl World {
         let ep = self.net.connect(&mut self.cx, Owner::Client(c), to, c, &wire);
         let front = self.oracle.front_begun(c, ep);
         self.oracle.fronts[front as usize].is_slow = manner.slow_read.is_some();
-        let (dress, only_host) = self.dress_client(c, ep, front, to);
         let client = &mut self.clients[c as usize];
         client.ep = Some(ep);
         client.front = front;
         client.left -= 1;
         client.manner = manner;
-        client.dress = dress;
-        client.only_host = only_host;
         client.begun = 0;
         client.out = None;
         client.awaits_100 = false;
@@ -158,6 +155,10 @@ impl World {
         client.give_up_at = self.cx.now + manner.patience;
         tell!(self.cx, Who::Client(c), "begins connection {front}: {manner:?}");
         self.client_introduces(c, front, to);
+        let (dress, only_host) = self.dress_client(c, ep, front);
+        let client = &mut self.clients[c as usize];
+        client.dress = dress;
+        client.only_host = only_host;
         self.client_later(c, manner.patience);
     }
 

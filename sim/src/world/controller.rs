@@ -65,7 +65,7 @@ impl World {
         let choices = &mut self.cx.choices;
         let count = desired.clusters.len() as u64;
         let cluster = choices.choose(site!("control/cluster"), 0, count) as usize;
-        let tcp = self.scenario.tcp_cluster();
+        let is_tcp = self.scenario.protocols.natures[cluster].is_tcp;
         match operation {
             Operation::AddServer => self.add_server(desired, cluster),
             Operation::Certificates | Operation::ServerTls => {
@@ -83,7 +83,7 @@ impl World {
             | Operation::MoveRoute
             | Operation::ReorderRoutes
             | Operation::EditFields => {
-                let to = Some(cluster).filter(|&c| Some(c) != tcp && desired.present[c]);
+                let to = Some(cluster).filter(|&c| !is_tcp && desired.present[c]);
                 change_route(choices, operation, desired, to)
             }
             Operation::Redirect | Operation::Answer | Operation::PathRoute => {
@@ -95,7 +95,7 @@ impl World {
                 let way = draw_special(choices, &self.scenario, kind);
                 change_special(desired, way)
             }
-            Operation::RemoveCluster if Some(cluster) != tcp => remove_cluster(desired, cluster),
+            Operation::RemoveCluster if !is_tcp => remove_cluster(desired, cluster),
             Operation::AddCluster if !desired.present[cluster] => {
                 desired.present[cluster] = true;
                 let host = cluster as u16;
@@ -109,7 +109,7 @@ impl World {
                 change_listener(desired, is_on)
             }
             Operation::RemoveCluster | Operation::AddCluster => false,
-            Operation::ServerLimit if Some(cluster) == tcp => false,
+            Operation::ServerLimit if is_tcp => false,
             _ => change_setting(choices, operation, desired, cluster, self.scenario.body_max),
         }
     }

@@ -140,10 +140,9 @@ impl Desired {
         }
         listener.max_connections_per_ip = protocols.per_ip;
         if n == scenario.listeners {
-            let to = Some(format!("c{}", scenario.clusters.len()).into());
             listener.max_body = None;
             listener.abort_on_close = false;
-            listener.protocol = Protocol::Tcp(Forward { to, sni: Vec::new() });
+            listener.protocol = Protocol::Tcp(forward(scenario));
         }
         listener.tls = self.tls.listeners[n].map(|tls| secure.listener(n, tls));
         listener
@@ -233,6 +232,22 @@ impl Desired {
             config,
         }
     }
+}
+
+/// Where the TCP listener leads.
+fn forward(scenario: &Scenario) -> Forward {
+    let name = |cluster: usize| -> Box<str> { format!("c{cluster}").into() };
+    let Some((passage, _)) = scenario.protocols.passage else {
+        return Forward { to: scenario.tcp_cluster().map(name), sni: Vec::new() };
+    };
+    let patterns = [
+        HostPattern::Exact(wire::host_name(0).into()),
+        HostPattern::Exact(wire::host_name(1).into()),
+        HostPattern::Wildcard("wild.example".into()),
+    ];
+    let sni = patterns.into_iter().zip(passage.names);
+    let sni = sni.filter_map(|(pattern, to)| Some((pattern, name(to?)))).collect();
+    Forward { to: passage.other.map(name), sni }
 }
 
 fn draw_places(choices: &mut Choices, scenario: &Scenario) -> Vec<Vec<Place>> {

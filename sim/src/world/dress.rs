@@ -2,7 +2,6 @@
 
 use super::World;
 use super::client::Role;
-use super::desired::listener_address;
 use super::secure::{ClientTls, SERVER_NAME};
 use crate::choice::Rate;
 use crate::kernel::Ep;
@@ -30,25 +29,18 @@ pub(super) enum Dress {
 }
 
 impl World {
-    /// Puts TLS between client `c` and its new connection `ep`, number `front`, to the address
-    /// `to`, if that is what is spoken there. The second value is the only host that it asks for,
+    /// Puts TLS between client `c` and its new connection `ep`, number `front`, if that is what is
+    /// spoken there, behind what it announces. The second value is the only host that it asks for,
     /// if there is but one.
-    pub(super) fn dress_client(
-        &mut self,
-        c: u32,
-        ep: Ep,
-        front: u32,
-        to: u16,
-    ) -> (Dress, Option<u16>) {
-        let is_it = |n: &usize| self.net.number_of(&listener_address(*n)) == Some(to);
-        let n = (0..self.scenario.all_listeners()).find(is_it).unwrap_or(0);
-        self.oracle.fronts[front as usize].listener = n;
-        let dressed = self.draw_dress(c, ep, n);
+    pub(super) fn dress_client(&mut self, c: u32, ep: Ep, front: u32) -> (Dress, Option<u16>) {
+        let at = &self.oracle.fronts[front as usize];
+        let before = at.announced.as_ref().map_or(0, |known| known.len);
+        let dressed = self.draw_dress(c, ep, at.listener, before);
         self.oracle.fronts[front as usize].tls = self.layers.link(ep).map(Link::shared_facts);
         dressed
     }
 
-    fn draw_dress(&mut self, c: u32, ep: Ep, n: usize) -> (Dress, Option<u16>) {
+    fn draw_dress(&mut self, c: u32, ep: Ep, n: usize, before: u64) -> (Dress, Option<u16>) {
         let Some(now) = self.desired.tls.listeners[n] else { return (Dress::Plain, None) };
         let slot = u64::from(c);
         let role = self.clients[c as usize].role;
@@ -69,7 +61,7 @@ impl World {
         let (sni, only) = self.draw_name(slot, now, is_good, role);
         let name = sni.map_or_else(|| "10.0.0.1".to_owned(), wire::host_name);
         let entropy = Entropy::new(self.secure.peers_seed(), ep.into());
-        let before = made.store.given();
+        let earlier = made.store.given();
         let peer = Peer::client(made.config.clone(), &name, entropy);
         let after = made.store.given();
         let facts = Facts {
@@ -79,12 +71,12 @@ impl World {
             sni,
             is_strict: made.is_strict,
             has_odd_alpn,
-            offered: (after != before).then_some(after[1] != before[1]),
+            offered: (after != earlier).then_some(after[1] != earlier[1]),
             ..Facts::new()
         };
         let piece = self.cx.choices.pick(site!("tls/piece"), slot, &[0, 0, 400, 20]);
         tell!(self.cx, Who::Client(c), "speaks TLS: {facts:?}");
-        let link = Link::client(Some(peer), facts, Some(made.store), piece);
+        let link = Link::client(Some(peer), facts, Some(made.store), (piece, before));
         self.layers.insert(&mut self.net, ep, link);
         (Dress::Tls, only)
     }

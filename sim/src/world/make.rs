@@ -48,7 +48,7 @@ pub(super) fn ledger(scenario: &Scenario, version: Version, natures: Vec<Nature>
         versions: vec![version],
         is_faultless: scenario.is_faultless,
         natures,
-        tcp_cluster: scenario.tcp_cluster(),
+        passage: scenario.protocols.passage.map(|(passage, _)| passage),
         per_ip: scenario.protocols.per_ip,
         loop_delay_max: scenario.slow_turn_delay + 5 * MS,
         ..Truth::default()

@@ -11,6 +11,7 @@ mod dress;
 mod episodes;
 mod extras;
 mod flaws;
+mod hello;
 mod leave;
 mod make;
 mod manner;
@@ -68,6 +69,9 @@ pub const EVENTS_MAX: u64 = 3_000_000;
 
 /// The first clients come within so many nanoseconds.
 const START_MAX: u64 = 4 * SEC;
+/// Notices that one event may cause. A world that spins, in one nanosecond for ever, has no next
+/// event at which it could be stopped.
+const NOTICES_MAX: u32 = 1_000_000;
 
 /// Everything that exists in one run.
 pub struct World {
@@ -311,7 +315,10 @@ impl World {
 
     /// Tells peers what happened to their sockets.
     fn dispatch(&mut self) {
+        let mut told = 0;
         while let Some(notice) = self.net.notices.pop_front() {
+            told += 1;
+            assert!(told <= NOTICES_MAX, "actors of the world wake each other without end");
             match notice {
                 Notice::Server(server) => self.server_noticed(server),
                 Notice::Endpoint(ep) => {

@@ -1,6 +1,7 @@
 //! What a seed draws beside plain HTTP: TCP listeners, upgrades, PROXY headers, limits.
 
 use crate::choice::{Choices, Rate};
+use crate::oracle::passage::Passage;
 use crate::oracle::truth::Nature;
 use crate::site;
 use crate::swarm::{Fault, Operation, Rates, Swarm};
@@ -23,6 +24,9 @@ pub struct TunnelRates {
 pub struct Protocols {
     /// Servers behind the TCP listener; none: there is no such listener.
     pub tcp_servers: usize,
+    /// Where it leads by the names in ClientHellos, if it looks into them, and how many servers are
+    /// in its second cluster.
+    pub passage: Option<(Passage, usize)>,
     /// How peers of tunnels behave before healing.
     pub tunnels: TunnelRates,
     /// Requests that ask for WebSocket, in percent.
@@ -71,6 +75,8 @@ pub(super) fn draw(
         false => 0,
     };
     let has_tcp = usize::from(tcp_servers > 0);
+    let passage = draw.passage(clusters).filter(|_| has_tcp > 0);
+    let tcp_clusters = has_tcp + usize::from(passage.is_some());
     let tunnels =
         TunnelRates { is_rough: !is_faultless, most: body_max.max(2048), rates: swarm.rates };
     let upgrades = match swarm.uses(Operation::Upgrade) {
@@ -84,13 +90,15 @@ pub(super) fn draw(
     let from = if swarm.has(Fault::Strangers) { FROM_SOME } else { &[] };
     let sends = draw.on(4, 30);
     let limits = draw.on(5, 30);
-    let natures = (0..clusters + has_tcp).map(|n| draw.nature(n, n == clusters, sends, limits));
+    let natures =
+        (0..clusters + tcp_clusters).map(|n| draw.nature(n, n >= clusters, sends, limits));
     let natures = natures.collect();
     let small = draw.choices.log_between(site!("protocols/queue"), 0, 1, 8) as usize;
     let per_ip = swarm.has(Fault::PerAddress);
     let shares = (draw.on(7, 40) && !is_faultless) || per_ip;
     Protocols {
         tcp_servers,
+        passage,
         tunnels,
         upgrades,
         expects,
@@ -120,6 +128,25 @@ struct Draw<'a> {
 impl Draw<'_> {
     fn on(&mut self, family: u64, percent: u32) -> bool {
         self.choices.chance(site!("protocols/family"), family, Rate::percent(percent))
+    }
+
+    /// Where ClientHellos lead, beside the cluster number `first`.
+    fn passage(&mut self, first: usize) -> Option<(Passage, usize)> {
+        if !self.choices.chance(site!("passage"), 0, Rate::percent(35)) {
+            return None;
+        }
+        let mut lead = |entity| match self.choices.choose(site!("passage/name"), entity, 5) {
+            0 => None,
+            1 | 2 => Some(first),
+            _ => Some(first + 1),
+        };
+        let mut names = [lead(0), lead(1), lead(2)];
+        if names.iter().all(Option::is_none) {
+            names[0] = Some(first + 1);
+        }
+        let other = self.choices.chance(site!("passage/other"), 0, Rate::percent(70));
+        let servers = self.choices.between(site!("passage/servers"), 0, 1, 2) as usize;
+        Some((Passage { names, other: other.then_some(first) }, servers))
     }
 
     fn nature(&mut self, cluster: usize, is_tcp: bool, sends: bool, limits: bool) -> Nature {

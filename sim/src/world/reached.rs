@@ -6,7 +6,7 @@ use crate::kernel::{Ep, Owner};
 use crate::mark;
 use crate::marks::{Blow, Group, Stand};
 use crate::oracle::Oracle;
-use crate::oracle::tunnels::Over;
+use crate::oracle::tunnels::{Over, Tunnel};
 
 impl World {
     /// A connection of the proxy's is about to be hit: marks where its session stands.
@@ -73,6 +73,7 @@ pub(super) fn mark(cx: &mut Cx, oracle: &Oracle) {
         });
     }
     for tunnel in &oracle.tunnels {
+        mark_hello(cx, oracle, tunnel);
         match tunnel.over {
             Some((_, Over::Idle)) => cx.mark(mark!("tunnel: idle")),
             Some((_, Over::Drained)) => cx.mark(mark!("tunnel: drained")),
@@ -87,4 +88,16 @@ pub(super) fn mark(cx: &mut Cx, oracle: &Oracle) {
     if lent.into_iter().any(|back| back.seen.len() > 1) {
         cx.mark(mark!("proxy: a connection with a header reused"));
     }
+}
+
+/// Marks where a tunnel's ClientHello led it.
+fn mark_hello(cx: &mut Cx, oracle: &Oracle, tunnel: &Tunnel) {
+    let hello = oracle.fronts[tunnel.front as usize].hello;
+    let Some((hello, passage)) = hello.zip(oracle.truth.passage) else { return };
+    cx.mark(match (passage.leads(hello.name), tunnel.back) {
+        ((Some(_), true), Some(_)) => mark!("hello: led by its name"),
+        ((Some(_), false), Some(_)) => mark!("hello: led where all go"),
+        ((None, _), None) if tunnel.record.is_some() => mark!("hello: led nowhere"),
+        _ => return,
+    });
 }

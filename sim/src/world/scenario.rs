@@ -71,7 +71,8 @@ impl Scenario {
     /// Servers of each cluster, those behind the TCP listener last.
     pub fn all_clusters(&self) -> Vec<usize> {
         let tcp = Some(self.protocols.tcp_servers).filter(|&count| count > 0);
-        self.clusters.iter().copied().chain(tcp).collect()
+        let named = self.protocols.passage.map(|(_, servers)| servers);
+        self.clusters.iter().copied().chain(tcp).chain(named).collect()
     }
 
     /// Index of the cluster behind the TCP listener.
@@ -90,7 +91,11 @@ impl std::fmt::Display for Scenario {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Scenario { listeners, clients, connections, requests_max, .. } = self;
         let servers: Vec<String> = self.all_clusters().iter().map(ToString::to_string).collect();
-        let tcp = if self.tcp_cluster().is_some() { " (the last for TCP)" } else { "" };
+        let tcp = match (self.tcp_cluster(), self.protocols.passage) {
+            (None, _) => "",
+            (Some(_), None) => " (the last for TCP)",
+            (Some(_), Some(_)) => " (the last two for TCP, by name)",
+        };
         write!(f, "clusters of {} servers{tcp}, {listeners} listeners, ", servers.join(", "))?;
         write!(f, "{clients} clients with up to {connections} connections of ")?;
         write!(f, "{requests_max} requests, chaos for {} ms", self.chaos / MS)?;

@@ -34,28 +34,34 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 pub struct TlsPlan {
     /// Where it is at first. Which listeners and clusters have any does not change.
     pub first: TlsTruth,
+    /// Whether requests ask for upgrades where there is any.
+    pub has_tunnels: bool,
 }
 
 impl TlsPlan {
     /// Draws the TLS of a scenario.
     pub(super) fn draw(choices: &mut Choices, scenario: &Scenario) -> TlsPlan {
         let protocols = &scenario.protocols;
-        // What goes before TLS, and what has no requests, the peers of the world say in the clear.
+        // What has no requests the peers of the world say in the clear.
         let listeners = (0..scenario.all_listeners() as u64).map(|listener| {
             let has_tls = choices.chance(site!("tls/listener"), listener, Rate::percent(45));
             let n = listener as usize;
-            let has_tls = has_tls && n < scenario.listeners && !protocols.expects[n];
-            has_tls.then(|| draw_listener(choices, listener, scenario.is_faultless))
+            let may_follow = !protocols.expects[n]
+                || choices.chance(site!("tls/behind a header"), listener, Rate::percent(50));
+            (has_tls && may_follow && n < scenario.listeners)
+                .then(|| draw_listener(choices, listener, scenario.is_faultless))
         });
         let listeners = listeners.collect();
         let clusters = (0..protocols.natures.len() as u64).map(|c| {
             let has_tls = choices.chance(site!("tls/cluster"), c, Rate::percent(35));
             let n = c as usize;
-            let is_http = n < scenario.clusters.len() && protocols.sends(n).is_none();
-            (has_tls && is_http).then_some(0)
+            let may_follow = protocols.sends(n).is_none()
+                || choices.chance(site!("tls/header before"), c, Rate::percent(50));
+            (has_tls && may_follow && n < scenario.clusters.len()).then_some(0)
         });
         let first = TlsTruth { listeners, clusters: clusters.collect() };
-        TlsPlan { first }
+        let has_tunnels = choices.chance(site!("tls/tunnels"), 0, Rate::percent(50));
+        TlsPlan { first, has_tunnels }
     }
 }
 

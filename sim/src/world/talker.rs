@@ -151,6 +151,12 @@ impl Talker {
         self
     }
 
+    /// Says so much of its stream, and stops.
+    pub(super) fn says_exactly(mut self, bytes: u64) -> Talker {
+        self.total = bytes;
+        self
+    }
+
     /// Whether to set a timer for `at`: one that is set already will do.
     pub(super) fn needs_timer(&mut self, now: u64, at: u64) -> bool {
         let is_set = self.wakes_at > now && self.wakes_at <= at;
@@ -182,13 +188,13 @@ impl World {
             return Next::Lost;
         }
         loop {
-            let said = self.net.ep(ep).written - talker.base;
+            let said = self.net.content_written(ep) - talker.base;
             let is_all = said >= talker.total;
             if is_all || talker.has_shut {
                 return self.talker_ends(ep, talker, wake);
             }
             let now = self.cx.now;
-            let heard = self.net.ep(ep).read.saturating_sub(talker.heard_from);
+            let heard = self.net.content_read(ep).saturating_sub(talker.heard_from);
             if !talker.may_start(now, heard) {
                 if let Start::At(at) = talker.start {
                     wake = sooner(wake, at - now);
@@ -210,7 +216,7 @@ impl World {
                 return Next::Waits(wake);
             }
             let bytes = talker.stream.at(said, most.min(1 << 16) as usize);
-            match self.net.send(&mut self.cx, ep, &[bytes]) {
+            match self.layers.send(&mut self.cx, &mut self.net, ep, bytes) {
                 Ok(_) => {}
                 Err(SocketError::WouldBlock) => return Next::Waits(wake),
                 Err(_) => return Next::Lost,
@@ -233,7 +239,8 @@ impl World {
                 room = piece;
             }
         }
-        match self.net.skip(&mut self.cx, ep, room) {
+        match self.layers.skip(&mut self.cx, &mut self.net, ep, room) {
+            _ if self.layers.has_failed(&self.net, ep) => false,
             Ok(0) => {
                 talker.saw_end = true;
                 true
@@ -260,7 +267,7 @@ impl World {
             } else {
                 mark!("tunnel: a peer half-closes first")
             });
-            self.net.shutdown_write(&mut self.cx, ep);
+            self.layers.shutdown(&mut self.cx, &mut self.net, ep);
         }
         // Whoever has heard everything, and was the second to end, goes.
         if talker.saw_end && self.net.ep(ep).unread() == 0 {

@@ -5,6 +5,8 @@ use crate::layer::{Damage, Facts, Refused, Trouble};
 use crate::mark;
 use crate::marks::Group;
 use crate::oracle::Oracle;
+use crate::oracle::ledger::{Back, Front};
+use crate::oracle::tunnels::{Over, Tunnel};
 use crate::tls::{Versions, Which};
 use rustls::AlertDescription as Alert;
 use tidegate_core::stats::Counters;
@@ -16,12 +18,42 @@ pub(super) fn mark_all(cx: &mut Cx, oracle: &Oracle, counters: &Counters) {
         mark_alert(cx, &facts);
         mark_trouble(cx, &facts);
     }
+    let is_announced = |front: &&Front| {
+        let is_complete = front.facts().is_some_and(|facts| facts.finished_at.is_some());
+        front.announced.is_some() && is_complete
+    };
+    if oracle.fronts.iter().any(|front| is_announced(&front)) {
+        cx.mark(mark!("tls: client announced by a PROXY header"));
+    }
+    let is_told = |back: &Back| back.facts().is_some_and(|facts| facts.is_complete);
+    if oracle.backs.iter().any(|back| back.preface.header.is_some() && is_told(back)) {
+        cx.mark(mark!("tls: server is sent a PROXY header"));
+    }
     for facts in oracle.backs.iter().filter_map(|back| back.facts()) {
         mark_server(cx, &facts);
         mark_trouble(cx, &facts);
     }
+    for tunnel in oracle.tunnels.iter().filter(|tunnel| tunnel.over.is_some()) {
+        mark_tunnel(cx, oracle, tunnel);
+    }
     for (index, _) in counters.tls_failures.iter().enumerate().filter(|(_, count)| **count > 0) {
         cx.mark(Group::TlsFailure.at(index));
+    }
+}
+
+fn mark_tunnel(cx: &mut Cx, oracle: &Oracle, tunnel: &Tunnel) {
+    let front = oracle.fronts[tunnel.front as usize].facts();
+    let back = tunnel.back.and_then(|back| oracle.backs[back as usize].facts());
+    if front.is_some() {
+        cx.mark(mark!("tls: tunnel of a client"));
+    }
+    if back.is_some() {
+        cx.mark(mark!("tls: tunnel to a server"));
+    }
+    let is_mute = |facts: &Facts| facts.trouble == Trouble::Mute;
+    let is_cut = front.is_some_and(|f| is_mute(&f)) || back.is_some_and(|f| is_mute(&f));
+    if is_cut && matches!(tunnel.over, Some((_, Over::Broken))) {
+        cx.mark(mark!("tls: tunnel broken by a missing close_notify"));
     }
 }
 

@@ -24,8 +24,28 @@ impl World {
     /// Client `c` has begun to connect to the TCP listener; it speaks behind `header` bytes.
     pub(super) fn tcp_client_begins(&mut self, c: u32, front: u32, header: u64, is_owed: bool) {
         let rates = self.tunnel_rates();
-        let stream = Stream::of(Speaker::Front(front));
-        let talker = Talker::draw(&mut self.cx, &rates, c.into(), stream, (header, 0));
+        let drawn = self
+            .scenario
+            .protocols
+            .passage
+            .map(|(passage, _)| (passage, self.draw_hello(c, front, &rates.rates)));
+        let stream = match &drawn {
+            Some((_, (_, bytes))) => Stream::hello(front, bytes.clone()),
+            None => Stream::of(Speaker::Front(front)),
+        };
+        let says = stream.clone();
+        let mut talker = Talker::draw(&mut self.cx, &rates, c.into(), says, (header, 0));
+        let mut is_led = true;
+        if let Some((passage, (hello, bytes))) = drawn {
+            let said = bytes.len() as u64;
+            talker = match said < hello.len {
+                true => talker.says_exactly(said),
+                false => talker.says_at_least(said),
+            };
+            is_led = hello.is_good && said == hello.len && passage.leads(hello.name).0.is_some();
+            self.oracle.fronts[front as usize].hello = Some(hello);
+            tell!(self.cx, Who::Client(c), "begins with {hello:?}");
+        }
         tell!(self.cx, Who::Client(c), "talks: {talker:?}");
         let client = &mut self.clients[c as usize];
         let role = client.role;
@@ -33,7 +53,8 @@ impl World {
         self.oracle.tcp_begun(front, header);
         let is_must = role == Role::Healed || (self.scenario.is_faultless && role == Role::Chaos);
         if let Some(tunnel) = self.oracle.tunnels.last_mut() {
-            tunnel.must_succeed = is_must && is_owed;
+            tunnel.up.stream = stream;
+            tunnel.must_succeed = is_must && is_owed && is_led;
         }
     }
 

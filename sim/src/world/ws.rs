@@ -15,9 +15,8 @@ impl World {
     pub(super) fn ask_upgrade(&mut self, c: u32, asked: &mut Ask) {
         let is_held = self.client_unanswered_upgrade(c).is_some();
         let percent = self.scenario.protocols.upgrades;
-        // Tunnels of the world speak in the clear.
-        let swarm = &self.scenario.swarm;
-        let wants = !self.scenario.tls.is_used()
+        let (swarm, tls) = (&self.scenario.swarm, &self.scenario.tls);
+        let wants = (!tls.is_used() || tls.has_tunnels)
             && self.cx.does(Operation::Upgrade, swarm, c.into(), percent);
         if is_held || wants {
             // Behind a request for an upgrade comes what can be a tunnel's beginning as well.
@@ -52,7 +51,7 @@ impl World {
         let client = &self.clients[c as usize];
         let Some(ep) = client.ep else { return true };
         let answer = self.oracle.rows[row as usize].answer.as_ref();
-        answer.and_then(|answer| answer.end).is_some_and(|end| end <= self.net.ep(ep).read)
+        answer.and_then(|answer| answer.end).is_some_and(|end| end <= self.net.content_read(ep))
     }
 
     /// Whether client `c` must wait for the answer to its request for an upgrade; one more may
@@ -99,7 +98,7 @@ impl World {
         talker = talker.says_at_least(said);
         let client = &mut self.clients[c as usize];
         if client.has_shut {
-            talker = talker.shut_at(self.net.ep(ep).written);
+            talker = talker.shut_at(self.net.content_written(ep));
         }
         client.out = None;
         client.talker = Some(talker);
@@ -115,8 +114,8 @@ impl World {
     pub(super) fn back_upgrades(&mut self, b: u32, row: u32) {
         let rates = self.tunnel_rates();
         let ep = self.back_conns[b as usize].ep;
-        let heard_from = self.net.ep(ep).read;
-        let begins = (self.net.ep(ep).written, heard_from);
+        let heard_from = self.net.content_read(ep);
+        let begins = (self.net.content_written(ep), heard_from);
         let entity = super::tunnel::SERVERS | u64::from(b);
         let talker = Talker::draw(&mut self.cx, &rates, entity, Stream::down(row), begins);
         self.back_conns[b as usize].talker = Some(talker);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::drive::{self, Kernel};
 use crate::effect::Close;
+use crate::event::Event;
 use crate::id::SocketId;
 use crate::input::{AcceptError, Readiness, SocketError};
 use crate::proxy::Proxy;
@@ -139,4 +140,47 @@ fn a_head_larger_than_the_ring_keeps_tears_its_session() {
     let (flaw, played) = play(&recorded(&config(), 1 << 20, &pieces));
     assert_eq!(flaw, None);
     assert!(played.is_ok(), "{played:?}");
+}
+
+// A head that comes again is written once: three requests as the first one take less than a quarter
+// of its bytes each, in the case made of the recording, too; and the session comes back.
+#[test]
+fn a_head_that_comes_again_is_written_once() {
+    let sized = |pieces: &[&'static [u8]]| recorded(&config(), 1 << 20, pieces);
+    let long: &[u8] =
+        [b"GET / HTTP/1.1\r\nHost: a\r\nX: ", &b"y".repeat(500)[..], b"\r\n\r\n"].concat().leak();
+    let (one, four) = (sized(&[long]), sized(&[long, long, long, long]));
+    let case = Case::read(&four).expect("it is whole");
+    let lifted = case.write(|_| true);
+    for len in [four.len(), lifted.len()] {
+        assert!(len - one.len() < 3 * long.len() / 4, "{} and {len}", one.len());
+    }
+    for (file, pieces) in [(&four, 4), (&lifted, 4), (&sized(&[long, GET, GET, long]), 4)] {
+        let (flaw, played) = play(file);
+        assert_eq!(flaw, None);
+        assert!(played.is_ok(), "{played:?}");
+        assert_eq!(Case::read(file).expect("whole").chains[0].requests, pieces);
+    }
+}
+
+// SES-4: a session without a timer is found and told of, and the recording has it up to its end.
+#[test]
+fn a_zombie_is_in_the_recording() {
+    let (mut proxy, mut net) = drive(&config(), 1 << 20, &[GET]);
+    let (id, _) = proxy.sessions.iter().next().expect("its client stays");
+    let session = proxy.sessions.get_mut(id).expect("it lives");
+    session.timers.clear_front();
+    let deadline = session.deadline;
+    proxy.deadlines.set(deadline, Time::NEVER);
+    let interval = Settings::default().zombie_check_interval;
+    drive::turn(&mut proxy, &mut net, Time::ZERO.after(2 * interval));
+    let found = |event: &Event| matches!(event, Event::Zombie { .. });
+    assert_eq!(std::iter::from_fn(|| proxy.poll_event()).filter(found).count(), 1);
+    let file =
+        proxy.recording().expect("it records").write("about", &[(1, &Stored::bytes_of(&config()))]);
+    let case = Case::read(&file).expect("it is whole");
+    let lines: Vec<String> = case.chains[0].lines().collect();
+    let ended = format!("{} {} client", Tag::Ended.name(), Cause::Swept as u64);
+    assert!(lines.iter().any(|line| line.ends_with(&ended)), "{lines:?}");
+    assert!(case.chains[0].is_ended && case.chains[0].flaw.is_none());
 }

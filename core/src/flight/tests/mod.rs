@@ -50,6 +50,25 @@ fn a_ring_gives_way_from_its_oldest_entries_on() {
     assert!(seen.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seen:?}");
 }
 
+// What was put somewhere is known as long as its segment is there, and no longer, though the bytes
+// may lie there still.
+#[test]
+fn a_place_is_known_until_its_segment_is_begun_anew() {
+    let (mut ring, payload) = (Ring::new(4096), [7; 40]);
+    let head = Entry { bytes: &payload, ..Entry::new(Tag::Head, 1) };
+    assert!(ring.push(Time::ZERO, &head));
+    let place = ring.last_place(payload.len());
+    let mut seen = [0; 2];
+    for _ in 0..10_000 / 4 {
+        let is_there = ring.segments().any(|(_, bytes)| entries(bytes).contains(&head));
+        assert_eq!(ring.holds(place, &payload), is_there);
+        assert!(!ring.holds(place, &payload[1..]) && !ring.holds(place, &[8; 40]));
+        seen[usize::from(is_there)] += 1;
+        assert!(ring.push(Time::ZERO, &Entry::new(Tag::Resumed, 1)));
+    }
+    assert!(seen.iter().all(|&count| count > 500), "{seen:?}");
+}
+
 // An entry that is larger than a segment is refused, and the next one is kept.
 #[test]
 fn an_entry_too_large_is_left_out() {
@@ -104,7 +123,7 @@ fn configurations_come_back_without_secrets() {
 fn file() -> Vec<u8> {
     let mut flight = Flight::recorder(4096);
     for n in 0..50 {
-        flight.step(Time(n), Time::NEVER, &Entry::new(Tag::Read, 1).with(n));
+        flight.step(Time(n), Time::NEVER, 1, Step::new(Tag::Read, n));
     }
     let Mode::Record(ring) = flight.mode else { unreachable!("it records") };
     let recording = Recording { ring, alive: vec![(1, 7)], settings: Settings::default() };

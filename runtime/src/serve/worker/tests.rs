@@ -57,7 +57,8 @@ struct Rig {
     addr: SocketAddr,
 }
 
-fn rig<F: Turn + Send + 'static>(name: &str, config: &Config, turn: F) -> Rig {
+/// What a worker starts with, its log in a file at `path`, and its recordings in a directory.
+fn start(name: &str, config: &Config) -> (Start, Running, PathBuf, SocketAddr) {
     let path = std::env::temp_dir();
     let path = path.join(format!("tidegate-worker-{}-{name}", std::process::id()));
     let _ = std::fs::remove_file(&path);
@@ -66,14 +67,19 @@ fn rig<F: Turn + Send + 'static>(name: &str, config: &Config, turn: F) -> Rig {
     let (change, local) = change(config, &[]);
     let settings = Settings { max_connections: 16, buffers_max: 32, ..Settings::default() };
     let (index, origin, records) = (0, Origin::now(), records.remove(0));
-    let dir = path.with_extension("flights");
-    let recorder = Recorder { bytes: Some(1 << 20), dir: dir.clone() };
+    let recorder = Recorder { bytes: Some(1 << 20), dir: path.with_extension("flights") };
     let flights = Flights::new(recorder, index, log.clone());
     let start = Start { index, settings, change, origin, log, records, flights };
+    (start, running, path, local.expect("TCP"))
+}
+
+fn rig<F: Turn + Send + 'static>(name: &str, config: &Config, turn: F) -> Rig {
+    let (start, running, log, addr) = start(name, config);
     let (sender, reports) = channel();
     let (worker, handle) = Worker::new(start, sender, turn).expect("a worker");
     let thread = std::thread::Builder::new().spawn(move || worker.run()).expect("a thread");
-    Rig { handle, reports, thread, log: path, flights: dir, running, addr: local.expect("TCP") }
+    let flights = log.with_extension("flights");
+    Rig { handle, reports, thread, log, flights, running, addr }
 }
 
 impl Rig {

@@ -1,6 +1,7 @@
 //! `tidegate-sim plant`: counts how many planted bugs the oracle finds, and by which checker.
 
 mod patch;
+mod small;
 mod tree;
 
 use super::hunt::{Bag, Bite};
@@ -8,6 +9,7 @@ use super::{BROKEN, CLEAN, USAGE, usage};
 use crate::oracle::GROUPS;
 use patch::Plant;
 use serde_json::{Value, json};
+use small::Small;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tree::{Copy, Hunted, say};
@@ -40,6 +42,9 @@ pub(crate) struct PlantArgs {
     /// Where the copy of the tree is made, and built [default: target/plants]
     #[arg(long, value_name = "DIR")]
     place: Option<PathBuf>,
+    /// Shrinks each bug that is found, for a minute at most, and replays what is left
+    #[arg(long)]
+    shrink: bool,
     /// Writes the table to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -60,6 +65,8 @@ struct Row {
     fate: Fate,
     build: Duration,
     hunt: Duration,
+    /// What `--shrink` made of the found seed, or why it made nothing.
+    small: Option<Result<Small, String>>,
 }
 
 impl Row {
@@ -99,6 +106,11 @@ impl Row {
             }
             Fate::Hung => {}
         }
+        match &self.small {
+            Some(Ok(small)) => text.push_str(&small.line()),
+            Some(Err(error)) => text.push_str(&format!("\n    {error}")),
+            None => {}
+        }
         text
     }
 
@@ -122,6 +134,7 @@ impl Row {
             "seeds": seeds,
             "build_seconds": self.build.as_secs_f64(),
             "hunt_seconds": self.hunt.as_secs_f64(),
+            "small": self.small.as_ref().and_then(|small| small.as_ref().ok()),
             "error": error,
         })
     }
@@ -136,9 +149,13 @@ pub(crate) fn plant(args: &PlantArgs) -> u8 {
 }
 
 fn exit_code(rows: &[Row]) -> u8 {
-    if rows.iter().any(|row| matches!(row.fate, Fate::Unsound(_))) {
+    let is_lost = |small: &Result<Small, String>| small.as_ref().is_ok_and(|it| !it.replays);
+    let fails = |row: &Row| row.found().is_none() || row.small.as_ref().is_some_and(is_lost);
+    let is_unsound =
+        |row: &Row| matches!(row.fate, Fate::Unsound(_)) || matches!(row.small, Some(Err(_)));
+    if rows.iter().any(is_unsound) {
         USAGE
-    } else if rows.iter().any(|row| row.found().is_none()) {
+    } else if rows.iter().any(fails) {
         BROKEN
     } else {
         CLEAN
@@ -178,15 +195,23 @@ fn run(args: &PlantArgs) -> Result<Vec<Row>, String> {
 fn one(args: &PlantArgs, copy: &Copy, plant: Plant) -> Result<Row, String> {
     let nothing = Duration::ZERO;
     if let Err(error) = copy.plant(&plant.path) {
-        return Ok(Row { plant, fate: Fate::Unsound(error), build: nothing, hunt: nothing });
+        let fate = Fate::Unsound(error);
+        return Ok(Row { plant, fate, build: nothing, hunt: nothing, small: None });
     }
     let (built, build) = timed(|| copy.build());
-    let (fate, hunt) = match built {
-        Err(error) => (Fate::Unsound(error), nothing),
-        Ok(binary) => timed(|| seeds(args, &binary, &plant)),
+    let (binary, fate, hunt) = match built {
+        Err(error) => (None, Fate::Unsound(error), nothing),
+        Ok(binary) => {
+            let (fate, hunt) = timed(|| seeds(args, &binary, &plant));
+            (Some(binary), fate, hunt)
+        }
     };
-    copy.uproot(&plant.path)?;
-    Ok(Row { plant, fate, build, hunt })
+    let mut row = Row { plant, fate, build, hunt, small: None };
+    if let (Some(binary), Some(found), true) = (binary, row.found(), args.shrink) {
+        row.small = Some(small::shrink(&binary, found.seed, copy.place()));
+    }
+    copy.uproot(&row.plant.path)?;
+    Ok(row)
 }
 
 fn seeds(args: &PlantArgs, binary: &Path, plant: &Plant) -> Fate {
@@ -229,7 +254,12 @@ fn summary(rows: &[Row]) -> String {
     let most = seeds.last().copied().unwrap_or(0);
     let is_any = rows.iter().any(|row| row.plant.groups.is_empty());
     let note = if is_any { "\n(any): no header says which group, so that any counts" } else { "" };
-    format!("\n{found} of {all} found, after {median} seeds in the median, {most} at most{note}")
+    let small: Vec<&Small> =
+        rows.iter().filter_map(|row| row.small.as_ref()?.as_ref().ok()).collect();
+    format!(
+        "\n{found} of {all} found, after {median} seeds in the median, {most} at most{note}{}",
+        small::summary(&small)
+    )
 }
 
 #[cfg(test)]
@@ -238,7 +268,7 @@ mod tests {
 
     fn row(fate: Fate) -> Row {
         let plant = Plant { name: "bug".into(), groups: vec!["bytes".into()], ..Plant::default() };
-        Row { plant, fate, build: Duration::ZERO, hunt: Duration::ZERO }
+        Row { plant, fate, build: Duration::ZERO, hunt: Duration::ZERO, small: None }
     }
 
     fn bag(found: Option<&str>) -> Fate {
@@ -257,6 +287,9 @@ mod tests {
         assert_eq!(exit_code(&[row(bag(Some("bytes"))), row(bag(None))]), BROKEN);
         assert_eq!(exit_code(&[row(Fate::Hung)]), BROKEN);
         assert_eq!(exit_code(&[row(bag(None)), row(Fate::Unsound("no".into()))]), USAGE);
+        let unshrunk = Row { small: Some(Err("no".into())), ..row(bag(Some("bytes"))) };
+        assert!(unshrunk.lines().ends_with("\n    no"));
+        assert_eq!(exit_code(&[unshrunk]), USAGE);
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Copy {
         Ok(())
     }
 
+    /// The directory that the copy lies in, for other files of the command.
+    pub(crate) fn place(&self) -> &Path {
+        self.dir.parent().expect("the copy lies in a directory")
+    }
+
     /// Builds the simulator without any bug. What a build that was killed left behind may be of no
     /// use: then once more, from the sources alone.
     ///
@@ -208,8 +213,6 @@ pub(crate) fn hunt(binary: &Path, args: &[String], limit: Duration) -> Result<Hu
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
     if !ends_within(&mut child, limit)? {
-        let _killed = child.kill();
-        let _reaped = child.wait();
         return Ok(Hunted::Hung);
     }
     // One line fits into the pipe, so nobody had to read it before.
@@ -218,11 +221,28 @@ pub(crate) fn hunt(binary: &Path, args: &[String], limit: Duration) -> Result<Hu
     bag.map(Hunted::Bag).map_err(|error| format!("the hunt ended with {}: {error}", output.status))
 }
 
+/// Lets `command` run for `limit` at most; what it said, if its caller gave it a pipe, which must
+/// hold all of it.
+///
+/// # Errors
+/// It cannot be started, or does not end in time.
+pub(crate) fn output(mut command: Command, limit: Duration) -> Result<Output, String> {
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+    if !ends_within(&mut child, limit)? {
+        return Err(format!("{command:?} does not end within {} s", limit.as_secs()));
+    }
+    child.wait_with_output().map_err(|error| error.to_string())
+}
+
+/// Whether `child` ends in time; it is killed if not.
 fn ends_within(child: &mut Child, limit: Duration) -> Result<bool, String> {
     #[expect(clippy::disallowed_methods, reason = "a child lives in the real world")]
     let start = Instant::now();
     while child.try_wait().map_err(|error| error.to_string())?.is_none() {
         if start.elapsed() > limit {
+            let _killed = child.kill();
+            let _reaped = child.wait();
             return Ok(false);
         }
         #[expect(clippy::disallowed_methods, reason = "the command waits for a child")]

@@ -1,5 +1,7 @@
 //! Checkers of tunnels, on connections over the simulated kernel: bytes, ends, records, upgrades.
 
+mod inside;
+
 use super::*;
 use crate::kernel::Ep;
 use crate::oracle::truth::Nature;
@@ -70,7 +72,7 @@ impl Tube {
     fn reads(&mut self, ep: Ep, n: usize) -> Vec<u8> {
         let mut bytes = vec![0; n];
         let n = self.lab.net.recv(&mut self.lab.cx, ep, &mut [&mut bytes]).unwrap();
-        let verdict = self.lab.oracle.tunnel_read(&self.lab.net, ep, n);
+        let verdict = self.lab.oracle.tunnel_read(&self.lab.net, ep);
         self.lab.oracle.judge(verdict);
         bytes.truncate(n);
         if let super::super::Side::Front(front) = self.lab.oracle.side(ep) {
@@ -315,7 +317,6 @@ fn tunnels_fires_on_attempts() {
     for (servers, attempts) in [(&[0, 3][..], 2), (&[0, 0, 3], 3), (&[0, 3, 0], 4)] {
         let mut tube = Tube::new();
         tube.lab.oracle.truth.natures = vec![Nature { is_tcp: true, ..Nature::default() }; 4];
-        tube.lab.oracle.truth.tcp_cluster = Some(0);
         let at = &mut tube.lab.oracle;
         at.fronts[0].closed = Some((at.backs[0].connect_at, Close::Normal));
         tube.lab.later(1);

@@ -2,16 +2,17 @@
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tidegate_core::flight::Case;
 
-/// The only recording of the rig, read; it is waited for.
+/// The only recording in `flights`, read; it is waited for.
 #[expect(clippy::disallowed_methods, reason = "a thread of the worker's writes it in its own time")]
-fn recording(rig: &Rig) -> Case {
+fn recording(flights: &Path) -> Case {
     let end = Instant::now() + PATIENCE;
     loop {
-        let files = std::fs::read_dir(&rig.flights).into_iter().flatten();
+        let files = std::fs::read_dir(flights).into_iter().flatten();
         let paths: Vec<PathBuf> = files.map(|file| file.expect("a name").path()).collect();
         if let [path] = &paths[..]
             && path.extension().is_some_and(|it| it == "rec")
@@ -60,7 +61,7 @@ fn a_panic_leaves_a_recording() {
     switch.store(true, Ordering::SeqCst);
     let _wakes = connect(rig.addr);
     assert!(matches!(rig.report(), Report::Panicked { .. }));
-    let case = recording(&rig);
+    let case = recording(&rig.flights);
     assert!(case.about.contains("because of a panic"), "{}", case.about);
     assert!(case.chains.iter().any(|chain| chain.start.is_some()));
     drop((_client, _wakes));
@@ -75,11 +76,37 @@ fn a_runaway_loop_leaves_a_recording() {
     let _client = answered(&rig);
     switch.store(true, Ordering::SeqCst);
     let _wakes = connect(rig.addr);
-    let case = recording(&rig);
+    let case = recording(&rig.flights);
     assert!(case.about.contains("because of a runaway loop"), "{}", case.about);
     switch.store(false, Ordering::SeqCst);
     drop((_client, _wakes));
     rig.end();
+}
+
+// SES-4, RUN-5: a session that the zombie checker found, or whose accounting is broken, leaves a
+// recording, and the second one within ten minutes leaves none. The core makes such sessions of bugs
+// alone, so what it tells of them is handed to the worker here; that it tells it, and that they are
+// in the ring, `a_zombie_is_in_the_recording` of the core shows.
+#[test]
+fn a_zombie_leaves_a_recording() {
+    let zombie = Event::Zombie { session: 1, state: "relay" };
+    let broken = Event::Broken { session: 1, what: "relay" };
+    for (name, fault) in [("zombie-flight", zombie), ("broken-flight", broken)] {
+        let (start, running, log, _) = start(name, &config("web", any_port(), &[1]));
+        let (sender, _reports) = channel();
+        let turn = |proxy: &mut Proxy, kernel: &mut MioKernel, now| drive::turn(proxy, kernel, now);
+        let (mut worker, _handle) = Worker::new(start, sender, turn).expect("a worker");
+        let proxy = worker.new_proxy().ok().expect("a proxy");
+        for _ in 0..3 {
+            worker.heed(&proxy, &fault);
+        }
+        let case = recording(&log.with_extension("flights"));
+        assert!(case.about.contains("because of a zombie"), "{}", case.about);
+        drop(worker);
+        running.finish(PATIENCE);
+        std::fs::remove_file(&log).expect("removed");
+        std::fs::remove_dir_all(log.with_extension("flights")).expect("removed");
+    }
 }
 
 // RUN-2: a recording that was asked for right before the stop is a file when the worker has stopped,
