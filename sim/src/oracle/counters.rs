@@ -146,10 +146,14 @@ fn cut(oracle: &Oracle) -> (u64, u64) {
     let is_possible = |row: &Row| {
         let front = &oracle.fronts[row.front as usize];
         // Behind the last record of an answer there may be others, of which not all have left.
-        let is_told = row.record.is_some_and(|it| it.ending.phase != Phase::Complete);
+        let is_told = row.record.is_none_or(|it| it.ending.phase != Phase::Complete);
         match &row.answer {
             Some(answer) if answer.status == 101 => false,
-            Some(answer) => answer.end.is_none() || (front.tls.is_some() && is_told),
+            // So may the body of a 408 to one who had not finished to say HEAD.
+            Some(answer) => {
+                let is_open = front.tls.is_some() || !front.reader.is_between();
+                answer.end.is_none() || (is_open && is_told)
+            }
             // A head of which a part went out, or none, is part of a response all the same.
             None => {
                 !row.attempts.is_empty() || front.reader.is_inside_head() || front.tls.is_some()
@@ -161,14 +165,8 @@ fn cut(oracle: &Oracle) -> (u64, u64) {
         let closed = oracle.fronts[tunnel.front as usize].closed;
         closed.is_some_and(|(_, how)| how == Close::Reset)
     };
-    // An answer to no request, such as a 408 before a whole head, is no row's.
-    let unasked = |front: &Front| {
-        let is_counted = front.rows.iter().any(|&row| is_possible(&oracle.rows[row as usize]));
-        !is_counted
-            && (front.seen.last().is_some_and(|s| s.end.is_none()) || !front.reader.is_between())
-    };
     let broken = count(&oracle.tunnels, is_broken);
     let low = count(&oracle.rows, is_sure) + broken;
-    let high = count(&oracle.rows, is_possible) + count(&oracle.fronts, unasked) + broken;
+    let high = count(&oracle.rows, is_possible) + broken;
     (low, high)
 }

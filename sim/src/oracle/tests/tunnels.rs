@@ -4,6 +4,7 @@ mod inside;
 
 use super::*;
 use crate::kernel::Ep;
+use crate::oracle::ledger::Attempt;
 use crate::oracle::truth::Nature;
 use crate::stream::{Speaker, Stream};
 use tidegate_core::effect::Close;
@@ -408,6 +409,30 @@ fn a_server_closes_as_a_requests_before_its_client_got_the_101() {
         let verdict = lab.oracle.tunnel_closes(&lab.net, server, Close::Normal);
         if has_begun { breaks(verdict, "tunnels", "TUN-2") } else { assert_eq!(verdict, Ok(())) }
     }
+}
+
+// TUN-3: a 101 that was lost, with what could not be opened behind it, is asked for again: the
+// tunnel is the later attempt's.
+#[test]
+fn a_tunnel_is_of_the_attempt_whose_101_came_last() {
+    let (mut lab, front, id, first) = asked_for_upgrade();
+    let agreed = Plan { status: 101, end: Some(0), ..plan(0, BackFault::None) };
+    let row = &mut lab.oracle.rows[id as usize];
+    row.plans = vec![agreed.clone(), agreed];
+    row.attempts[0].plan = Some(0);
+    let tunnel = lab.oracle.tunnel_of_back(&lab.net, first).expect("a 101 was read");
+    let again = Attempt { plan: Some(1), ..lab.oracle.rows[id as usize].attempts[0].clone() };
+    let later = lab.back(0);
+    lab.oracle.rows[id as usize].attempts.push(Attempt { back: later, ..again });
+    lab.oracle.backs[later as usize].seen = lab.oracle.backs[first as usize].seen.clone();
+    lab.oracle.backs[later as usize].seen[0].attempt = 1;
+    assert_eq!(lab.oracle.tunnel_of_back(&lab.net, later), Some(tunnel));
+    assert_eq!(lab.oracle.switches(&lab.net, id, Some(1)), Ok(()));
+    assert_eq!(lab.oracle.tunnels[tunnel as usize].back, Some(later));
+    assert_eq!(lab.oracle.fronts[front as usize].tunnel, Some(tunnel));
+    // What was lost does not come back.
+    assert_eq!(lab.oracle.tunnel_of_back(&lab.net, first), Some(tunnel));
+    assert_eq!(lab.oracle.tunnels[tunnel as usize].back, Some(later));
 }
 
 // TUN-3, REQ-5: the asking crosses when it is for WebSocket, with its key.
