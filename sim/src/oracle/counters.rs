@@ -76,7 +76,11 @@ fn opening(oracle: &Oracle, counters: &Counters) -> Vec<Bounds> {
     let surely_bad = announces(&|front, known| {
         !known.is_forbidden && !known.is_good && known.len > 0 && front.read >= known.len
     });
-    let unfinished = announces(&|_, known| !known.is_forbidden && known.read_at.is_none());
+    // The last of a header may come in the very turn in which the timer is due.
+    let unfinished = announces(&|front, known| {
+        let is_late = known.read_at.is_none_or(|at| front.closed.is_some_and(|it| it.0 == at));
+        !known.is_forbidden && is_late
+    });
     // Who is told so by an answer of ours; a session counts once, whatever it asks.
     let is_refused = |row: u32| {
         let answer = oracle.rows[row as usize].answer.as_ref();

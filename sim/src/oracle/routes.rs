@@ -162,11 +162,16 @@ pub fn may_answer(oracle: &Oracle, row: &Row, status: u16) -> bool {
         Lead::Answer(fixed, _) => fixed == status,
         Lead::Cluster(_) => false,
     };
-    // What is not well-formed may name no host.
-    let of_nobody = |way: &&Way| way.host.is_none() && way.may_match(&row.ask) && says(way);
+    // What is not well-formed may name no host; where its flaw is in the body, it names its own,
+    // and whatever path the flaw was written with.
+    let of_flawed = |way: &Way, flaw: Flaw| {
+        let is_host = way.host.is_none() || (flaw.in_body && way.host == Some(row.ask.host));
+        is_host && way.may_match(&row.ask) && says(way)
+    };
     versions(oracle, row).any(|version| {
         version.way(&row.ask).is_some_and(says)
-            || (row.ask.flaw.is_some() && version.routes.iter().any(|way| of_nobody(&way)))
+            || (row.ask.flaw)
+                .is_some_and(|flaw| version.routes.iter().any(|way| of_flawed(way, flaw)))
     })
 }
 
