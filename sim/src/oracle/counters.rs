@@ -1,10 +1,9 @@
-//! Group *accounting*, counters: what an operator's dashboard shows is what happened.
+//! Group *accounting*, counters: what an operator's dashboard shows is what happened. Some counters
+//! have one right value, as the ledger knows it; of others it knows bounds, since not all that a
+//! proxy does shows. A response that was cut short is counted once (RES-2).
 //!
 //! - RUN-5: a request has one access record, which tells what was sent, counters tell what
 //!   happened, and no session breaks.
-//!
-//! Some counters have one right value, as the ledger knows it; of others it knows bounds, since not
-//! all that a proxy does shows. A response that was cut short is counted once (RES-2).
 
 use super::ledger::{Front, Row};
 use super::tunnels::Tunnel;
