@@ -247,7 +247,7 @@ class Tidegate:
     """The proxy under test."""
 
     def __init__(self, site, listeners, rest, top="max_connections = 1000", timeouts="",
-                 workers=1):
+                 workers=1, flags=()):
         self.stage, name = site.stage, site.name("tidegate")
         self.listeners = listeners
         self.ports = dict(zip(listeners, peers.free_ports(len(listeners))))
@@ -258,7 +258,7 @@ class Tidegate:
                      f'[log]\naccess = "{self.access}"\nformat = "json"\n')
         self.write(rest)
         with open(self.stderr, "wb") as errors:
-            self.process = self.stage.start([site.binary, "serve", "-c", self.config],
+            self.process = self.stage.start([site.binary, "serve", "-c", self.config, *flags],
                                             stderr=errors)
         try:
             for port in self.ports.values():
