@@ -345,6 +345,10 @@ impl Chain {
 
     /// The last head of the entry's side comes again.
     fn repeat_head(&mut self, now: Time, entry: &Entry<'_>) {
+        if self.flaw.is_some() {
+            // Nobody plays it back; and a file full of such entries is not searched for each.
+            return;
+        }
         let is_it = |raw: &Raw| raw.tag == Tag::Head && raw.flags == entry.flags;
         let last = self.entries.iter().rev().map(|(_, raw)| raw).find(|raw| is_it(raw));
         match last.map(|raw| Raw { a: entry.a, ..raw.clone() }) {

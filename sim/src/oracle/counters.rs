@@ -149,10 +149,12 @@ fn cut(oracle: &Oracle) -> (u64, u64) {
     let is_possible = |row: &Row| {
         let front = &oracle.fronts[row.front as usize];
         // Behind the last record of an answer there may be others, of which not all have left.
-        let is_told = row.record.is_none_or(|it| it.ending.phase != Phase::Complete);
+        // The record of a request whose head never came names none.
+        let is_nameless = row.head_read_at.is_none();
+        let is_told = row.record.map_or(is_nameless, |it| it.ending.phase != Phase::Complete);
         match &row.answer {
             Some(answer) if answer.status == 101 => false,
-            // So may the body of a 408 to one who had not finished to say HEAD.
+            // A 408 to one who had not finished to say HEAD has a body all the same.
             Some(answer) => {
                 let is_open = front.tls.is_some() || !front.reader.is_between();
                 answer.end.is_none() || (is_open && is_told)

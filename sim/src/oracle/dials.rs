@@ -6,7 +6,7 @@
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
 //!   than its doublings allow, and one request probes it then.
 
-use super::ledger::{Back, Recorded, Row};
+use super::ledger::{Back, Front, Recorded, Row};
 use super::truth::{Down, Place, Version};
 use super::{Group, Oracle, Verdict, breach, retry, routes};
 use crate::kernel::Net;
@@ -382,7 +382,11 @@ pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
     if clusters.is_empty() || is_down {
         return Ok(());
     }
-    let falls = oracle.truth.versions.iter().flat_map(|v| v.config.clusters.iter().map(|c| c.fall));
+    let falls = oracle.truth.versions.iter().flat_map(|version| {
+        let numbers = (0..version.clusters.len())
+            .filter(move |&n| version.clusters[n].iter().any(|place| place.server == server));
+        numbers.filter_map(|n| Some(version.cluster(n)?.fall))
+    });
     let fall = falls.max().unwrap_or(1);
     let now = oracle.now;
     let (count, since) = oracle.dials.refusals.entry(server).or_insert((0, now));
@@ -392,26 +396,28 @@ pub fn refused(oracle: &mut Oracle, server: u16) -> Verdict {
     // its client left, all but its last attempt are refusals of nobody's.
     let tries = u32::from(retry::ATTEMPTS_MAX);
     let counted = fall * tries * clusters.len() as u32;
-    if count > counted && count > counted + (tries - 1) * at_work(oracle, since) {
+    if count > counted && count > counted + (tries - 1) * at_work(oracle, server, since) {
         let message = format!("server {server} refused {count} times in a row, and is not down");
         return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())
 }
 
-/// How many requests, and tunnels, may have tried to connect since `since` without telling anything
-/// of a server in the end.
-fn at_work(oracle: &Oracle, since: u64) -> u32 {
+/// How many requests, or tunnels, may have tried to connect to `server` since `since` without
+/// telling anything of it in the end.
+fn at_work(oracle: &Oracle, server: u16, since: u64) -> u32 {
+    if oracle.truth.nature(server).is_tcp {
+        let lives = |front: &&Front| front.closed.is_none_or(|(at, _)| at >= since);
+        return oracle.fronts.iter().filter(|f| f.is_tcp).filter(lives).count() as u32;
+    }
     let rows = oracle.rows.iter().filter(|row| {
         let is_blamed = |it: &Recorded| it.ending.phase == Phase::Connect && it.status == 503;
         let is_its = row.record.as_ref().is_none_or(|it| it.at >= since && !is_blamed(it));
-        row.head_read_at.is_some() && is_its
+        // Where what is flawed leads, nobody knows.
+        let may_lead = row.ask.flaw.is_some() || routes::leads_to(oracle, row, server);
+        row.head_read_at.is_some() && is_its && may_lead
     });
-    let tunnels = oracle
-        .fronts
-        .iter()
-        .filter(|front| front.is_tcp && front.closed.is_none_or(|(at, _)| at >= since));
-    (rows.count() + tunnels.count()) as u32
+    rows.count() as u32
 }
 
 /// The proxy told that it marked a server down: so many attempts have come to their end there.
