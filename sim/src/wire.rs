@@ -2,7 +2,7 @@
 //! those that must not pass the proxy.
 
 use crate::choice::mix;
-use crate::oracle::ledger::Ask;
+use crate::oracle::ledger::{Ask, Edge};
 use std::io::Write as _;
 
 /// A name that nobody serves and no certificate has: a wildcard stands for one label, not two.
@@ -48,6 +48,11 @@ pub const REPLACED_FIELD: &str = "x-e-dup";
 /// An end-to-end field of responses that some edits remove.
 pub const REMOVED_FIELD: &str = "x-s-dup";
 
+/// The longest target that listeners of this world let pass.
+pub const TARGET_BYTES_MAX: usize = 1024;
+/// The most fields of a head that they let pass.
+pub const FIELDS_MAX: usize = 60;
+
 /// What edit number `edit` sets `X-Edit` and [`REPLACED_FIELD`] to. The odd ones remove
 /// [`REMOVED_FIELD`] from responses.
 pub fn edits(edit: u8) -> (Option<String>, Option<String>) {
@@ -67,6 +72,11 @@ pub fn target(ask: &Ask) -> (String, String) {
         3 if ask.minor == 1 => (host, format!("/r/{id}/x?q={id}")),
         5 => (format!("{host}:8080"), format!("/r/{id}/%7euser/../y")),
         6 => (host, format!("/r/{id}/%2E%2e/{id}")),
+        _ if ask.edge() == Some(Edge::Target) => {
+            let begin = format!("/r/{id}/");
+            let rest = "a".repeat(TARGET_BYTES_MAX - begin.len());
+            (host, begin + &rest)
+        }
         _ => (host, format!("/r/{id}")),
     }
 }

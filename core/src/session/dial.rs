@@ -101,7 +101,7 @@ impl Proxy {
         let x = session.x();
         x.back = Some(back);
         x.record.reused = true;
-        x.record.connect = self.now.since(x.mark);
+        x.record.connect += self.now.since(x.mark);
         x.mark = self.now;
     }
 
@@ -207,7 +207,7 @@ impl Proxy {
         x.attempt = Some(attempt);
         x.record.server = Some(pick.index);
         if x.record.attempts == 0 && !x.fresh_only {
-            x.record.queue = self.now.since(x.mark);
+            x.record.queue += self.now.since(x.mark);
             x.mark = self.now;
         }
         (x.given, x.sealed) = (0, 0);
@@ -233,7 +233,7 @@ impl Proxy {
         session.timers.clear_back();
         let now = self.now;
         let x = session.x();
-        x.record.connect = now.since(x.mark);
+        x.record.connect += now.since(x.mark);
         x.mark = now;
     }
 

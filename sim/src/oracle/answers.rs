@@ -3,8 +3,8 @@
 //!
 //! - REQ-9: a server's early answer is not replaced by the proxy's own.
 //! - RES-2: a response is cut short only for a cause.
-//! - RES-7: a status of the proxy follows from the state its request was in, and who asked is
-//!   answered.
+//! - RES-7: a status of the proxy follows from the state its request was in, who asked is
+//!   answered, and in the form that is preferred.
 //! - RES-8: an answer reaches whoever still reads, be the request still on its way.
 //! - REQ-9: no 502 takes the place of a whole answer that was there.
 

@@ -149,8 +149,8 @@ fn cut(oracle: &Oracle) -> (u64, u64) {
     let is_possible = |row: &Row| {
         let front = &oracle.fronts[row.front as usize];
         // Behind the last record of an answer there may be others, of which not all have left.
-        // The record of a request whose head never came names none.
-        let is_nameless = row.head_read_at.is_none();
+        // The record of a request whose head never came, or could not be read, names none.
+        let is_nameless = row.head_read_at.is_none() || row.ask.flaw.is_some();
         let is_told = row.record.map_or(is_nameless, |it| it.ending.phase != Phase::Complete);
         match &row.answer {
             Some(answer) if answer.status == 101 => false,

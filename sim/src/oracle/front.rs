@@ -2,7 +2,7 @@
 
 use super::ledger::{Answer, SeenResponse};
 use super::{
-    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, progress, proxy,
+    Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, own, progress, proxy,
     reconfiguration, routes, sticky, tls,
 };
 use crate::kernel::Net;
@@ -89,6 +89,7 @@ impl Oracle {
             self.switches(net, row, serial)?;
         }
         let row = &self.rows[row as usize];
+        let mut wanted = own::Text::Any;
         match serial {
             Some(serial) => {
                 headers::response(self, row, serial, head)?;
@@ -98,8 +99,13 @@ impl Oracle {
                 proxy::blames(self, row, answers::own(self, net, row, status))?;
                 headers::own_answer(self, row, head)?;
                 routes::own_answer(self, row, head)?;
+                wanted = own::head(self, row, head)?;
             }
         }
+        let request_id = match serial {
+            Some(_) => None,
+            None => head.only("x-request-id").and_then(own::request_id),
+        };
         let id = row.ask.id;
         let begun_at = self.fronts[front as usize].response_begun_at;
         let body = framing::response_body(row, head)?;
@@ -115,6 +121,9 @@ impl Oracle {
             end: None,
             ended_at: 0,
             keeps,
+            wanted,
+            request_id,
+            text: Vec::new(),
         });
         Ok(body)
     }
@@ -125,6 +134,9 @@ impl Oracle {
         bytes::down(row, part)?;
         if let Some(answer) = &mut row.answer {
             answer.body += part.len() as u64;
+            if answer.serial.is_none() {
+                answer.text.extend_from_slice(part);
+            }
         }
         Ok(())
     }
@@ -152,6 +164,7 @@ impl Oracle {
             tls::response_complete(row, &row.plans[serial as usize])?;
         }
         tls::tickets(row.front, &self.fronts[row.front as usize])?;
+        own::complete(row)?;
         bytes::complete(row)
     }
 

@@ -247,13 +247,13 @@ const ALL: [Entry; 21] = [
     Entry {
         group: Group::Answers,
         name: "answers",
-        files: &["answers.rs"],
+        files: &["answers.rs", "own.rs"],
         rules: &[
             ("REQ-9", "no 502 takes the place of a whole answer that was there"),
             ("RES-2", "a response is cut short only for a cause"),
             (
                 "RES-7",
-                "a status of the proxy follows from the state its request was in, and who asked is answered",
+                "a status of the proxy follows from the state its request was in, who asked is answered, and in the form that is preferred",
             ),
             ("RES-8", "an answer reaches whoever still reads, be the request still on its way"),
         ],

@@ -47,6 +47,10 @@ pub fn request(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     if !head.only("host").is_some_and(is_host) {
         return breach(GROUP, "REQ-4", format!("request {id}: Host is not {host}"));
     }
+    let accept = row.ask.accept().map(|(text, _)| text.as_bytes());
+    if head.all("accept").next() != accept {
+        return breach(GROUP, "REQ-5", format!("request {id}: Accept lost or changed"));
+    }
     believed(oracle, row, head)?;
     let wants = row.ask.expects && row.ask.minor == 1;
     if head.lists("expect", "100-continue") != wants {
@@ -65,8 +69,10 @@ fn believed(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
         oracle.truth.in_force(from, oracle.now).iter().map(|version| {
             version.config.trusted_proxies.iter().any(|network| covers(network, ip))
         });
-    if head.all("via").next().is_none() {
-        return breach(GROUP, "REQ-6", format!("request {id}: no Via"));
+    let via = format!("1.{} ", row.ask.said_minor());
+    if !head.only("via").is_some_and(|value| value.starts_with(via.as_bytes())) {
+        let got = head.all("via").map(String::from_utf8_lossy).collect::<Vec<_>>();
+        return breach(GROUP, "REQ-6", format!("request {id}: Via is {got:?}, not {via:?}"));
     }
     let mut trusts: Vec<bool> = trusts.collect();
     trusts.dedup();
@@ -111,9 +117,15 @@ fn tells(oracle: &Oracle, row: &Row, head: &Head, is_trusted: bool) -> bool {
             && is("x-request-id", request.1.as_bytes());
     }
     let own_id = head.only("x-request-id");
+    let authority = match row.ask.flaw {
+        Some(_) => wire::host_name(row.ask.host),
+        None => wire::target(&row.ask).0,
+    };
     is("x-forwarded-for", ip.to_string().as_bytes())
         && is("x-forwarded-proto", scheme(front).as_bytes())
-        && head.only("x-forwarded-host").is_some_and(|value| value != host.1.as_bytes())
+        && head
+            .only("x-forwarded-host")
+            .is_some_and(|value| value.eq_ignore_ascii_case(authority.as_bytes()))
         && own_id.is_some_and(|value| value != request.1.as_bytes() && !value.is_empty())
 }
 

@@ -2,6 +2,7 @@
 
 mod ask;
 
+use super::own::Text;
 use super::passage::Hello;
 use super::proxy::{Announcement, Preface};
 use crate::kernel::{Ep, client_address};
@@ -13,7 +14,7 @@ use std::rc::Rc;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Ending;
 
-pub use ask::{Ask, Flaw, Method};
+pub use ask::{Ask, Edge, Flaw, Method};
 
 /// One emission of a request towards a backend.
 #[derive(Clone, Debug)]
@@ -116,6 +117,12 @@ pub struct Answer {
     pub ended_at: u64,
     /// Whether its head lets the connection be used again.
     pub keeps: bool,
+    /// What its body must be, if it is the proxy's own.
+    pub wanted: Text,
+    /// The id that it says, if it is the proxy's own.
+    pub request_id: Option<u128>,
+    /// Its body so far, if it is the proxy's own.
+    pub text: Vec<u8>,
 }
 
 /// What the access record said of a request.

@@ -88,7 +88,7 @@ pub fn shown(head: &Head) -> String {
     for (name, value) in head.fields() {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let is_own = matches!(name.as_str(), "date" | "x-request-id" | "x-sim");
-        if is_own || name.starts_with("x-s-") {
+        if is_own || name.starts_with("x-s-") || name == "x-fill" {
             continue;
         }
         let value = String::from_utf8_lossy(value);

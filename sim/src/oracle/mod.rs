@@ -23,6 +23,7 @@ pub mod limits;
 pub mod liveness;
 pub mod matching;
 pub mod metamorphic;
+pub mod own;
 pub mod panics;
 pub mod passage;
 pub mod progress;

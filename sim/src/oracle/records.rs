@@ -3,11 +3,12 @@
 //! - RUN-5: a request has one access record, which tells what was sent, counters tell what
 //!   happened, and no session breaks.
 
-use super::ledger::Recorded;
+use super::ledger::{Recorded, Row};
 use super::{
-    Group, Oracle, Verdict, accounting, balance, breach, dials, handshakes, headers, liveness,
-    reconfiguration, retry, timers,
+    Group, Oracle, Verdict, accounting, answers, balance, breach, dials, handshakes, headers,
+    liveness, reconfiguration, retry, timers,
 };
+use crate::wire;
 use tidegate_core::event::{AccessRecord, Event};
 
 const GROUP: Group = Group::Accounting;
@@ -72,10 +73,87 @@ impl Oracle {
             self.sent_bytes(id, record)?;
         }
         let row = &self.rows[id as usize];
+        self.tells(row, record)?;
         retry::attempts(id, record.attempts)?;
         timers::record(self, row, &recorded)?;
         reconfiguration::record(self, row, &recorded)?;
         self.rows[id as usize].record = Some(recorded);
+        Ok(())
+    }
+
+    /// The record names its request, its client, and where it led.
+    fn tells(&self, row: &Row, record: &AccessRecord) -> Verdict {
+        let front = &self.fronts[row.front as usize];
+        let version = (record.version as usize).checked_sub(1);
+        let version = version.and_then(|number| self.truth.versions.get(number));
+        // Of a head that was not read whole, or is not understood, it may not know all.
+        let (Some(version), Some(_), None) = (version, row.head_read_at, row.ask.flaw) else {
+            return Ok(());
+        };
+        let (ask, config) = (&row.ask, &version.config);
+        let listener = format!("l{}", ask.listener);
+        let listener = config.listeners.iter().position(|known| *known.name == *listener);
+        let way = version.routes.iter().position(|way| version.way(ask) == Some(way));
+        let cluster = version.cluster_of(ask).and_then(|number| {
+            let name = format!("c{number}");
+            config.clusters.iter().position(|known| *known.name == *name)
+        });
+        let server = record.server.zip(record.cluster).map(|(server, cluster)| {
+            config.clusters[cluster as usize].servers[usize::from(server)].id.clone()
+        });
+        let last = row.attempts.last().map(|last| {
+            let server = self.backs[last.back as usize].server;
+            Some(wire::server_id(server).into_boxed_str())
+        });
+        let own_id = row.answer.as_ref().and_then(|answer| answer.request_id);
+        let is_relayed = row.answer.as_ref().is_some_and(|answer| answer.serial.is_some());
+        let is_reused = row.attempts.last().is_some_and(|last| last.is_reused);
+        let fresh = row.attempts.iter().filter(|attempt| !attempt.is_reused).count();
+        // What is refused before it is routed leads nowhere.
+        let is_sure = !matches!(record.status, 413 | 421 | 429);
+        let facts = [
+            ("method", record.method.as_bytes() == ask.method.name().as_bytes()),
+            ("host", record.host.as_bytes() == wire::host_name(ask.host).as_bytes()),
+            ("minor version", record.minor == ask.said_minor()),
+            ("client", record.client == Some(front.client_address())),
+            ("listener", record.listener.map(usize::from) == listener),
+            ("route", !is_sure || record.route.map(|number| number as usize) == way),
+            ("cluster", !is_sure || record.cluster.map(|number| number as usize) == cluster),
+            ("server", !is_relayed || server == last),
+            ("reuse", !is_relayed || record.reused == is_reused),
+            ("attempts", usize::from(record.attempts) >= fresh),
+            ("request id", own_id.is_none_or(|id| id == record.request_id)),
+        ];
+        for (what, is_right) in facts {
+            if !is_right {
+                let id = ask.id;
+                let message = format!("request {id}: another {what} recorded: {record:?}");
+                return breach(GROUP, "RUN-5", message);
+            }
+        }
+        self.spans(row, record)
+    }
+
+    /// The parts of a request's time add up, from its first byte to its last.
+    fn spans(&self, row: &Row, record: &AccessRecord) -> Verdict {
+        let parts = [record.head, record.queue, record.connect, record.wait, record.transfer];
+        let all: u128 = parts.iter().map(std::time::Duration::as_nanos).sum();
+        let start = u128::from(record.start.0);
+        // What came behind another request begins when its turn does.
+        let at = row.first_read_at.unwrap_or(self.now);
+        let turn = match self.has_ample_buffers() {
+            true => u128::from(at.max(answers::turn_came(self, row))),
+            // TLS may have read it, and the session waits for a buffer to take it into (SES-5).
+            false => start.max(u128::from(at)),
+        };
+        if start + all != u128::from(self.now) || !(u128::from(at)..=turn).contains(&start) {
+            let id = row.ask.id;
+            let now = self.now;
+            let message = format!(
+                "request {id}: read at {at}, its turn at {turn}, {start} recorded, {parts:?}, {now}"
+            );
+            return breach(GROUP, "RUN-5", message);
+        }
         Ok(())
     }
 

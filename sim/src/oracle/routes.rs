@@ -5,7 +5,7 @@
 //! - ROUTE-2: a request goes to a cluster only if its most specific route leads there.
 //! - REQ-6: a route's edits are made, and no others.
 
-use super::ledger::{Ask, Flaw, Method, Row};
+use super::ledger::{Ask, Edge, Flaw, Method, Row};
 use super::truth::{Place, Version};
 use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
@@ -120,7 +120,10 @@ impl Way {
 impl Ask {
     /// Whether its target has something behind its id.
     pub fn has_more_path(&self) -> bool {
-        self.flaw.is_some() || (self.key % 7 == 3 && self.minor == 1) || self.key % 7 == 5
+        self.flaw.is_some()
+            || (self.key % 7 == 3 && self.minor == 1)
+            || self.key % 7 == 5
+            || self.edge() == Some(Edge::Target)
     }
 }
 

@@ -73,12 +73,18 @@ pub fn response(oracle: &Oracle, row: &Row, serial: u32, head: &Head) -> Verdict
     };
     let server = oracle.backs[attempt.back as usize].server;
     let is_known = row.ask.cookie == Some((cluster, server));
-    let expected =
-        (is_sticky && !is_known).then(|| format!("{};", wire::sticky_cookie(cluster, server)));
+    let secure = match oracle.fronts[row.front as usize].tls {
+        Some(_) => "; Secure",
+        None => "",
+    };
+    let expected = (is_sticky && !is_known).then(|| {
+        let cookie = wire::sticky_cookie(cluster, server);
+        format!("{cookie}; Path=/; HttpOnly; SameSite=Lax{secure}")
+    });
     let got: Vec<_> = head.all("set-cookie").map(String::from_utf8_lossy).collect();
     let is_right = match (&expected, got.as_slice()) {
         (None, []) => true,
-        (Some(expected), [got]) => got.starts_with(expected.as_str()),
+        (Some(expected), [got]) => got == expected,
         _ => false,
     };
     if !is_right {

@@ -6,11 +6,12 @@ use super::scenario::Scenario;
 use crate::body::{BodyKey, Direction};
 use crate::choice::Choices;
 use crate::cx::Cx;
-use crate::oracle::ledger::{Ask, Method};
+use crate::oracle::ledger::{Ask, Edge, Method};
 use crate::site;
 use crate::swarm::{Fault, Operation, Rates};
 use crate::wire;
 use std::io::Write as _;
+use tidegate_core::config::Limits;
 
 /// Draws what client `slot` asks next. `hosts` of them have names.
 pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, hosts: u64) -> Ask {
@@ -23,7 +24,7 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         _ => Method::Delete,
     };
     let has_body = matches!(method, Method::Post | Method::Put);
-    let body = if has_body { body_length(choices, slot, scenario.body_max) } else { 0 };
+    let body = if has_body { request_body(choices, scenario, slot) } else { 0 };
     let minor = u8::from(!cx.does(Operation::OldRequest, swarm, slot, 10));
     let is_chunked = has_body && minor == 1 && cx.does(Operation::ChunkedRequest, swarm, slot, 50);
     let expects = has_body && body > 0 && minor == 1 && cx.does(Operation::Expect, swarm, slot, 20);
@@ -51,6 +52,16 @@ pub(super) fn draw(cx: &mut Cx, scenario: &Scenario, rates: &Rates, slot: u64, h
         forwards_besides: forwards && cx.choices.coin(site!("ask/forwards besides"), slot),
         upgrade: false,
         flaw: None,
+    }
+}
+
+/// The length of a request's body, now and then the longest that is let pass, or one byte more.
+fn request_body(choices: &mut Choices, scenario: &Scenario, slot: u64) -> u64 {
+    let body = body_length(choices, slot, scenario.body_max);
+    match (scenario.max_body, choices.choose(site!("body/at its limit"), slot, 10)) {
+        (Some(max), 0) => max,
+        (Some(max), 1) => max + 1,
+        _ => body,
     }
 }
 
@@ -114,16 +125,16 @@ pub(super) fn body_length(choices: &mut Choices, entity: u64, max: u64) -> u64 {
 }
 
 /// The bytes of a request.
-pub(super) fn produce(ask: &Ask) -> Producer {
+pub(super) fn produce(ask: &Ask, limits: &Limits) -> Producer {
     let key = BodyKey::new(ask.id, Direction::Up);
     if let Some(flaw) = ask.flaw {
         let text =
             FLAWS.iter().chain([&BARE]).find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
-        let bytes = flaws::request(text, ask.id, &wire::host_name(ask.host));
+        let bytes = flaws::request(text, ask.id, &wire::host_name(ask.host), limits);
         return Producer::new(bytes, key, 0, Framing::Plain);
     }
     let mut head = Vec::with_capacity(256);
-    head_of(ask, &mut head);
+    head_of(ask, limits, &mut head);
     let framing = if ask.is_chunked { Framing::Chunked(3000) } else { Framing::Plain };
     let producer = Producer::new(head, key, ask.body, framing);
     if ask.is_chunked && ask.has_hops { producer.with_extras() } else { producer }
@@ -134,9 +145,9 @@ pub(super) fn flawed_head_bytes(bytes: &[u8]) -> usize {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4)
 }
 
-fn head_of(ask: &Ask, head: &mut Vec<u8>) {
+fn head_of(ask: &Ask, limits: &Limits, head: &mut Vec<u8>) {
     let host = wire::host_name(ask.host);
-    let (id, said) = (ask.id, says(ask));
+    let (id, said) = (ask.id, ask.said_minor());
     // Writing into a vector cannot fail.
     let _ = match ask.key % 7 {
         // Absolute form: its authority replaces Host.
@@ -159,7 +170,10 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
             "{} /r/{id}/%2E%2e/{id} HTTP/1.{said}\r\nHost: {host}\r\n",
             ask.method.name()
         ),
-        _ => write!(head, "{} /r/{id} HTTP/1.{said}\r\nHost: {host}\r\n", ask.method.name()),
+        _ => {
+            let (_, path) = wire::target(ask);
+            write!(head, "{} {path} HTTP/1.{said}\r\nHost: {host}\r\n", ask.method.name())
+        }
     };
     wire::request_fields(id, |name, value| field(head, name, value));
     if ask.forwards {
@@ -171,6 +185,9 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
         for (name, value) in wire::forwarded_besides(id) {
             field(head, name, value.as_bytes());
         }
+    }
+    if let Some((accept, _)) = ask.accept() {
+        field(head, "Accept", accept.as_bytes());
     }
     if ask.has_hops {
         head.extend_from_slice(wire::HOPS.as_bytes());
@@ -198,13 +215,27 @@ fn head_of(ask: &Ask, head: &mut Vec<u8>) {
     } else if matches!(ask.method, Method::Post | Method::Put) {
         let _ = write!(head, "Content-Length: {}\r\n", ask.body);
     }
+    fill(head, ask.edge(), limits);
     head.extend_from_slice(b"\r\n");
 }
 
-/// The minor version that a request says: 1.2 to 1.9 count as 1.1 (REQ-1).
-fn says(ask: &Ask) -> u8 {
-    let is_later = ask.minor == 1 && ask.key % 31 == 17;
-    if is_later { 2 + (ask.key / 31 % 8) as u8 } else { ask.minor }
+/// Makes a head of which but the empty line is there as large as may be.
+pub(super) fn fill(head: &mut Vec<u8>, edge: Option<Edge>, limits: &Limits) {
+    match edge {
+        Some(Edge::Head) => {
+            let frame = b"X-Fill: \r\n\r\n".len();
+            if let Some(room) = limits.head_bytes.checked_sub(head.len() + frame) {
+                field(head, "X-Fill", &vec![b'a'; room]);
+            }
+        }
+        Some(Edge::Fields) => {
+            let lines = head.iter().filter(|&&byte| byte == b'\n').count();
+            for _ in lines - 1..limits.fields_max {
+                field(head, "X-Fill", b"1");
+            }
+        }
+        Some(Edge::Target) | None => {}
+    }
 }
 
 /// Appends one field.

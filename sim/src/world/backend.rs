@@ -9,6 +9,7 @@ use crate::layer::{Facts, Trouble};
 use crate::mark;
 use crate::oracle::Side;
 use crate::oracle::ledger::{BackFault, SeenRequest};
+use crate::oracle::matching::INTERIMS_MAX;
 use crate::oracle::truth::Nature;
 use crate::site;
 use crate::story::Who;
@@ -298,7 +299,9 @@ impl World {
         if is_due && self.layers.space(&self.net, ep) >= CONTINUE.len() {
             conn.has_continued = true;
             if self.back_say(ep, CONTINUE) {
-                self.oracle.rows[id as usize].plans[serial as usize].interims += 1;
+                // It is one of those that were to come, where these are as many as may be.
+                let plan = &mut self.oracle.rows[id as usize].plans[serial as usize];
+                plan.interims = (plan.interims + 1).min(INTERIMS_MAX);
             }
         }
     }

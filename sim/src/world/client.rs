@@ -299,7 +299,7 @@ impl World {
         let id =
             self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
         let row = &mut self.oracle.rows[id as usize];
-        let mut producer = ask::produce(&row.ask);
+        let mut producer = ask::produce(&row.ask, &self.scenario.limits);
         let head_bytes = match row.ask.flaw {
             Some(_) => {
                 let all = producer.peek(usize::MAX).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::extras::FIXED;
 use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::Flaw;
+use tidegate_core::config::Limits;
 
 /// One way to get a request wrong: `{id}` and `{host}` stand for the request's own, and [`BODY`]
 /// for a byte of the body that it should have.
@@ -142,6 +143,13 @@ pub(super) const FLAWS: &[Flawed] = &[
     flaw("a byte in the target", &[400], "GET /r/{id}\u{7f} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     flaw("a target of no form", &[400], "GET r/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     flaw("a long target", &[414], "GET /r/{id}/{2000} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw("a target too long", &[414], "GET /r/{id}/{target} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw(
+        "a head too long",
+        &[431],
+        "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nX-Long: {head}\r\n\r\n",
+    ),
+    flaw("a field too many", &[431], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n{60 fields}\r\n"),
     flaw(
         "a long head",
         &[431],
@@ -189,6 +197,19 @@ pub(super) const FLAWS: &[Flawed] = &[
         "a long chunk line",
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
          1;{2000}{2000}{2000}\r\nx",
+    ),
+    body_flaw(
+        "a chunk line too long",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;{255}\r\nx",
+    ),
+    body_flaw(
+        "trailers too long",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         0\r\nX: {4090}\r\n\r\n",
+    ),
+    body_flaw(
+        "a control byte in quotes",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"\u{1}\"\r\nx",
     ),
     body_flaw(
         "long trailers",
@@ -293,21 +314,33 @@ pub(super) const FLAWS: &[Flawed] = &[
     flaw("a server's options", &[404, 421], "OPTIONS * HTTP/1.1\r\nHost: any.sim\r\n\r\n"),
 ];
 
-/// The bytes of a flawed request to `host`.
-pub(super) fn request(text: &str, id: u32, host: &str) -> Vec<u8> {
+/// The bytes of a flawed request to `host`, where heads must keep `limits`.
+pub(super) fn request(text: &str, id: u32, host: &str, limits: &Limits) -> Vec<u8> {
     let key = BodyKey::new(id, Direction::Up);
     let mut parts = text.split(BODY);
-    let mut bytes = written(parts.next().unwrap_or(""), id, host);
+    let mut bytes = written(parts.next().unwrap_or(""), id, host, limits);
     for (offset, part) in (0..).zip(parts) {
         bytes.extend_from_slice(key.at(offset, 1));
-        bytes.extend(written(part, id, host));
+        bytes.extend(written(part, id, host, limits));
     }
     bytes
 }
 
-/// The bytes of a text of the corpus.
-pub(super) fn written(text: &str, id: u32, host: &str) -> Vec<u8> {
-    let text = text.replace("{id}", &id.to_string()).replace("{host}", host);
-    let text = text.replace("{2000}", &"a".repeat(2000));
+/// The bytes of a text of the corpus. `{target}` and `{head}` stand for as much as makes them one
+/// byte too long.
+pub(super) fn written(text: &str, id: u32, host: &str, limits: &Limits) -> Vec<u8> {
+    let mut text = text.replace("{id}", &id.to_string()).replace("{host}", host);
+    for bytes in [255, 2000, 4090] {
+        text = text.replace(&format!("{{{bytes}}}"), &"a".repeat(bytes));
+    }
+    if let Some((before, _)) = text.split_once("{target}") {
+        let begin = before.len() - before.find('/').unwrap_or(0);
+        text = text.replace("{target}", &"a".repeat(limits.target_bytes + 1 - begin));
+    }
+    if let Some((before, behind)) = text.split_once("{head}") {
+        let rest = before.len() + behind.len();
+        text = text.replace("{head}", &"a".repeat(limits.head_bytes + 1 - rest));
+    }
+    text = text.replace("{60 fields}", &"X-More: 1\r\n".repeat(60));
     text.replace("{fields}", &"X-More: 1\r\n".repeat(100)).into_bytes()
 }

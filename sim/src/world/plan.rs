@@ -1,7 +1,7 @@
 //! What a backend decides to answer, and how it looks on the wire.
 
 use super::World;
-use super::ask::{body_length, connection, field};
+use super::ask::{body_length, connection, field, fill};
 use super::backend::After;
 use super::flaws::written;
 use super::producer::{Framing, Producer};
@@ -9,13 +9,15 @@ use crate::body::{BodyKey, Direction};
 use crate::choice::Rate;
 use crate::cx::{Cx, MS, SEC, US};
 use crate::mark;
-use crate::oracle::ledger::{Ask, BackFault, Method, Plan, SeenRequest};
+use crate::oracle::ledger::{Ask, BackFault, Edge, Method, Plan, SeenRequest};
+use crate::oracle::matching::INTERIMS_MAX;
 use crate::site;
 use crate::story::Who;
 use crate::swarm::{Fault, Operation, Rates, Swarm};
 use crate::tell;
 use crate::wire;
 use std::io::Write as _;
+use tidegate_core::config::Limits;
 
 /// Heads that are not HTTP, or not in one way.
 const BAD_HEADS: &[&str] = &[
@@ -31,6 +33,8 @@ const BAD_HEADS: &[&str] = &[
     "hello there, this is no HTTP at all\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n",
     "HTTP/1.1 200 OK\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: {head}\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{60 fields}\r\n",
     "HTTP/1.1 200 OK\r\n{fields}\r\n",
     "HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
@@ -86,7 +90,9 @@ fn draw_plan(
     let interims = match fault {
         BackFault::InterimStorm => cx.choices.between(site!("plan/storm size"), e, 17, 40),
         _ if cx.does(Operation::Interim, swarm, e, 8) => {
-            cx.choices.between(site!("plan/interims"), e, 1, 3)
+            // As many as may be, now and then.
+            let most = u64::from(INTERIMS_MAX);
+            if e % 16 == 5 { most } else { cx.choices.between(site!("plan/interims"), e, 1, 3) }
         }
         _ => 0,
     };
@@ -142,7 +148,25 @@ impl Form {
         }
     }
 
-    fn write(&self, plan: &Plan, id: u32, serial: u32, head: &mut Vec<u8>) {
+    /// Appends the head, as large as `limits` let it be if `edge` says so.
+    fn write(
+        &self,
+        plan: &Plan,
+        (id, serial): (u32, u32),
+        (edge, limits): (Option<Edge>, &Limits),
+        out: &mut Vec<u8>,
+    ) {
+        let mut head = Vec::with_capacity(256);
+        self.write_fields(plan, (id, serial), &mut head);
+        if plan.status != 101 {
+            fill(&mut head, edge, limits);
+        }
+        out.extend_from_slice(&head);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends all of the head but its empty line.
+    fn write_fields(&self, plan: &Plan, (id, serial): (u32, u32), head: &mut Vec<u8>) {
         let (minor, status) = (self.minor, plan.status);
         // Writing into a vector cannot fail.
         let said = self.said;
@@ -153,7 +177,7 @@ impl Form {
         }
         if status == 101 {
             let hops = if self.has_hops { ", x-hop" } else { "" };
-            let _ = write!(head, "Connection: Upgrade{hops}\r\nUpgrade: websocket\r\n\r\n");
+            let _ = write!(head, "Connection: Upgrade{hops}\r\nUpgrade: websocket\r\n");
             return;
         }
         connection(head, self.has_hops, self.keeps, minor);
@@ -162,7 +186,6 @@ impl Form {
         } else if !self.is_chunked && !plan.until_close && status != 204 {
             let _ = write!(head, "Content-Length: {}\r\n", plan.body);
         }
-        head.extend_from_slice(b"\r\n");
     }
 }
 
@@ -213,7 +236,12 @@ impl World {
         let told = u32::from(self.back_conns[b as usize].has_continued);
         let mut head = Vec::with_capacity(256);
         interims(plan.interims.saturating_sub(told), &mut head);
-        form.write(&plan, id, serial, &mut head);
+        let edge = match e % 37 {
+            11 => Some(Edge::Head),
+            22 => Some(Edge::Fields),
+            _ => None,
+        };
+        form.write(&plan, (id, serial), (edge, &self.scenario.limits), &mut head);
         let (mut body, mut framing) = (plan.body, Framing::Plain);
         if form.is_chunked && !plan.is_bodyless {
             framing = Framing::Chunked(1 + e % 5000);
@@ -225,7 +253,7 @@ impl World {
                 self.cx.mark(mark!("upgrade: a 101 nobody asked for"));
                 bad = UNASKED;
             }
-            head.extend_from_slice(&written(bad, id, ""));
+            head.extend_from_slice(&written(bad, id, "", &self.scenario.limits));
             framing = Framing::Plain;
         }
         if plan.is_bodyless || plan.fault == BackFault::BadHead {

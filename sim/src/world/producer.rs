@@ -44,6 +44,18 @@ const LONG_TRAILER: &[u8] = &{
     trailer
 };
 
+/// The longest line of a chunk that a proxy may let pass, without its end (REQ-3).
+const CHUNK_LINE_BYTES: usize = 256;
+/// A last chunk with the longest trailer section that a proxy may let pass (REQ-3).
+const LONGEST_TRAILER: &[u8] = &{
+    let mut trailer = [b'a'; 3 + 4096];
+    (trailer[0], trailer[1], trailer[2], trailer[3], trailer[4]) = (b'0', b'\r', b'\n', b'x', b':');
+    let end = trailer.len();
+    (trailer[end - 4], trailer[end - 3]) = (b'\r', b'\n');
+    (trailer[end - 2], trailer[end - 1]) = (b'\r', b'\n');
+    trailer
+};
+
 /// What should be a last chunk.
 const BAD_ENDS: &[&[u8]] = &[
     b"zz\r\n\r\n",
@@ -140,6 +152,8 @@ impl Producer {
             Framing::Chunked(_) if left == 0 => {
                 let end: &[u8] = if self.has_bad_end {
                     BAD_ENDS[(self.length % BAD_ENDS.len() as u64) as usize]
+                } else if self.has_extras && self.length.is_multiple_of(5) {
+                    LONGEST_TRAILER
                 } else if self.has_extras {
                     b"0;last=1\r\nX-Trailer: dropped\r\n\r\n"
                 } else {
@@ -150,9 +164,16 @@ impl Producer {
             }
             Framing::Chunked(max) => {
                 let size = (1 + mix(self.at ^ self.length) % max).min(left).min(PIECE_BYTES);
-                let extension = if self.has_extras { ";e=\"x\"" } else { "" };
                 // Writing into a vector cannot fail.
-                let _ = write!(self.piece, "{size:x}{extension}\r\n");
+                let _ = write!(self.piece, "{size:x}");
+                if self.has_extras && self.at == 0 && self.length % 5 == 1 {
+                    let room = CHUNK_LINE_BYTES - self.piece.len();
+                    self.piece.push(b';');
+                    self.piece.resize(self.piece.len() + room - 1, b'e');
+                } else if self.has_extras {
+                    self.piece.extend_from_slice(b";e=\"x\"");
+                }
+                self.piece.extend_from_slice(b"\r\n");
                 self.body(size);
                 self.piece.extend_from_slice(b"\r\n");
             }

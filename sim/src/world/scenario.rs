@@ -6,6 +6,7 @@ use crate::choice::{Choices, Rate};
 use crate::cx::{MS, SEC, US};
 use crate::site;
 use crate::swarm::{Fault, Operation, Swarm};
+use crate::wire;
 use crate::wires::WireRange;
 use std::time::Duration;
 use tidegate_core::config::{Limits, Settings, Timeouts};
@@ -123,7 +124,11 @@ pub(super) fn draw(choices: &mut Choices, swarm: Swarm) -> Scenario {
         is_faultless,
         settings: draw.settings(clients, buffer_bytes),
         timeouts: draw.timeouts(),
-        limits: Limits { head_bytes: buffer_bytes, fields_max: 60, target_bytes: 1024 },
+        limits: Limits {
+            head_bytes: buffer_bytes,
+            fields_max: wire::FIELDS_MAX,
+            target_bytes: wire::TARGET_BYTES_MAX,
+        },
         body_max,
         max_body: draw.faulty(site!("scenario/max body"), 20).then_some(body_max / 2),
         abort_on_close: draw.faulty(site!("scenario/abort on close"), 15),

@@ -57,6 +57,30 @@ impl Flaw {
     pub const FIXED: &'static str = "a fixed answer";
 }
 
+/// What of a sound request, or of a sound response, is as large as the proxy lets pass.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Edge {
+    /// The target.
+    Target,
+    /// The head.
+    Head,
+    /// The number of fields.
+    Fields,
+}
+
+/// What some clients accept, and whether that prefers JSON to HTML (RFC 9110 12.5.1): by weight,
+/// then by how specific the range is.
+const ACCEPTS: &[(&str, bool)] = &[
+    ("application/json", true),
+    ("text/html, application/json;q=0.9", false),
+    ("application/problem+json", true),
+    ("*/*", false),
+    ("text/*;q=0.5, application/json;q=0.5", true),
+    ("application/json;q=0, text/html;q=0.001", false),
+    ("text/html;q=0.25, application/json;q=0.3", true),
+    ("text/html;q=0.8, application/json; Q=1.0", true),
+];
+
 /// What a client asks for.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -92,4 +116,30 @@ pub struct Ask {
     pub upgrade: bool,
     /// Why it must be refused, if it must.
     pub flaw: Option<Flaw>,
+}
+
+impl Ask {
+    /// What it says that it accepts, if anything, and whether that prefers JSON.
+    pub fn accept(&self) -> Option<(&'static str, bool)> {
+        let is_sound = self.flaw.is_none();
+        ACCEPTS.get((self.key % 23) as usize).copied().filter(|_| is_sound && self.key > 0)
+    }
+
+    /// The minor version that it says: 1.2 to 1.9 count as 1.1 (REQ-1).
+    pub fn said_minor(&self) -> u8 {
+        let is_later = self.minor == 1 && self.flaw.is_none() && self.key % 31 == 17;
+        if is_later { 2 + (self.key / 31 % 8) as u8 } else { self.minor }
+    }
+
+    /// What of it is as large as may be, if anything.
+    pub fn edge(&self) -> Option<Edge> {
+        let is_plain = self.flaw.is_none() && !self.upgrade;
+        match self.key % 41 {
+            10 if !matches!(self.key % 7, 3 | 5 | 6) => Some(Edge::Target),
+            20 => Some(Edge::Head),
+            30 => Some(Edge::Fields),
+            _ => None,
+        }
+        .filter(|_| is_plain)
+    }
 }
