@@ -147,6 +147,7 @@ impl Gate<'_> {
     fn fails(&mut self, ep: Ep, error: SocketError) {
         let Side::Back(back) = self.oracle.side(ep) else { return };
         self.oracle.truth.has_lost_backs |= self.oracle.backs[back as usize].tunnel.is_none();
+        self.oracle.backs[back as usize].has_shown_end = true;
         if self.is_unused(back) {
             let server = self.oracle.backs[back as usize].server;
             tell!(self.cx, Who::Proxy, "connection {back} to server {server} failed: {error:?}");
@@ -276,6 +277,7 @@ impl Kernel for Gate<'_> {
                 if result.is_ok_and(|n| n > 0) {
                     self.oracle.back_spoke(back);
                 }
+                self.oracle.backs[back as usize].has_shown_end |= result == Ok(0);
                 self.oracle.back_seen(self.net, back, true);
             }
         }

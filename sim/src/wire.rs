@@ -131,7 +131,7 @@ fn put<'a>(into: &'a mut [u8], text: std::fmt::Arguments<'_>) -> &'a [u8] {
 
 /// Hop-by-hop fields and one that Connection names, all of which must stay behind (REQ-5).
 pub const HOPS: &str = "X-Hop: must not pass\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n\
-    Proxy-Connection: keep-alive\r\n";
+    Proxy-Connection: keep-alive\r\nx-hop: nor this\r\n";
 /// What Connection lists besides `close` and `keep-alive` when [`HOPS`] are present.
 pub const HOP_TOKENS: &str = "x-hop, te";
 

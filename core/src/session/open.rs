@@ -224,7 +224,9 @@ impl Proxy {
         }
         self.release_opening(id);
         self.begin_exchange(id, Move::FirstByte);
+        let head_only = self.cipher[..n].starts_with(b"HEAD ");
         let x = self.sessions[id].x();
+        x.facts.head_only = head_only;
         x.record.received = n as u64;
         x.facts.persistent = false;
         x.request_body = BodyReader::UntilClose;

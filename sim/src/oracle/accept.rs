@@ -6,6 +6,7 @@
 //! - ACC-6: the queue stays below its capacity.
 //! - ACC-7: nobody waits while a session is free.
 //! - ACC-8: nobody is left in a backlog once a pause is over.
+//! - ACC-10: whoever is closed to make room has been idle for longest.
 
 use super::ledger::Front;
 use super::{Group, Oracle, Verdict, breach};
@@ -109,6 +110,51 @@ pub fn turn_ended(oracle: &Oracle, gauges: &Gauges) -> Verdict {
         }
     }
     newest_first(oracle)
+}
+
+/// At the end of a turn: of connections that were closed to make room, `evicted` in all since the
+/// start, none had been idle for less time than one that was left (ACC-10).
+pub fn evictions(oracle: &mut Oracle, net: &Net, evicted: u64) -> Verdict {
+    let before = std::mem::replace(&mut oracle.evicted, evicted);
+    if evicted == before || oracle.truth.stop_at.is_some() {
+        return Ok(());
+    }
+    let now = oracle.now;
+    let closed_now = |front: &Front| front.closed.is_some_and(|(at, _)| at == now);
+    // Whoever has left, or been idle for too long, may have been closed for that.
+    let (keep_alive, _) = oracle.truth.span(0, now, |t| t.keep_alive);
+    let gone: Vec<u64> = (oracle.fronts.iter().filter(|it| closed_now(it)))
+        .filter_map(|front| idle_since(oracle, front))
+        .collect();
+    let closed = oracle.fronts.iter().filter(|front| closed_now(front)).count() as u64;
+    if closed != evicted - before || gone.len() as u64 != closed {
+        return Ok(());
+    }
+    let Some(last) = gone.iter().max().filter(|&&last| now < last.saturating_add(keep_alive))
+    else {
+        return Ok(());
+    };
+    let waits = |front: &&Front| {
+        let is_silent = front.closed.is_none() && net.ep(front.ep).unread() == 0;
+        is_silent && !net.ep(front.ep).has_fin() && !net.ep(front.ep).is_reset()
+    };
+    let left = oracle.fronts.iter().filter(waits).filter_map(|it| idle_since(oracle, it));
+    if let Some(longer) = left.min().filter(|since| since < last) {
+        let spans = [now - last, now - longer].map(|span| span / 1_000_000);
+        let message = format!("who was idle for {spans:?} ms: the first one was closed");
+        return breach(GROUP, "ACC-10", message);
+    }
+    Ok(())
+}
+
+/// Since when a client in the clear has been idle between requests, if it surely is.
+fn idle_since(oracle: &Oracle, front: &Front) -> Option<u64> {
+    if front.tls.is_some() || front.tunnel.is_some() || front.answered != front.rows.len() {
+        return None;
+    }
+    let row = &oracle.rows[*front.rows.last()? as usize];
+    let is_read = row.all_read_at.is_some() && row.record.is_some();
+    row.answer.as_ref().filter(|answer| answer.keeps && is_read).map(|answer| answer.ended_at)
 }
 
 /// At the end of a turn that has no work left: nobody waits in a backlog of whom the proxy was

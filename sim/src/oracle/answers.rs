@@ -57,6 +57,9 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         return not_in_its_place(oracle, net, row, status);
     }
     super::tls::own_answer(oracle, row, status)?;
+    if status == 408 && row.first_read_at.is_some() && row.ask.flaw.is_none() {
+        return super::timers::too_early(row);
+    }
     let (id, ask) = (row.ask.id, &row.ask);
     let flaw = ask.flaw.map_or("none", |flaw| flaw.name);
     let message = format!(

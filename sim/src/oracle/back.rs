@@ -100,7 +100,8 @@ impl Oracle {
         let offset = row.attempts[seen.attempt].body;
         bytes::up(row, offset, part)?;
         row.attempts[seen.attempt].body += part.len() as u64;
-        Ok(())
+        let (id, all) = (seen.row, row.attempts[seen.attempt].body);
+        limits::body(self, &self.rows[id as usize], all)
     }
 
     fn request_end(&mut self, back: u32, offset: u64) -> Verdict {

@@ -18,6 +18,9 @@ use tidegate_core::input::Address;
 const GROUP: Group = Group::Balance;
 /// How long nothing must have gone wrong for a choice to be a first one, in nanoseconds.
 const QUIET: u64 = 4_000_000_000;
+/// A server that gets so many requests, and so many times its share, gets them by no chance:
+/// (e / 16) ^ 16 is less than 10 ^ -12.
+const UNLIKELY: u64 = 16;
 
 /// `row` is emitted to the server of `back`.
 pub fn request(oracle: &Oracle, back: u32, row: &Row) -> Verdict {
@@ -108,7 +111,14 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     for (index, places) in version.clusters.iter().enumerate() {
         let Some(cluster) = version.cluster(index) else { continue };
         let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
-        if cluster.balance != Balance::RoundRobin || cluster.sticky.is_some() || is_limited {
+        // Of two that are drawn by weight the less busy one is taken.
+        let most = match cluster.balance {
+            Balance::RoundRobin => 0,
+            Balance::Random => UNLIKELY,
+            Balance::PowerOfTwo => 2 * UNLIKELY,
+            Balance::LeastConnections | Balance::Source => continue,
+        };
+        if cluster.sticky.is_some() || is_limited {
             continue;
         }
         let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
@@ -116,7 +126,10 @@ pub fn fair(oracle: &Oracle) -> Verdict {
         for attempt in oracle.rows.iter().filter(is_ours).flat_map(|row| &row.attempts) {
             *counts.entry(oracle.backs[attempt.back as usize].server).or_default() += 1;
         }
-        shares(index, places, &counts)?;
+        match most {
+            0 => shares(index, places, &counts)?,
+            most => likely(index, places, &counts, most)?,
+        }
     }
     Ok(())
 }
@@ -142,6 +155,23 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
     if is_unfair || is_else {
         let message = format!("round-robin in cluster {cluster}: {counts:?} of {places:?}");
         return breach(GROUP, "BACK-1", message);
+    }
+    Ok(())
+}
+
+/// By chance no server got very much more than its weight says: neither `most` requests nor `most`
+/// times its share, which one seed in 10^12 may exceed.
+pub fn likely(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>, most: u64) -> Verdict {
+    let has_primary = places.iter().any(|place| !place.is_drained && !place.is_backup);
+    let is_eligible = |place: &&Place| !place.is_drained && place.is_backup != has_primary;
+    let weights: u64 = places.iter().filter(is_eligible).map(|it| u64::from(it.weight)).sum();
+    let total: u64 = counts.values().sum();
+    for place in places.iter().filter(is_eligible) {
+        let count = counts.get(&place.server).copied().unwrap_or(0);
+        if count >= most && count * weights >= most * total * u64::from(place.weight) {
+            let message = format!("chance in cluster {cluster}: {counts:?} of {places:?}");
+            return breach(GROUP, "BACK-1", message);
+        }
     }
     Ok(())
 }

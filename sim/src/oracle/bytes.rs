@@ -50,7 +50,8 @@ pub fn up(row: &Row, offset: u64, part: &[u8]) -> Verdict {
 /// A backend was shown the end of a request after `body` bytes.
 pub fn request_complete(row: &Row, body: u64) -> Verdict {
     let id = row.ask.id;
-    let is_cut = row.ask.flaw.is_some() || row.end.is_none();
+    super::framing::is_never_complete(row)?;
+    let is_cut = row.end.is_none();
     if body != row.ask.body || is_cut {
         let of = row.ask.body;
         let message = format!("request {id} shown as complete with {body} of {of} bytes");

@@ -9,7 +9,7 @@ use super::ledger::{Front, Row};
 use super::tunnels::Tunnel;
 use super::{Group, Oracle, Verdict, breach};
 use tidegate_core::effect::Close;
-use tidegate_core::event::Phase;
+use tidegate_core::event::{Ending, Phase, Timer};
 use tidegate_core::stats::Counters;
 
 /// A counter's name, its value, and the least and the most that it may be.
@@ -102,7 +102,12 @@ fn serving(oracle: &Oracle, counters: &Counters) -> Vec<Bounds> {
     // Whose client left in that very turn failed for nobody.
     let is_lone =
         |at: &u64| !oracle.fronts.iter().any(|front| front.closed.is_some_and(|it| it.0 == *at));
-    let failed = count(oracle.dials.refused_at_once(), is_lone);
+    let refused = count(oracle.dials.refused_at_once(), is_lone);
+    // The last attempt of whoever was told so.
+    let is_late = |ending: Ending| ending.timer == Some(Timer::Connect);
+    let late = count(&oracle.rows, |row| row.record.is_some_and(|it| is_late(it.ending)))
+        + count(&oracle.tunnels, |tunnel| tunnel.record.is_some_and(|it| is_late(it.ending)));
+    let failed = refused + late;
     let applied = oracle.truth.versions.len() as u64 - 1;
     let attempts = oracle.rows.iter().flat_map(|row| &row.attempts);
     let reused = attempts.filter(|attempt| attempt.is_reused).count() as u64;

@@ -8,7 +8,7 @@
 //!   framing.
 //! - RES-4: a client of HTTP/1.0 gets no chunks.
 
-use super::ledger::{Ask, Method, Row};
+use super::ledger::{Ask, Flaw, Method, Row};
 use super::{Breach, Group, Verdict, breach};
 use crate::refhttp::{BodyReader, Head, Step, lenient_view};
 
@@ -42,11 +42,22 @@ pub fn head(head: &Head) -> Verdict {
 /// A request that must be refused must not reach a backend.
 pub fn is_sound(row: &Row) -> Verdict {
     match row.ask.flaw {
-        Some(flaw) if !flaw.in_body => {
-            let message = format!("request {} ({}) reached a backend", row.ask.id, flaw.name);
-            breach(GROUP, "REQ-2", message)
-        }
+        Some(flaw) if !flaw.in_body => passed(row, flaw, "reached a backend"),
         _ => Ok(()),
+    }
+}
+
+/// A request with a flaw in its body is never shown as complete.
+pub fn is_never_complete(row: &Row) -> Verdict {
+    row.ask.flaw.map_or(Ok(()), |flaw| passed(row, flaw, "was shown to a backend as complete"))
+}
+
+/// What is too large is too large by a limit (REQ-3), other flaws can be read in two ways.
+fn passed(row: &Row, flaw: Flaw, what: &str) -> Verdict {
+    let message = format!("request {} ({}) {what}", row.ask.id, flaw.name);
+    match flaw.is_limit() {
+        true => super::limits::passed(message),
+        false => breach(GROUP, "REQ-2", message),
     }
 }
 

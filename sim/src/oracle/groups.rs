@@ -237,7 +237,11 @@ const ALL: [Entry; 21] = [
         name: "limits",
         files: &["limits.rs"],
         rules: &[
-            ("ACC-9", "no more connections of an address are served than may be"),
+            ("REQ-3", "nothing passes that is larger than it may be"),
+            (
+                "ACC-9",
+                "no more connections of an address are served than may be, and whoever is refused is told when to come again",
+            ),
             (
                 "BACK-9",
                 "a server has no more connections than it may, its line no more requests, nobody overtakes there, and nobody waits there while a server has room",
@@ -281,6 +285,7 @@ const ALL: [Entry; 21] = [
             ("ACC-6", "the queue stays below its capacity"),
             ("ACC-7", "nobody waits while a session is free"),
             ("ACC-8", "nobody is left in a backlog once a pause is over"),
+            ("ACC-10", "whoever is closed to make room has been idle for longest"),
         ],
     },
     Entry {

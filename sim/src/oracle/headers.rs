@@ -8,7 +8,6 @@
 //!   declared fields are there, what strangers say is not, and no request id comes twice.
 //! - REQ-7: Expect is forwarded exactly where it was sent.
 //! - RES-7: the proxy's own answers have a Content-Length.
-//! - ACC-9: a 429 says when to come again.
 //! - TUN-3: an upgrade keeps the fields that ask for it, and that agree to it.
 
 use super::ledger::{Front, Row};
@@ -202,7 +201,7 @@ pub fn own_answer(oracle: &Oracle, row: &Row, head: &Head) -> Verdict {
     date(oracle, row, head)?;
     no_hops(head, false, &|| "an own answer".to_string())?;
     if head.status() == 429 && head.only("retry-after").is_none() {
-        return breach(GROUP, "ACC-9", "a 429 without Retry-After".to_string());
+        return breach(Group::Limits, "ACC-9", "a 429 without Retry-After".to_string());
     }
     if head.status() != 204 && head.all("content-length").next().is_none() {
         let text = String::from_utf8_lossy(head.bytes()).into_owned();

@@ -370,6 +370,8 @@ pub struct Back {
     pub has_garbage: bool,
     /// Whether it failed before it carried a byte.
     pub has_failed: bool,
+    /// Whether the proxy was shown its end, or a reset.
+    pub has_shown_end: bool,
     /// When the proxy last read from it.
     pub last_read_at: u64,
     /// Since when the proxy knows of bytes that wait there: it was told of them, or stopped reading
@@ -406,6 +408,7 @@ impl Back {
             doubt: None,
             has_garbage: false,
             has_failed: false,
+            has_shown_end: false,
             last_read_at: now,
             waits_since: None,
             left_unread: false,

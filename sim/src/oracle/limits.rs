@@ -1,7 +1,9 @@
 //! Group *limits*: connections of one client address, connections to one server and the line in
 //! front of it.
 //!
-//! - ACC-9: no more connections of an address are served than may be.
+//! - REQ-3: nothing passes that is larger than it may be.
+//! - ACC-9: no more connections of an address are served than may be, and whoever is refused is
+//!   told when to come again.
 //! - BACK-9: a server has no more connections than it may, its line no more requests, nobody
 //!   overtakes there, and nobody waits there while a server has room.
 
@@ -318,6 +320,23 @@ fn nobody_has_room(
             let message = format!("{all:?} wait, and server {server} has {open} of {limit}");
             return breach(GROUP, "BACK-9", message);
         }
+    }
+    Ok(())
+}
+
+/// Something passed that is nothing but too large (REQ-3).
+pub fn passed(message: String) -> Verdict {
+    breach(GROUP, "REQ-3", message)
+}
+
+/// A server was given `body` bytes of the body of `row`: no more than some version lets pass.
+pub fn body(oracle: &Oracle, row: &Row, body: u64) -> Verdict {
+    let from = row.first_read_at.unwrap_or(oracle.now);
+    let versions = oracle.truth.in_force(from, oracle.now).iter();
+    let most = versions.map(|version| version.max_body.unwrap_or(u64::MAX)).max();
+    if most.is_some_and(|most| body > most) {
+        let id = row.ask.id;
+        return passed(format!("{body} bytes of the body of request {id} passed, of {most:?}"));
     }
     Ok(())
 }

@@ -124,6 +124,8 @@ pub struct Oracle {
     pub(crate) request_ids: BTreeSet<u128>,
     /// Whether a session had to wait for buffers, which excuses much.
     pub has_waited: bool,
+    /// Idle connections that the proxy counted as closed to make room, at the last turn's end.
+    pub(crate) evicted: u64,
     /// Final responses that reached a client whole.
     pub completed: u64,
     /// Access records seen.
@@ -156,6 +158,7 @@ impl Oracle {
             serving: 0,
             request_ids: BTreeSet::new(),
             has_waited: false,
+            evicted: 0,
             completed: 0,
             records: 0,
             handshakes_failed: [0; TlsFailure::ALL.len()],
@@ -250,6 +253,7 @@ impl Oracle {
             && ep & 1 == 0
         {
             self.back_seen(net, back, false);
+            self.backs[back as usize].has_shown_end |= mask.read_closed || mask.error;
             // Readiness may be spurious: what counts is what there was to see.
             reuse::told(self, net, back, net.mask(ep));
         }

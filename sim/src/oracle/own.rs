@@ -38,6 +38,11 @@ const PHRASES: [(u16, &str); 20] = [
     (505, "HTTP Version Not Supported"),
 ];
 
+/// The phrase of a status that the proxy answers with.
+pub fn phrase_of(status: u16) -> Option<&'static str> {
+    PHRASES.iter().find(|known| known.0 == status).map(|&(_, phrase)| phrase)
+}
+
 /// What the body of an own answer must be.
 #[derive(Clone, Debug)]
 pub enum Text {
@@ -101,8 +106,7 @@ fn phrase(row: &Row, head: &Head) -> Verdict {
     let status = head.status();
     let said = head.bytes().split(|&byte| byte == b'\r').next().unwrap_or_default();
     let said = String::from_utf8_lossy(said);
-    let known = PHRASES.iter().find(|known| known.0 == status);
-    let expected = known.map(|(_, phrase)| format!("HTTP/1.1 {status} {phrase}"));
+    let expected = phrase_of(status).map(|phrase| format!("HTTP/1.1 {status} {phrase}"));
     if expected.as_ref().is_some_and(|expected| *expected != said) {
         let message = format!("request {} was answered {said:?}, not {expected:?}", row.ask.id);
         return breach(GROUP, "RES-7", message);

@@ -9,7 +9,7 @@ use super::{
     liveness, reconfiguration, retry, timers,
 };
 use crate::wire;
-use tidegate_core::event::{AccessRecord, Event};
+use tidegate_core::event::{AccessRecord, Event, Phase};
 
 const GROUP: Group = Group::Accounting;
 
@@ -131,7 +131,24 @@ impl Oracle {
                 return breach(GROUP, "RUN-5", message);
             }
         }
+        self.received(row, record)?;
         self.spans(row, record)
+    }
+
+    /// The record counts the bytes of its request, and no others.
+    fn received(&self, row: &Row, record: &AccessRecord) -> Verdict {
+        let front = &self.fronts[row.front as usize];
+        let (Some(end), Some(at)) = (row.end, row.all_read_at) else { return Ok(()) };
+        let all = end - row.start;
+        // Of what is answered before it was read, the rest may be discarded.
+        let is_sent = row.attempts.last().is_some_and(|last| last.end.is_some());
+        let is_over = record.ending.phase == Phase::Complete && is_sent && row.tunnel.is_none();
+        if is_over && at <= self.now && front.tls.is_none() && record.received != all {
+            let id = row.ask.id;
+            let message = format!("request {id}: {all} bytes, {} recorded", record.received);
+            return breach(GROUP, "RUN-5", message);
+        }
+        Ok(())
     }
 
     /// The parts of a request's time add up, from its first byte to its last.
@@ -142,7 +159,11 @@ impl Oracle {
         // What came behind another request begins when its turn does.
         let at = row.first_read_at.unwrap_or(self.now);
         let turn = match self.has_ample_buffers() {
-            true => u128::from(at.max(answers::turn_came(self, row))),
+            // A turn whose budget is used up goes on in the next.
+            true => {
+                let late = self.truth.loop_delay_max;
+                u128::from(at.max(answers::turn_came(self, row)) + late)
+            }
             // TLS may have read it, and the session waits for a buffer to take it into (SES-5).
             false => start.max(u128::from(at)),
         };

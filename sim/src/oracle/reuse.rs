@@ -12,6 +12,7 @@ use crate::kernel::Net;
 use std::collections::BTreeMap;
 use tidegate_core::config::Reuse;
 use tidegate_core::input::Readiness;
+use tidegate_core::time::TICK;
 
 const GROUP: Group = Group::Reuse;
 
@@ -132,6 +133,7 @@ pub fn pools(oracle: &mut Oracle, net: &Net) -> Verdict {
     let mut pools: BTreeMap<(u16, usize), (usize, usize)> = BTreeMap::new();
     for (back, at) in (0..).zip(&oracle.backs).filter(|(_, at)| at.closed_at.is_none()) {
         let Some((cluster, most)) = lies_idle(oracle, net, back) else { continue };
+        in_time(oracle, back)?;
         let pool = pools.entry((at.server, cluster)).or_default();
         *pool = (pool.0 + 1, pool.1.max(most));
     }
@@ -140,6 +142,23 @@ pub fn pools(oracle: &mut Oracle, net: &Net) -> Verdict {
             let message = format!("{idle} connections to server {server} lie idle, {most} may");
             return breach(GROUP, "BACK-6", message);
         }
+    }
+    Ok(())
+}
+
+/// A connection that lies idle does so for `backend_keep_alive` at most.
+fn in_time(oracle: &Oracle, back: u32) -> Verdict {
+    let at = &oracle.backs[back as usize];
+    let row = at.seen.last().map(|last| &oracle.rows[last.row as usize]);
+    let since = row.and_then(|row| row.record.as_ref()).map_or(oracle.now, |record| record.at);
+    let from = row.and_then(|row| row.first_read_at).unwrap_or(since);
+    let (_, most) = oracle.truth.span(from, oracle.now, |t| t.backend_keep_alive);
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    if oracle.now > since.saturating_add(most + slack) {
+        let idle = (oracle.now - since) / 1_000_000;
+        let message =
+            format!("connection {back} to server {} has been idle for {idle} ms", at.server);
+        return breach(Group::Timers, "SES-3", message);
     }
     Ok(())
 }

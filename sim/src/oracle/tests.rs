@@ -4,6 +4,7 @@ mod dials;
 mod exchange;
 mod limits;
 mod metamorphic;
+mod own;
 mod routes;
 mod secure;
 mod tunnels;
@@ -195,6 +196,25 @@ impl Lab {
         let violation = self.oracle.violation.as_ref().expect("a broken rule");
         assert_eq!((violation.breach.group, violation.breach.rule), (group, rule), "{violation:?}");
     }
+}
+
+/// The id that [`own_answer`] says.
+const OWN_ID: &str = "0123456789abcdef0123456789abcdef";
+
+/// One of the proxy's own answers, in HTML, as it should be, with `fields` besides.
+fn own_answer(status: u16, fields: &str) -> Vec<u8> {
+    let body = format!("<title>{status} </title>{OWN_ID}");
+    own_text(status, &format!("{fields}Content-Type: text/html; charset=utf-8\r\n"), &body)
+}
+
+/// One of the proxy's own answers with this body.
+fn own_text(status: u16, fields: &str, body: &str) -> Vec<u8> {
+    let (phrase, length) = (super::own::phrase_of(status).unwrap_or("Else"), body.len());
+    format!(
+        "HTTP/1.1 {status} {phrase}\r\nDate: Tue, 14 Nov 2023 22:13:21 GMT\r\n\
+         X-Request-Id: {OWN_ID}\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 #[track_caller]

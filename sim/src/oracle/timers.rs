@@ -4,11 +4,11 @@
 //! - SES-3: a timer fires in its time and names itself, trickled bytes do not extend a head,
 //!   and no deadline lies behind.
 
-use super::ledger::{Recorded, Row};
+use super::ledger::{BackFault, Recorded, Row};
 use super::{Group, Oracle, Verdict, answers, breach};
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
-use tidegate_core::event::{Timer, Who};
+use tidegate_core::event::{Phase, Timer, Who};
 use tidegate_core::time::TICK;
 
 const GROUP: Group = Group::Timers;
@@ -38,6 +38,21 @@ fn bounds(
     Bounds { from: first, low: first.saturating_add(low), high: last.saturating_add(high + slack) }
 }
 
+/// When a timer may fire that began to run at `from` in a request, whose record names the version
+/// that it saw: its timeouts are those of its start (SES-1).
+fn exact(
+    oracle: &Oracle,
+    record: &Recorded,
+    from: u64,
+    of: impl Fn(&Timeouts) -> Duration,
+) -> Bounds {
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    let version = (record.version as usize).checked_sub(1);
+    let version = version.and_then(|number| oracle.truth.versions.get(number));
+    let span = version.map_or(0, |version| of(&version.timeouts).as_nanos() as u64);
+    Bounds { from, low: from.saturating_add(span), high: from.saturating_add(span + slack) }
+}
+
 /// A head that took longer than its deadline must not be served.
 pub fn head_in_time(oracle: &Oracle, row: &Row) -> Verdict {
     let (Some((_, from)), Some(read)) = (answers::head_begun(oracle, row), row.head_read_at) else {
@@ -59,7 +74,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         if record.ending.who == Who::Timeout {
             return breach(GROUP, "SES-3", format!("request {id}: a timeout without a name"));
         }
-        return Ok(());
+        return blamed(oracle, row, record);
     };
     // The outcome shows when the answer's first byte is emitted, else when the record is written.
     // A stop cuts what may have been answered long before.
@@ -78,7 +93,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             bounds(oracle, row, stop, stop, |t| t.drain)
         }
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
-            bounds(oracle, row, row.last_read_at, row.last_read_at, |t| t.client_idle)
+            exact(oracle, record, row.last_read_at, |t| t.client_idle)
         }
         Timer::BackendIdle => {
             // The timer closes the connection. The record comes later, once the client has read
@@ -94,7 +109,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             let Some(sent) = row.attempts.last().filter(|a| a.end.is_some()) else {
                 return Ok(());
             };
-            bounds(oracle, row, sent.ended_at, sent.ended_at, |t| t.backend_response)
+            exact(oracle, record, sent.ended_at, |t| t.backend_response)
         }
         _ => return Ok(()),
     };
@@ -112,6 +127,27 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let is_exact = timer != Timer::ClientIdle && !is_stalled && oracle.has_ample_buffers();
     if at > bounds.high && is_exact {
         let message = format!("request {id}: {name} fired after {span} ms, too late");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}
+
+/// A client was told that its request took too long, which it did not.
+pub fn too_early(row: &Row) -> Verdict {
+    breach(GROUP, "SES-3", format!("request {}: a 408 before its time", row.ask.id))
+}
+
+/// A server is blamed for a response that was cut, without a timer: it must have done something.
+fn blamed(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
+    let last = row.attempts.last();
+    let plan = last.and_then(|last| last.plan).map(|plan| &row.plans[plan as usize]);
+    let (Some(last), Some(plan)) = (last, plan) else { return Ok(()) };
+    let back = &oracle.backs[last.back as usize];
+    let stalls = plan.fault == BackFault::Stalls && !back.has_shown_end && !back.is_damaged();
+    let is_cut = matches!(record.ending.phase, Phase::ResponseBody | Phase::ResponseHead);
+    if stalls && is_cut && record.ending.who == Who::Backend {
+        let id = row.ask.id;
+        let message = format!("request {id}: its server did nothing, and no timer is named");
         return breach(GROUP, "SES-3", message);
     }
     Ok(())

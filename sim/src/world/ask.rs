@@ -106,7 +106,8 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, which: usize) -> Ask {
 
 /// Turns `ask` into a request in the clear where TLS is expected (TLS-2).
 pub(super) fn bare(ask: &mut Ask) {
-    ask.method = Method::Get;
+    // Whose first read brings one letter of HEAD is no HEAD yet, and may be told more.
+    ask.method = if ask.method == Method::Head { Method::Get } else { ask.method };
     ask.minor = 1;
     ask.body = 0;
     ask.is_chunked = false;
@@ -130,6 +131,7 @@ pub(super) fn produce(ask: &Ask, limits: &Limits) -> Producer {
     if let Some(flaw) = ask.flaw {
         let text =
             FLAWS.iter().chain([&BARE]).find(|flawed| flawed.flaw == flaw).map_or("", |f| f.text);
+        let text = &text.replace("{method}", ask.method.name());
         let bytes = flaws::request(text, ask.id, &wire::host_name(ask.host), limits);
         return Producer::new(bytes, key, 0, Framing::Plain);
     }

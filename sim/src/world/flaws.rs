@@ -44,7 +44,7 @@ impl Flawed {
 
 /// Sound by itself, and in the clear where TLS is expected.
 pub(super) const BARE: Flawed =
-    flaw("no TLS", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    flaw("no TLS", &[400], "{method} /r/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n");
 
 /// The corpus.
 pub(super) const FLAWS: &[Flawed] = &[
@@ -120,6 +120,16 @@ pub(super) const FLAWS: &[Flawed] = &[
         &[400],
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nContent-Length : 4\r\n\r\nabcd",
     ),
+    flaw(
+        "two Hosts, of a HEAD",
+        &[400],
+        "HEAD /r/{id} HTTP/1.1\r\nHost: {host}\r\nHost: b\r\n\r\n",
+    ),
+    flaw(
+        "a bad name, of a HEAD",
+        &[400],
+        "HEAD /r/{id} HTTP/1.1\r\nHost: {host}\r\na(b): y\r\n\r\n",
+    ),
     flaw("no Host", &[400], "GET /r/{id} HTTP/1.1\r\nX: y\r\n\r\n"),
     flaw("two Hosts", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nHost: h1.sim\r\n\r\n"),
     flaw("a bad Host", &[400], "GET /r/{id} HTTP/1.1\r\nHost: a b\r\n\r\n"),
@@ -142,7 +152,7 @@ pub(super) const FLAWS: &[Flawed] = &[
     flaw("a blank in the target", &[400], "GET /r/{id} x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     flaw("a byte in the target", &[400], "GET /r/{id}\u{7f} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     flaw("a target of no form", &[400], "GET r/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
-    flaw("a long target", &[414], "GET /r/{id}/{2000} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+    flaw("a target far too long", &[414], "GET /r/{id}/{2000} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     flaw("a target too long", &[414], "GET /r/{id}/{target} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     flaw(
         "a head too long",
@@ -151,12 +161,12 @@ pub(super) const FLAWS: &[Flawed] = &[
     ),
     flaw("a field too many", &[431], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n{60 fields}\r\n"),
     flaw(
-        "a long head",
+        "a head far too long",
         &[431],
         "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\nX-Long: {2000}{2000}{2000}{2000}{2000}{2000}\
          {2000}{2000}{2000}\r\n\r\n",
     ),
-    flaw("many fields", &[431], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"),
+    flaw("fields far too many", &[431], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"),
     flaw("a field without a name", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\n: y\r\n\r\n"),
     flaw("a bad field name", &[400], "GET /r/{id} HTTP/1.1\r\nHost: {host}\r\na(b): y\r\n\r\n"),
     flaw(
@@ -194,7 +204,7 @@ pub(super) const FLAWS: &[Flawed] = &[
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;\0\r\nx",
     ),
     body_flaw(
-        "a long chunk line",
+        "a chunk line far too long",
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
          1;{2000}{2000}{2000}\r\nx",
     ),
@@ -208,11 +218,31 @@ pub(super) const FLAWS: &[Flawed] = &[
          0\r\nX: {4090}\r\n\r\n",
     ),
     body_flaw(
+        "trailers far too many",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         0\r\n{trailers}\r\n",
+    ),
+    body_flaw(
+        "a chunk size that wraps to one",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         10000000000000001\r\n{body}\r\n0\r\n\r\n",
+    ),
+    body_flaw(
+        "a chunk size that wraps to none",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         10000000000000000\r\n\r\n",
+    ),
+    body_flaw(
+        "an extension ended by LF",
+        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         1;a=b\n{body}\r\n0\r\n\r\n",
+    ),
+    body_flaw(
         "a control byte in quotes",
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"\u{1}\"\r\nx",
     ),
     body_flaw(
-        "long trailers",
+        "trailers far too long",
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
          0\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n",
     ),
@@ -341,6 +371,7 @@ pub(super) fn written(text: &str, id: u32, host: &str, limits: &Limits) -> Vec<u
         let rest = before.len() + behind.len();
         text = text.replace("{head}", &"a".repeat(limits.head_bytes + 1 - rest));
     }
+    text = text.replace("{trailers}", &"x: y\r\n".repeat(700));
     text = text.replace("{60 fields}", &"X-More: 1\r\n".repeat(60));
     text.replace("{fields}", &"X-More: 1\r\n".repeat(100)).into_bytes()
 }

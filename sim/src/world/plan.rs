@@ -122,6 +122,7 @@ struct Form {
     said: u8,
     keeps: bool,
     has_hops: bool,
+    length_of_304: u64,
 }
 
 impl Form {
@@ -145,6 +146,7 @@ impl Form {
             said: if plan.status == 101 { 1 } else { said },
             keeps: plan.status == 101 || (!closes && minor == 1),
             has_hops: choices.chance(site!("plan/hops"), e, Rate::percent(15)),
+            length_of_304: e % 3 * 500,
         }
     }
 
@@ -174,6 +176,10 @@ impl Form {
         wire::response_fields(id, serial, |name, value| field(head, name, value));
         if self.has_hops {
             head.extend_from_slice(b"X-Hop: must not pass\r\nKeep-Alive: timeout=9\r\n");
+            head.extend_from_slice(b"x-hop: nor this\r\n");
+            if status != 101 && id.is_multiple_of(2) {
+                head.extend_from_slice(b"Upgrade: h2c\r\n");
+            }
         }
         if status == 101 {
             let hops = if self.has_hops { ", x-hop" } else { "" };
@@ -184,7 +190,9 @@ impl Form {
         if self.is_chunked && status != 204 {
             head.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         } else if !self.is_chunked && !plan.until_close && status != 204 {
-            let _ = write!(head, "Content-Length: {}\r\n", plan.body);
+            // Of a 304 it is the length that a 200 would have had.
+            let length = if status == 304 { self.length_of_304 } else { plan.body };
+            let _ = write!(head, "Content-Length: {length}\r\n");
         }
     }
 }

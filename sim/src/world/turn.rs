@@ -178,6 +178,8 @@ impl World {
             oracle.judge(accept::turn_ended(oracle, &gauges));
             oracle.judge(accept::backlogs(oracle, net));
         }
+        let verdict = accept::evictions(oracle, net, self.proxy.counters().evicted);
+        oracle.judge(verdict);
         let verdict = progress::turn_ended(oracle, net, is_more);
         oracle.judge(verdict);
         if !is_more {

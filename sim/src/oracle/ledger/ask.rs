@@ -53,6 +53,11 @@ impl Flaw {
         self.name == Flaw::FIXED
     }
 
+    /// Whether it is nothing but too large (REQ-3).
+    pub fn is_limit(&self) -> bool {
+        self.name.ends_with("too long") || self.name.ends_with("too many")
+    }
+
     /// The name of the one that asks for `/fixed`.
     pub const FIXED: &'static str = "a fixed answer";
 }
@@ -79,6 +84,8 @@ const ACCEPTS: &[(&str, bool)] = &[
     ("application/json;q=0, text/html;q=0.001", false),
     ("text/html;q=0.25, application/json;q=0.3", true),
     ("text/html;q=0.8, application/json; Q=1.0", true),
+    ("application/json, text/html", false),
+    ("text/*;q=0.4, application/json;q=0.3, */*", false),
 ];
 
 /// What a client asks for.

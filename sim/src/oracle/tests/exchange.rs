@@ -134,11 +134,7 @@ fn framing_fires_on_a_flawed_request_at_a_backend() {
 fn matching_fires_on_unasked_and_foreign_responses() {
     let mut lab = Lab::new();
     let front = lab.front();
-    lab.emit_down(
-        front,
-        b"HTTP/1.1 408 Late\r\n\
-          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
-    );
+    lab.emit_down(front, &own_answer(408, ""));
     lab.fires("matching", "RES-3");
 
     let mut lab = Lab::new();
@@ -244,7 +240,7 @@ fn matching_fires_on_a_response_behind_the_last() {
     let last = Lab::response(id, 0, "Content-Length: 0\r\nConnection: close");
     lab.emit_down(front, last.as_bytes());
     lab.oracle.violation = None;
-    lab.emit_down(front, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    lab.emit_down(front, &own_answer(404, ""));
     lab.fires("matching", "RES-5");
 }
 
@@ -356,18 +352,13 @@ fn answers_fires_on_statuses_without_cause() {
     for status in [400, 404, 408, 413, 429, 431, 500, 502, 503, 504] {
         let mut lab = Lab::new();
         let (front, _, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
-        let text = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
-        lab.emit_down(front, text.as_bytes());
+        lab.emit_down(front, &own_answer(status, ""));
         lab.fires("answers", "RES-7");
     }
     let mut lab = Lab::new();
     let front = lab.front();
     lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
-    lab.emit_down(
-        front,
-        b"HTTP/1.1 404 No\r\n\
-          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
-    );
+    lab.emit_down(front, &own_answer(404, ""));
     lab.clean();
 }
 
@@ -402,7 +393,7 @@ fn answers_fires_on_a_502_in_place_of_an_answer() {
     row.plans.push(plan(0, BackFault::BadHead));
     let earlier = Attempt { plan: Some(1), ..row.attempts[0].clone() };
     row.attempts.insert(0, earlier);
-    lab.emit_down(front, b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
+    lab.emit_down(front, &own_answer(502, ""));
     lab.fires("answers", "REQ-9");
 }
 

@@ -10,9 +10,6 @@ use tidegate_core::config::Balance;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Event;
 
-const TEXT: &[u8] = b"HTTP/1.1 503 No\r\n\
-    Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n";
-
 fn nature(send_proxy: Option<u8>, limit: Option<u32>) -> Nature {
     Nature { send_proxy, limit, ..Nature::default() }
 }
@@ -131,11 +128,7 @@ fn proxy_fires_on_clients_that_announced_themselves_badly() {
         let front = lab.front();
         lab.oracle.fronts[front as usize].announced = Some(known);
         lab.asked(front, ask(0, Method::Get));
-        lab.emit_down(
-            front,
-            b"HTTP/1.1 400 No\r\n\
-          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
-        );
+        lab.emit_down(front, &own_answer(400, ""));
         lab.fires("PROXY", "PP-1");
     }
     let mut lab = lab_with(None, None);
@@ -157,11 +150,7 @@ fn proxy_fires_on_lost_surplus() {
     lab.oracle.rows[id as usize].head_end = Some(110);
     lab.oracle.rows[id as usize].end = Some(110);
     lab.oracle.read_from_client(front, 105);
-    lab.emit_down(
-        front,
-        b"HTTP/1.1 400 No\r\n\
-          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\n\r\n",
-    );
+    lab.emit_down(front, &own_answer(400, ""));
     lab.fires("PROXY", "PP-1");
 
     let mut lab = lab_with(None, None);
@@ -234,7 +223,7 @@ fn answers_fires_on_a_503_with_room_in_the_line() {
         let front = lab.front();
         lab.asked(front, ask(0, Method::Get));
         lab.later(wait);
-        lab.emit_down(front, TEXT);
+        lab.emit_down(front, &own_answer(503, ""));
         if is_right { lab.clean() } else { lab.fires("answers", "RES-7") }
     }
 }
@@ -255,7 +244,7 @@ fn answers_counts_those_in_line_whose_connection_broke() {
         lab.later(1);
         let front = lab.front();
         lab.asked(front, ask(0, Method::Get));
-        lab.emit_down(front, TEXT);
+        lab.emit_down(front, &own_answer(503, ""));
         if is_broken { lab.clean() } else { lab.fires("answers", "RES-7") }
     }
 }
@@ -263,13 +252,11 @@ fn answers_counts_those_in_line_whose_connection_broke() {
 // ACC-9: the limit of an address is kept, and refuses nobody below it.
 #[test]
 fn limits_fires_on_addresses_over_and_under_their_limit() {
-    let text = b"HTTP/1.1 429 No\r\n\
-          Date: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n";
     let mut lab = lab_with(None, None);
     lab.oracle.truth.per_ip = Some(2);
     let first = lab.front();
     lab.asked(first, ask(0, Method::Get));
-    lab.emit_down(first, text);
+    lab.emit_down(first, &own_answer(429, "Retry-After: 1\r\n"));
     lab.fires("answers", "RES-7");
 
     let mut lab = lab_with(None, None);
@@ -289,9 +276,8 @@ fn limits_fires_on_addresses_over_and_under_their_limit() {
     lab.oracle.truth.per_ip = Some(1);
     let fronts = [(); 2].map(|()| lab.front());
     lab.asked(fronts[1], ask(0, Method::Get));
-    lab.emit_down(fronts[1], &text[..text.len() - 18]);
-    lab.emit_down(fronts[1], b"\r\n");
-    lab.fires("headers", "ACC-9");
+    lab.emit_down(fronts[1], &own_answer(429, ""));
+    lab.fires("limits", "ACC-9");
     assert!(limits::may_refuse(&lab.oracle, fronts[1]));
     lab.oracle.fronts[fronts[0] as usize].closed = Some((0, Close::Normal));
     assert!(!limits::may_refuse(&lab.oracle, fronts[1]));

@@ -8,8 +8,6 @@ use crate::oracle::{balance, routes};
 use std::collections::BTreeMap;
 use tidegate_core::config::{FixedAnswer, Network, PathRule, Route, Target};
 
-const DATE: &str = "Date: Tue, 14 Nov 2023 22:13:21 GMT\r\n";
-
 fn lab(ways: &[Way]) -> Lab {
     let mut lab = Lab::new();
     lab.oracle.truth.versions[0].routes = ways.to_vec();
@@ -27,8 +25,7 @@ fn answered(ways: &[Way], fields: &str, status: u16) -> Lab {
     let mut lab = lab(ways);
     let front = lab.front();
     lab.asked(front, ask(0, Method::Get));
-    let text = format!("HTTP/1.1 {status} X\r\n{DATE}{fields}Content-Length: 0\r\n\r\n");
-    lab.emit_down(front, text.as_bytes());
+    lab.emit_down(front, &own_answer(status, fields));
     lab
 }
 
@@ -106,9 +103,31 @@ fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
         lab.oracle.truth.versions[0].config.routes.push(route);
         let front = lab.front();
         lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Get) });
-        let head = format!("HTTP/1.1 {status} X\r\n{DATE}{fields}Content-Length: 0\r\n\r\n");
-        lab.emit_down(front, head.as_bytes());
+        lab.emit_down(front, &own_answer(status, fields));
         if is_right { lab.clean() } else { lab.fires("routes", "ROUTE-1") }
+    }
+}
+
+// ROUTE-2, REQ-2: what is wrong only in its body names its host: the routes of that host may answer
+// it, whatever their path, and those of other hosts may not.
+#[test]
+fn a_flaw_in_the_body_leaves_its_host_to_be_answered() {
+    let flaw = |in_body| Flaw { name: "some", statuses: &[400], in_body, location: None };
+    for (in_body, host, paths, is_right) in [
+        (true, Some(0), Paths::Exact(0), true),
+        (true, Some(1), Paths::Exact(0), false),
+        (true, Some(0), Paths::Exact(9), false),
+        (true, None, Paths::Any, true),
+        (false, Some(0), Paths::Exact(0), false),
+        (false, None, Paths::Any, true),
+    ] {
+        let special = Way { host, ..way(paths, Lead::Answer(403, false)) };
+        let mut lab = lab(&[Way::of_host(0, 0), special]);
+        let front = lab.front();
+        let id = lab.asked(front, Ask { flaw: Some(flaw(in_body)), ..ask(0, Method::Post) });
+        let row = &lab.oracle.rows[id as usize];
+        let found = routes::may_answer(&lab.oracle, row, 403);
+        assert_eq!(found, is_right, "{in_body}, {host:?}, {paths:?}");
     }
 }
 
@@ -278,8 +297,7 @@ fn headers_fires_on_dates_that_no_clock_showed() {
         }
         let front = lab.front();
         lab.asked(front, ask(0, Method::Get));
-        let text = format!("HTTP/1.1 404 No\r\n{DATE}Content-Length: 0\r\n\r\n");
-        lab.emit_down(front, text.as_bytes());
+        lab.emit_down(front, &own_answer(404, ""));
         if is_right { lab.clean() } else { lab.fires("headers", "RES-7") }
     }
 }
