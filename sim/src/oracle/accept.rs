@@ -116,7 +116,8 @@ pub fn turn_ended(oracle: &Oracle, gauges: &Gauges) -> Verdict {
 /// start, none had been idle for less time than one that was left (ACC-10).
 pub fn evictions(oracle: &mut Oracle, net: &Net, evicted: u64) -> Verdict {
     let before = std::mem::replace(&mut oracle.evicted, evicted);
-    if evicted == before || oracle.truth.stop_at.is_some() {
+    // Who waits for a buffer cannot look whether its next request is there.
+    if evicted == before || oracle.truth.stop_at.is_some() || !oracle.has_ample_buffers() {
         return Ok(());
     }
     let now = oracle.now;
@@ -135,20 +136,28 @@ pub fn evictions(oracle: &mut Oracle, net: &Net, evicted: u64) -> Verdict {
         return Ok(());
     };
     let waits = |front: &&Front| {
-        let is_silent = front.closed.is_none() && net.ep(front.ep).unread() == 0;
-        is_silent && !net.ep(front.ep).has_fin() && !net.ep(front.ep).is_reset()
+        // Whoever the proxy tried to read from may be about to ask.
+        let is_silent = front.closed.is_none() && front.tried_at < now;
+        is_silent
+            && net.ep(front.ep).unread() == 0
+            && !net.ep(front.ep).has_fin()
+            && !net.ep(front.ep).is_reset()
     };
-    let left = oracle.fronts.iter().filter(waits).filter_map(|it| idle_since(oracle, it));
-    if let Some(longer) = left.min().filter(|since| since < last) {
+    let left = oracle.fronts.iter().enumerate().filter(|(_, front)| waits(front));
+    let left = left.filter_map(|(number, front)| Some((idle_since(oracle, front)?, number)));
+    if let Some((longer, number)) = left.min().filter(|(since, _)| since < last) {
         let spans = [now - last, now - longer].map(|span| span / 1_000_000);
-        let message = format!("who was idle for {spans:?} ms: the first one was closed");
+        let message = format!(
+            "a connection that was idle for {} ms was closed, not {number}, for {} ms",
+            spans[0], spans[1]
+        );
         return breach(GROUP, "ACC-10", message);
     }
     Ok(())
 }
 
 /// Since when a client in the clear has been idle between requests, if it surely is.
-fn idle_since(oracle: &Oracle, front: &Front) -> Option<u64> {
+pub(super) fn idle_since(oracle: &Oracle, front: &Front) -> Option<u64> {
     if front.tls.is_some() || front.tunnel.is_some() || front.answered != front.rows.len() {
         return None;
     }

@@ -209,7 +209,10 @@ impl Oracle {
     /// The proxy tried to read from a client, and has `all` bytes of content now.
     pub fn read_from_client(&mut self, front: u32, all: u64) {
         let now = self.now;
+        let verdict = progress::in_line(self, front);
+        self.judge(verdict);
         let at = &mut self.fronts[front as usize];
+        (at.tried_at, at.knocks_since) = (now, None);
         if at.served_at.is_none() {
             at.served_at = Some(now);
             self.serving += 1;

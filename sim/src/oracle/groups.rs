@@ -312,6 +312,7 @@ const ALL: [Entry; 21] = [
                 "no turn goes on for ever, no socket is asked in vain again and again, and no wake-up is lost",
             ),
             ("REQ-9", "a body passes in bounded memory: whoever cannot pass it on stops reading"),
+            ("SES-5", "of those who wait for buffers the first is served first"),
         ],
     },
     Entry {

@@ -242,6 +242,10 @@ pub struct Front {
     pub seen: Vec<SeenResponse>,
     /// When the proxy accepted it.
     pub accepted_at: Option<u64>,
+    /// When the proxy last tried to read from it.
+    pub tried_at: u64,
+    /// Since when the proxy has known that the next request waits there, and not tried to read it.
+    pub knocks_since: Option<u64>,
     /// When it was established, as the client sees it.
     pub established_at: Option<u64>,
     /// When the proxy first read from it.
@@ -300,6 +304,8 @@ impl Front {
             reader: MessageReader::new(Kind::Response),
             seen: Vec::new(),
             accepted_at: None,
+            tried_at: 0,
+            knocks_since: None,
             established_at: None,
             served_at: None,
             response_begun_at: None,

@@ -249,6 +249,13 @@ impl Oracle {
     /// The proxy was told that a socket is ready.
     pub fn told(&mut self, net: &Net, ep: Ep, mask: tidegate_core::input::Readiness) {
         self.turn.told(ep, mask);
+        if let Side::Front(front) = self.side(ep)
+            && mask.readable
+            && net.ep(ep).unread() > 0
+        {
+            let now = self.now;
+            self.fronts[front as usize].knocks_since.get_or_insert(now);
+        }
         if let Side::Back(back) = self.side(ep)
             && ep & 1 == 0
         {

@@ -3,9 +3,11 @@
 //! - LOOP-5: no turn goes on for ever, no socket is asked in vain again and again, and no
 //!   wake-up is lost.
 //! - REQ-9: a body passes in bounded memory: whoever cannot pass it on stops reading.
+//! - SES-5: of those who wait for buffers the first is served first.
 
+use super::ledger::Front;
 use super::tunnels::BUFFERS_MAX;
-use super::{Group, Oracle, Side, Verdict, breach};
+use super::{Group, Oracle, Side, Verdict, accept, breach};
 use crate::kernel::{Ep, Net};
 use tidegate_core::input::Readiness;
 
@@ -143,6 +145,28 @@ pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
     if held > most {
         let message = format!("request {}: {held} bytes wait inside the proxy", row.ask.id);
         return breach(GROUP, "REQ-9", message);
+    }
+    Ok(())
+}
+
+/// The proxy tries to read from a client: of those between requests who wait for buffers, whoever
+/// came first is read first (SES-5).
+pub fn in_line(oracle: &Oracle, front: u32) -> Verdict {
+    if oracle.has_ample_buffers() {
+        return Ok(());
+    }
+    let at = &oracle.fronts[front as usize];
+    let knocks = |front: &Front| front.knocks_since.filter(|&since| since < oracle.now);
+    let waits = |front: &Front| {
+        let is_open = front.closed.is_none() && front.left_at.is_none();
+        is_open && accept::idle_since(oracle, front).is_some()
+    };
+    let Some(since) = knocks(at).filter(|_| waits(at)) else { return Ok(()) };
+    let is_earlier = |other: &&Front| knocks(other).is_some_and(|it| it < since) && waits(other);
+    if let Some(other) = oracle.fronts.iter().find(is_earlier) {
+        let known = [Some(since), other.knocks_since].map(|it| it.map_or(0, |it| oracle.now - it));
+        let message = format!("connection {front} overtakes another: both wait, for {known:?} ns");
+        return breach(GROUP, "SES-5", message);
     }
     Ok(())
 }
