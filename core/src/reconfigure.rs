@@ -379,6 +379,15 @@ impl Proxy {
         self.versions[version].listener_timeouts(listener.map(usize::from))
     }
 
+    /// The settings of the session's listener in the version that its request sees; where that has
+    /// the listener no more, in the last one that had it: its limits do not go with it (SES-1).
+    pub(crate) fn listener_config(&self, id: SessionId) -> &Listener {
+        let session = &self.sessions[id];
+        let seen = session.exchange.as_deref().and_then(|x| x.version.zip(x.record.listener));
+        let (version, index) = seen.unwrap_or(self.listens[session.listener].last);
+        &self.versions[version].config.listeners[usize::from(index)]
+    }
+
     /// Timeouts for the server's side: those of the request's start.
     pub(crate) fn cluster_timeouts(&self, id: SessionId) -> &Timeouts {
         let x = self.sessions[id].exchange.as_deref().expect("a request is being served");

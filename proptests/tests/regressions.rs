@@ -459,3 +459,24 @@ fn a_stop_serves_everybody_who_waits() {
         assert!(response.is_whole && !rig.kernel.is_open(client));
     }
 }
+
+// SES-1, REQ-3, RES-6: a listener that was removed took the limits of its sessions with it. Seed
+// 30077.
+#[test]
+fn a_removed_listener_keeps_its_limits_for_its_sessions() {
+    let mut config = simple_config();
+    config.listeners[0].max_body = Some(10);
+    config.listeners[0].abort_on_close = true;
+    let mut rig = rig_of(Settings::default(), config.clone());
+    let [long, leaving] = [rig.connect(), rig.connect()];
+    config.listeners.clear();
+    rig.proxy.apply(config).expect("a valid configuration");
+    rig.turn();
+    rig.feed(long, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+    assert_eq!(statuses(&rig, long), [413]);
+    rig.kernel.wire(leaving).to_proxy.extend_from_slice(GET);
+    rig.finish(leaving);
+    assert!(!rig.kernel.is_open(leaving));
+    check(&rig);
+}
+

@@ -253,10 +253,7 @@ impl Proxy {
 
     /// Whether a body of `length` bytes is more than the listener takes.
     fn over_limit(&self, id: SessionId, length: u64) -> bool {
-        let x = self.sessions[id].exchange.as_deref().expect("a request is being served");
-        let (Some(version), Some(listener)) = (x.version, x.record.listener) else { return false };
-        let config = &self.versions[version].config.listeners[usize::from(listener)];
-        config.max_body.is_some_and(|max| length > max)
+        self.listener_config(id).max_body.is_some_and(|max| length > max)
     }
 
     /// The head, which lies unread in the input, is not to be served.
@@ -341,10 +338,8 @@ impl Proxy {
         if x.tcp {
             return;
         }
-        let (Some(version), Some(listener)) = (x.version, x.record.listener) else { return };
-        let phase = x.present_phase();
-        let config = &self.versions[version].config.listeners[usize::from(listener)];
-        if x.request_read() && config.abort_on_close {
+        let (phase, is_read) = (x.present_phase(), x.request_read());
+        if is_read && self.listener_config(id).abort_on_close {
             self.reach.decided(Decision::AbortOnClose);
             self.abort(id, ending(Who::Client, phase));
         }

@@ -4,6 +4,7 @@ mod dials;
 mod exchange;
 mod limits;
 mod metamorphic;
+mod order;
 mod own;
 mod routes;
 mod secure;

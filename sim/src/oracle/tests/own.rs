@@ -101,6 +101,7 @@ fn accounting_fires_on_records_of_something_else() {
             client: Some(lab.oracle.fronts[front as usize].address),
             minor: 1,
             status: 200,
+            received: 100,
             sent: response.len() as u64,
             wait: Duration::from_millis(7),
             ..AccessRecord::default()
@@ -115,7 +116,7 @@ fn accounting_fires_on_records_of_something_else() {
         lab
     };
     tells(&|_| {}).clean();
-    let wrong: [&dyn Fn(&mut AccessRecord); 15] = [
+    let wrong: [&dyn Fn(&mut AccessRecord); 17] = [
         &|it| it.method.set(b"PUT"),
         &|it| it.host.set(b"b.example"),
         &|it| it.minor = 0,
@@ -131,6 +132,8 @@ fn accounting_fires_on_records_of_something_else() {
         &|it| it.wait = Duration::from_millis(6),
         &|it| it.head = Duration::from_millis(1),
         &|it| it.sent += 1,
+        &|it| it.received += 1,
+        &|it| it.received -= 1,
     ];
     for change in wrong {
         tells(change).fires("accounting", "RUN-5");

@@ -2,14 +2,17 @@
 //! liveness.
 
 use super::*;
-use crate::oracle::ledger::Recorded;
+use crate::oracle::ledger::{Flaw, Recorded};
 use crate::oracle::truth::Down;
 use crate::oracle::{
-    accept, accounting, balance, counters, liveness, panics, progress, reconfiguration, timers,
+    accept, accounting, balance, counters, dials, liveness, panics, progress, reconfiguration,
+    timers,
 };
+use std::rc::Rc;
 use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
 use tidegate_core::input::Readiness;
 use tidegate_core::stats::{Counters, Gauges};
+use tidegate_core::time::Time;
 
 // BACK-1: a drained server, and one of another cluster, get nothing.
 #[test]
@@ -211,9 +214,25 @@ fn panics_and_endless_runs_are_broken_rules() {
     breaks(accounting::invariants(forgotten), "progress", "LOOP-5");
 }
 
-fn access(id: u32, status: u16, request_id: u128) -> Event {
-    let mut record = AccessRecord { status, request_id, version: 1, ..AccessRecord::default() };
+fn access(lab: &Lab, id: u32, status: u16, request_id: u128) -> Event {
+    let front = lab.oracle.rows[id as usize].front;
+    let mut record = AccessRecord {
+        start: Time(lab.oracle.now),
+        status,
+        request_id,
+        version: 1,
+        attempts: 1,
+        route: Some(0),
+        cluster: Some(0),
+        server: Some(0),
+        minor: 1,
+        client: Some(lab.oracle.fronts[front as usize].address),
+        ..AccessRecord::default()
+    };
+    record.method.set(b"GET");
+    record.host.set(b"a.example");
     record.path.set(format!("/r/{id}").as_bytes());
+    record.ending.phase = Phase::RequestBody;
     Event::Access(record)
 }
 
@@ -255,6 +274,54 @@ fn accounting_fires_on_counters_that_are_off() {
     breaks(counters::counted(&lab.oracle, &right), "accounting", "RUN-5");
 }
 
+// RUN-5: what a record that names nobody may have counted as cut is not held against the counter:
+// of a head that could not be read, and of a 408 to one who had not finished to say HEAD.
+#[test]
+fn what_may_have_been_cut_is_known_as_far_as_it_can_be() {
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: false, location: None };
+    for (flaw, tls, is_whole, truncated, is_right) in [
+        (Some(flaw), true, true, 1, true),
+        (Some(flaw), true, true, 0, true),
+        (Some(flaw), false, true, 1, false),
+        (None, true, true, 1, false),
+        (None, true, false, 1, true),
+    ] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, Ask { flaw, host: 1, ..ask(0, Method::Get) });
+        lab.emit_down(front, &own_answer(if flaw.is_some() { 400 } else { 404 }, ""));
+        lab.clean();
+        if tls {
+            lab.oracle.fronts[front as usize].tls = Some(Rc::default());
+        }
+        if !is_whole {
+            lab.oracle.rows[id as usize].head_read_at = None;
+        } else if flaw.is_none() {
+            lab.oracle.rows[id as usize].record = Some(recorded(None, 1)).map(|it| Recorded {
+                ending: Ending { phase: Phase::Complete, ..it.ending },
+                ..it
+            });
+        }
+        let counters = Counters { accepted: 1, sessions: 1, truncated, ..Counters::default() };
+        let verdict = counters::counted(&lab.oracle, &counters);
+        if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "accounting", "RUN-5") }
+    }
+}
+
+// RUN-5: an attempt whose request was told that it took too long to connect has failed.
+#[test]
+fn accounting_fires_on_connections_whose_lateness_is_not_counted() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    lab.oracle.rows[id as usize].record = Some(recorded(Some(Timer::Connect), 1));
+    assert_eq!(dials::begins(&mut lab.oracle, 0, &server(0)), Ok(()));
+    let right = Counters { accepted: 1, sessions: 1, connects: 1, ..Counters::default() };
+    breaks(counters::counted(&lab.oracle, &right), "accounting", "RUN-5");
+    let right = Counters { connect_failures: 1, ..right };
+    assert_eq!(counters::counted(&lab.oracle, &right), Ok(()));
+}
+
 // RUN-5: one record a request, and it tells what was sent.
 #[test]
 fn accounting_fires_on_missing_double_and_wrong_records() {
@@ -262,16 +329,19 @@ fn accounting_fires_on_missing_double_and_wrong_records() {
     let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
     let none = Counters::default();
     breaks(accounting::records(&lab.oracle, &none), "accounting", "RUN-5");
-    lab.oracle.event(&access(id, 0, 1));
+    let event = access(&lab, id, 0, 1);
+    lab.oracle.event(&event);
     lab.clean();
     breaks(accounting::records(&lab.oracle, &none), "accounting", "RUN-5");
-    lab.oracle.event(&access(id, 0, 2));
+    let event = access(&lab, id, 0, 2);
+    lab.oracle.event(&event);
     lab.fires("accounting", "RUN-5");
 
     let mut lab = Lab::new();
     let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
     lab.emit_down(front, Lab::response(id, 0, "Content-Length: 0").as_bytes());
-    lab.oracle.event(&access(id, 404, 1));
+    let event = access(&lab, id, 404, 1);
+    lab.oracle.event(&event);
     lab.fires("accounting", "RUN-5");
 }
 
@@ -365,7 +435,10 @@ fn balance_fires_on_lost_shown_and_forgotten_cookies() {
     lab.emit_up(back, &head.replace("Via", "Cookie: a=1; tg_c0=s0; b=2\r\nVia"));
     lab.fires("balance", "BACK-8");
 
-    for (set_cookie, is_right) in [("", false), ("Set-Cookie: tg_c0=s0; Path=/\r\n", true)] {
+    let right = "Set-Cookie: tg_c0=s0; Path=/; HttpOnly; SameSite=Lax\r\n";
+    let secure = "Set-Cookie: tg_c0=s0; Path=/; HttpOnly; SameSite=Lax; Secure\r\n";
+    let open = "Set-Cookie: tg_c0=s0; Path=/\r\n";
+    for (set_cookie, is_right) in [("", false), (right, true), (open, false), (secure, false)] {
         let (mut lab, front, id) = sticky_lab(None);
         let (back, head) = (lab.back(0), lab.head(id));
         lab.emit_up(back, &head);
