@@ -479,4 +479,3 @@ fn a_removed_listener_keeps_its_limits_for_its_sessions() {
     assert!(!rig.kernel.is_open(leaving));
     check(&rig);
 }
-

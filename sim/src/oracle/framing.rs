@@ -9,7 +9,7 @@
 //! - RES-4: a client of HTTP/1.0 gets no chunks.
 
 use super::ledger::{Ask, Flaw, Method, Row};
-use super::{Breach, Group, Verdict, breach};
+use super::{Breach, Group, Oracle, Verdict, breach};
 use crate::refhttp::{BodyReader, Head, Step, lenient_view};
 
 const GROUP: Group = Group::Framing;
@@ -87,7 +87,7 @@ pub fn request_body(row: &Row, head: &Head) -> Verdict<BodyReader> {
 }
 
 /// How the body behind an emitted final response head ends.
-pub fn response_body(row: &Row, head: &Head) -> Verdict<BodyReader> {
+pub fn response_body(oracle: &Oracle, row: &Row, head: &Head) -> Verdict<BodyReader> {
     let id = row.ask.id;
     let status = head.status();
     let is_chunked = head.lists("transfer-encoding", "chunked");
@@ -106,7 +106,10 @@ pub fn response_body(row: &Row, head: &Head) -> Verdict<BodyReader> {
     if status == 204 && (is_chunked || length.is_some()) {
         return breach(GROUP, "RES-1", format!("request {id}: a 204 with framing"));
     }
-    if row.ask.method == Method::Head || matches!(status, 101 | 204 | 304) {
+    // Who has not said as much as `HEAD ` may be told more.
+    let said = oracle.fronts[row.front as usize].read.saturating_sub(row.start);
+    let is_head = row.ask.method == Method::Head && said >= 5;
+    if is_head || matches!(status, 101 | 204 | 304) {
         return Ok(BodyReader::length(0));
     }
     Ok(match length.and_then(number) {

@@ -46,6 +46,10 @@ impl Oracle {
             if self.fronts[front as usize].tunnel.is_some() && reader.is_between() {
                 return self.tunnel_down(net, front, bytes);
             }
+            if reader.is_between() && !bytes.is_empty() {
+                // Whatever they begin, somebody must have asked for it.
+                matching::head_of_line(self, front)?;
+            }
             match framing::step(reader.next(&mut bytes))? {
                 Step::Starved => return Ok(()),
                 Step::Head(head) => {
@@ -108,7 +112,7 @@ impl Oracle {
         };
         let id = row.ask.id;
         let begun_at = self.fronts[front as usize].response_begun_at;
-        let body = framing::response_body(row, head)?;
+        let body = framing::response_body(self, row, head)?;
         if self.keeps_heads {
             self.rows[id as usize].shown = metamorphic::shown(head);
         }

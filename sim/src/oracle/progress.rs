@@ -6,6 +6,7 @@
 //! - SES-5: of those who wait for buffers the first is served first.
 
 use super::ledger::Front;
+use super::truth::Version;
 use super::tunnels::BUFFERS_MAX;
 use super::{Group, Oracle, Side, Verdict, accept, breach};
 use crate::kernel::{Ep, Net};
@@ -156,15 +157,31 @@ pub fn in_line(oracle: &Oracle, front: u32) -> Verdict {
         return Ok(());
     }
     let at = &oracle.fronts[front as usize];
-    let knocks = |front: &Front| front.knocks_since.filter(|&since| since < oracle.now);
+    // A new session tries at once, and a socket that may have been queued is none.
+    let is_served = |front: &Front| {
+        let since = front.accepted_at.unwrap_or(oracle.now);
+        let others = oracle.fronts.iter().filter(|other| other.overlaps(since, oracle.now));
+        others.count() < oracle.settings.max_connections
+    };
+    let is_new = |front: &Front| {
+        let expects_tls = |version: &Version| {
+            version.tls.listeners.get(front.listener).is_some_and(Option::is_some)
+        };
+        let is_plain = !oracle.truth.versions.iter().any(expects_tls) && !front.is_tcp;
+        front.tried_at == 0 && front.announced.is_none() && is_plain && is_served(front)
+    };
+    let knocks = |front: &Front| {
+        let since = if is_new(front) { front.accepted_at } else { front.knocks_since };
+        since.filter(|&since| since < oracle.now)
+    };
     let waits = |front: &Front| {
         let is_open = front.closed.is_none() && front.left_at.is_none();
-        is_open && accept::idle_since(oracle, front).is_some()
+        is_open && (is_new(front) || accept::idle_since(oracle, front).is_some())
     };
     let Some(since) = knocks(at).filter(|_| waits(at)) else { return Ok(()) };
     let is_earlier = |other: &&Front| knocks(other).is_some_and(|it| it < since) && waits(other);
     if let Some(other) = oracle.fronts.iter().find(is_earlier) {
-        let known = [Some(since), other.knocks_since].map(|it| it.map_or(0, |it| oracle.now - it));
+        let known = [Some(since), knocks(other)].map(|it| it.map_or(0, |it| oracle.now - it));
         let message = format!("connection {front} overtakes another: both wait, for {known:?} ns");
         return breach(GROUP, "SES-5", message);
     }

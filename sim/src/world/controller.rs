@@ -292,7 +292,11 @@ fn change_setting(
             desired.idle_per_server = choices.pick(site!("control/idle"), 0, &IDLE);
         }
         Operation::Timeout => {
-            let name = choices.pick(site!("control/timeout"), 0, Timeouts::NAMES);
+            // Those of a client that is waited for show soonest whose they are.
+            let name = match choices.choose(site!("control/front timeout"), 0, 3) {
+                0 => choices.pick(site!("control/which of front"), 0, &["client_idle", "linger"]),
+                _ => choices.pick(site!("control/timeout"), 0, Timeouts::NAMES),
+            };
             let millis = choices.log_between(site!("control/span"), 0, 60, 8_000);
             desired.timeouts.set(name, Duration::from_millis(millis));
         }

@@ -101,6 +101,8 @@ pub struct World {
     turns: u64,
     is_wake_scheduled: bool,
     stop_limit: u64,
+    /// The last clients before a stop in the middle of chaos are on their way.
+    is_crowded: bool,
     settled_at: u64,
     until: Option<u64>,
     /// The configurations so far, as a flight recording keeps them.
@@ -185,6 +187,7 @@ impl World {
             turns: 0,
             is_wake_scheduled: false,
             stop_limit: u64::MAX,
+            is_crowded: false,
             settled_at: u64::MAX,
             until: options.until,
             flown,

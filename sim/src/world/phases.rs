@@ -128,9 +128,17 @@ impl World {
                 }
             }
             Phase::Chaos => {
-                let skips = !self.scenario.is_faultless
+                let skips = !self.is_crowded
+                    && !self.scenario.is_faultless
                     && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
                 if skips {
+                    // Some come at the last moment, so that the stop meets a queue.
+                    self.is_crowded = true;
+                    for _ in 0..self.cx.choices.choose(site!("phase/last"), 0, 9) {
+                        self.add_client(Role::Chaos, 1, 10 * MS);
+                    }
+                    self.cx.after(12 * MS, 0, Ev::Phase);
+                } else if self.is_crowded {
                     self.cx.mark(mark!("phase: stopped in the middle of chaos"));
                     self.stop(Phase::RoughStop);
                 } else {

@@ -217,7 +217,9 @@ impl World {
         let is_slow = self.oracle.fronts[row.front as usize].is_slow;
         let body = (body_max, is_slow);
         let plan = draw_plan(cx, &self.scenario.swarm, &rates, &row.ask, body);
-        let is_early = cx.strikes(Fault::Early, &rates, e);
+        // Who vanishes does so now and then before it has got the whole of a request.
+        let vanishes = plan.fault == BackFault::Vanishes && e.is_multiple_of(2);
+        let is_early = cx.strikes(Fault::Early, &rates, e) || vanishes;
         let delay = if cx.strikes(Fault::SlowResponse, &rates, e) {
             cx.choices.log_between(site!("plan/delay"), e, 10 * MS, 5 * SEC)
         } else {
