@@ -473,10 +473,15 @@ fn forgiven_at(oracle: &Oracle, server: u16, cluster: &str, addr: &Address) -> u
             number.and_then(|it| version.cluster(it)).is_some_and(|it| *it.name == *cluster)
         })
     };
+    // What was begun before it came up says nothing of it any more.
+    let mut risen = oracle.dials.risen.iter();
+    let risen = risen.find(|(of, at, _)| **of == *cluster && at == addr).map_or(0, |it| it.2);
     let begun = oracle.rows.iter().filter(leads_here).filter_map(|row| {
         let answer = row.answer.as_ref()?;
         let its = row.attempts.iter().find(|it| it.plan == answer.serial && it.plan.is_some())?;
-        (oracle.backs[its.back as usize].server == server).then_some(answer.begun_at)
+        let back = &oracle.backs[its.back as usize];
+        let chosen_at = if its.is_reused { its.at } else { back.connect_at };
+        (back.server == server && chosen_at > risen).then_some(answer.begun_at)
     });
     let at = begun.max().unwrap_or(0);
     let mut down = oracle.truth.down.iter();

@@ -246,8 +246,8 @@ pub struct Front {
     pub tried_at: u64,
     /// Since when the proxy has known that the next request waits there, and not tried to read it.
     pub knocks_since: Option<u64>,
-    /// When it was established, as the client sees it.
-    pub established_at: Option<u64>,
+    /// When the client began to connect.
+    pub begun_at: u64,
     /// When the proxy first read from it.
     pub served_at: Option<u64>,
     /// When the proxy first tried to write the response that is under way.
@@ -306,7 +306,7 @@ impl Front {
             accepted_at: None,
             tried_at: 0,
             knocks_since: None,
-            established_at: None,
+            begun_at: 0,
             served_at: None,
             response_begun_at: None,
             read: 0,

@@ -189,6 +189,7 @@ impl Oracle {
         let front = self.fronts.len() as u32;
         let mut begun = Front::new(client, active ^ 1);
         begun.address = client_address(client, front);
+        begun.begun_at = self.now;
         self.fronts.push(begun);
         self.set_side(active, Side::Front(front));
         front

@@ -94,8 +94,7 @@ impl Oracle {
         let listener = format!("l{}", ask.listener);
         let listener = config.listeners.iter().position(|known| *known.name == *listener);
         // A listener that was removed under its sessions is known no more.
-        let from = front.accepted_at.unwrap_or(self.now);
-        let has_gone = !self.truth.keeps_listener(front.listener, from, self.now);
+        let has_gone = !self.truth.keeps_listener(front.listener, front.begun_at, self.now);
         let way = version.routes.iter().position(|way| version.way(ask) == Some(way));
         let cluster = version.cluster_of(ask).and_then(|number| {
             let name = format!("c{number}");
