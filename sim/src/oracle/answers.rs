@@ -27,7 +27,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         421 => super::tls::may_misdirect(oracle, row),
         413 => {
             // A listener that is there no more keeps what it had.
-            let from = oracle.fronts[row.front as usize].accepted_at.unwrap_or(oracle.now);
+            let from = oracle.fronts[row.front as usize].begun_at;
             let mut known = oracle.truth.in_force(from, oracle.now).iter();
             known.any(|version| version.max_body.is_some_and(|max| row.ask.body > max))
         }
@@ -222,7 +222,7 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let is_starved = has_tls && row.record.is_none() && !oracle.has_ample_buffers();
     // A client that has finished writing may have met a version that takes that for an abort.
     let until = row.record.map_or(oracle.now, |record| record.at);
-    let seen = oracle.truth.in_force(front.accepted_at.unwrap_or(until), until);
+    let seen = oracle.truth.in_force(front.begun_at, until);
     let has_left = front.left_at.is_some_and(|at| at <= until);
     let is_aborted = has_left && seen.iter().any(|version| version.abort_on_close);
     let is_excused = row.gave_up_at.is_some()

@@ -332,7 +332,7 @@ pub fn passed(message: String) -> Verdict {
 /// A server was given `body` bytes of the body of `row`: no more than some version lets pass.
 pub fn body(oracle: &Oracle, row: &Row, body: u64) -> Verdict {
     // A listener that is there no more keeps what it had.
-    let from = oracle.fronts[row.front as usize].accepted_at.unwrap_or(oracle.now);
+    let from = oracle.fronts[row.front as usize].begun_at;
     let versions = oracle.truth.in_force(from, oracle.now).iter();
     let most = versions.map(|version| version.max_body.unwrap_or(u64::MAX)).max();
     if most.is_some_and(|most| body > most) {
