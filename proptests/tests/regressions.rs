@@ -479,3 +479,30 @@ fn a_removed_listener_keeps_its_limits_for_its_sessions() {
     assert!(!rig.kernel.is_open(leaving));
     check(&rig);
 }
+
+// RUN-5: the time of an attempt whose connection broke after it stood was missing from the record,
+// whose parts are all of a request's time.
+#[test]
+fn the_time_of_attempts_that_failed_is_recorded() {
+    let settings = Settings { access_records: true, ..Settings::default() };
+    let mut rig = rig_of(settings, two_servers());
+    rig.kernel.server.connecting = true;
+    let client = rig.connect();
+    rig.feed(client, GET);
+    let first = server(&rig);
+    pass(&mut rig, Duration::from_secs(1));
+    rig.establish(first);
+    pass(&mut rig, Duration::from_secs(1));
+    rig.finish(first);
+    let second = server(&rig);
+    assert_ne!(first, second);
+    pass(&mut rig, Duration::from_secs(1));
+    rig.establish(second);
+    pass(&mut rig, Duration::from_secs(2));
+    rig.feed(second, OK);
+    let record = rig.records()[0];
+    let parts = [record.head, record.queue, record.connect, record.wait, record.transfer];
+    assert_eq!(record.start.after(parts.iter().sum()), rig.now, "{parts:?}");
+    assert_eq!(record.connect, Duration::from_secs(3), "{parts:?}");
+    check(&rig);
+}

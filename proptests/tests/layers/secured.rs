@@ -179,7 +179,7 @@ fn a_host_that_is_not_covered_gets_421() {
     }
 }
 
-// TLS-2: HTTP in the clear gets a 400 that its client can read.
+// TLS-2, RES-7: HTTP in the clear gets a 400 that its client can read.
 #[test]
 fn plaintext_on_a_tls_port_gets_400() {
     let secure = Secure::default();
@@ -190,6 +190,11 @@ fn plaintext_on_a_tls_port_gets_400() {
     assert!(text(&rig, id).starts_with("HTTP/1.1 400 "), "{}", text(&rig, id));
     let failures = rig.proxy.counters().tls_failures;
     assert_eq!(failures[TlsFailure::NotTls as usize], 1);
+    // Never a body to HEAD (RES-7).
+    let id = secure.lend(|| rig.connect());
+    secure.lend(|| rig.feed(id, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let answer = text(&rig, id);
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("\r\n\r\n"), "{answer}");
     check(&rig);
 }
 
