@@ -3,10 +3,18 @@
 mod support;
 
 use std::time::Duration;
-use support::{rig_of, simple_config};
-use tidegate_core::config::Settings;
+use support::{ip, rig_of, simple_config};
+use tidegate_core::config::{Server, Settings};
 use tidegate_core::event::{Timer, Who};
 use tidegate_proptests::memory::Rig;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// The newest connection to a server.
+fn server(rig: &Rig) -> tidegate_core::id::SocketId {
+    rig.kernel.connected.last().expect("connected").0
+}
 
 fn pass(rig: &mut Rig, span: Duration) {
     rig.advance_to(rig.now.after(span));
@@ -85,4 +93,53 @@ fn a_stop_ends_by_the_drain_deadline_though_nothing_can_be_accepted() {
     assert!(!rig.proxy.is_stopped());
     pass(&mut rig, Duration::from_secs(2));
     assert!(rig.proxy.is_stopped());
+}
+
+// SES-1, REQ-3, RES-6: a listener that was removed took the limits of its sessions with it. Seed
+// 30077.
+#[test]
+fn a_removed_listener_keeps_its_limits_for_its_sessions() {
+    let mut config = simple_config();
+    config.listeners[0].max_body = Some(10);
+    config.listeners[0].abort_on_close = true;
+    let mut rig = rig_of(Settings::default(), config.clone());
+    let [long, leaving] = [rig.connect(), rig.connect()];
+    config.listeners.clear();
+    rig.proxy.apply(config).expect("a valid configuration");
+    rig.turn();
+    rig.feed(long, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+    assert!(written(&rig, long).starts_with("HTTP/1.1 413 "));
+    rig.kernel.wire(leaving).to_proxy.extend_from_slice(GET);
+    rig.finish(leaving);
+    assert!(!rig.kernel.is_open(leaving));
+    assert_eq!(rig.proxy.check_invariants(), Ok(()));
+}
+
+// RUN-5: the time of an attempt whose connection broke after it stood was missing from the record,
+// whose parts are all of a request's time.
+#[test]
+fn the_time_of_attempts_that_failed_is_recorded() {
+    let settings = Settings { access_records: true, ..Settings::default() };
+    let mut config = simple_config();
+    config.clusters[0].servers.push(Server::new(ip(9002)));
+    let mut rig = rig_of(settings, config);
+    rig.kernel.server.connecting = true;
+    let client = rig.connect();
+    rig.feed(client, GET);
+    let first = server(&rig);
+    pass(&mut rig, Duration::from_secs(1));
+    rig.establish(first);
+    pass(&mut rig, Duration::from_secs(1));
+    rig.finish(first);
+    let second = server(&rig);
+    assert_ne!(first, second);
+    pass(&mut rig, Duration::from_secs(1));
+    rig.establish(second);
+    pass(&mut rig, Duration::from_secs(2));
+    rig.feed(second, OK);
+    let record = rig.records()[0];
+    let parts = [record.head, record.queue, record.connect, record.wait, record.transfer];
+    assert_eq!(record.start.after(parts.iter().sum()), rig.now, "{parts:?}");
+    assert_eq!(record.connect, Duration::from_secs(3), "{parts:?}");
+    assert_eq!(rig.proxy.check_invariants(), Ok(()));
 }

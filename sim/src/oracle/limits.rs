@@ -341,3 +341,8 @@ pub fn body(oracle: &Oracle, row: &Row, body: u64) -> Verdict {
     }
     Ok(())
 }
+
+/// Whoever was refused as one too many was not told when to come again.
+pub fn untold(row: &Row) -> Verdict {
+    breach(GROUP, "ACC-9", format!("request {}: a 429 without Retry-After", row.ask.id))
+}

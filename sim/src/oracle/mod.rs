@@ -13,6 +13,7 @@ pub mod balance;
 pub mod bytes;
 pub mod counters;
 pub mod dials;
+pub mod falls;
 pub mod framing;
 mod front;
 mod groups;

@@ -5,7 +5,7 @@
 
 use super::ledger::{Recorded, Row};
 use super::{
-    Group, Oracle, Verdict, accounting, answers, balance, breach, dials, handshakes, headers,
+    Group, Oracle, Verdict, accounting, answers, balance, breach, falls, handshakes, headers,
     liveness, reconfiguration, retry, timers,
 };
 use crate::wire;
@@ -23,7 +23,7 @@ impl Oracle {
                 accounting::invariants(Err(format!("session {session} is broken: {what}")))
             }
             Event::ServerDown { .. } | Event::ServerUp { .. } => {
-                balance::health(self, event).and_then(|()| dials::marked_down(self, event))
+                balance::health(self, event).and_then(|()| falls::marked_down(self, event))
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;

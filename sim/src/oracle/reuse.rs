@@ -158,7 +158,7 @@ fn in_time(oracle: &Oracle, back: u32) -> Verdict {
         let idle = (oracle.now - since) / 1_000_000;
         let message =
             format!("connection {back} to server {} has been idle for {idle} ms", at.server);
-        return breach(Group::Timers, "SES-3", message);
+        return super::timers::overdue(message);
     }
     Ok(())
 }

@@ -137,6 +137,11 @@ pub fn too_early(row: &Row) -> Verdict {
     breach(GROUP, "SES-3", format!("request {}: a 408 before its time", row.ask.id))
 }
 
+/// Something lasts longer than its timer allows.
+pub fn overdue(message: String) -> Verdict {
+    breach(GROUP, "SES-3", message)
+}
+
 /// A server is blamed for a response that was cut, without a timer: it must have done something.
 fn blamed(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let last = row.attempts.last();

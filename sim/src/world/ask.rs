@@ -147,7 +147,8 @@ pub(super) fn flawed_head_bytes(bytes: &[u8]) -> usize {
     bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4)
 }
 
-fn head_of(ask: &Ask, limits: &Limits, head: &mut Vec<u8>) {
+/// Appends the request line, and Host as it goes with its target.
+fn request_line(ask: &Ask, head: &mut Vec<u8>) {
     let host = wire::host_name(ask.host);
     let (id, said) = (ask.id, ask.said_minor());
     // Writing into a vector cannot fail.
@@ -177,6 +178,11 @@ fn head_of(ask: &Ask, limits: &Limits, head: &mut Vec<u8>) {
             write!(head, "{} {path} HTTP/1.{said}\r\nHost: {host}\r\n", ask.method.name())
         }
     };
+}
+
+fn head_of(ask: &Ask, limits: &Limits, head: &mut Vec<u8>) {
+    request_line(ask, head);
+    let id = ask.id;
     wire::request_fields(id, |name, value| field(head, name, value));
     if ask.forwards {
         for (name, value) in wire::forwarded(id) {

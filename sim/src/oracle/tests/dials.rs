@@ -3,7 +3,7 @@
 use super::*;
 use crate::cx::Flight;
 use crate::oracle::truth::Down;
-use crate::oracle::{accept, dials};
+use crate::oracle::{accept, dials, falls};
 use tidegate_core::event::Event;
 use tidegate_core::input::AcceptError;
 
@@ -127,10 +127,10 @@ fn balance_fires_on_a_server_that_is_marked_down_too_early() {
         let back = lab.back(0);
         lab.oracle.back_closed(back);
     }
-    breaks(dials::marked_down(&lab.oracle, &down), "balance", "BACK-4");
+    breaks(falls::marked_down(&lab.oracle, &down), "balance", "BACK-4");
     let back = lab.back(0);
     lab.oracle.back_closed(back);
-    assert_eq!(dials::marked_down(&lab.oracle, &down), Ok(()));
+    assert_eq!(falls::marked_down(&lab.oracle, &down), Ok(()));
 }
 
 // BACK-4: when a back-off is over, the server is probed.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::kernel::Net;
 use crate::oracle::ledger::Attempt;
-use crate::oracle::{accept, answers, balance, dials, limits, progress, reuse, timers};
+use crate::oracle::{accept, answers, balance, falls, limits, progress, reuse, timers};
 use std::collections::BTreeMap;
 use tidegate_core::effect::Close;
 use tidegate_core::event::{Ending, Event, Phase, Timer, Who};
@@ -161,7 +161,7 @@ fn balance_fires_on_a_server_that_is_marked_down_for_old_failures() {
         lab.emit_down(front, Lab::response(id, 0, "Content-Length: 0").as_bytes());
         lab.later(1);
         fails(&mut lab, behind);
-        let verdict = dials::marked_down(&lab.oracle, &down);
+        let verdict = falls::marked_down(&lab.oracle, &down);
         if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "balance", "BACK-4") }
     }
     // The third one was used before, or had answered.
@@ -181,7 +181,7 @@ fn balance_fires_on_a_server_that_is_marked_down_for_old_failures() {
         }
         lab.oracle.back_closed(back);
         fails(&mut lab, 2);
-        let verdict = dials::marked_down(&lab.oracle, &down);
+        let verdict = falls::marked_down(&lab.oracle, &down);
         if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "balance", "BACK-4") }
     }
 }
