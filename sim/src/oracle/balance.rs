@@ -162,8 +162,8 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
 }
 
 /// Each request went to a server that had no more to do, for its weight, than another. What is
-/// certain of a server is what it had been given and not begun to answer; what is possible, all that
-/// had come for it and was not over.
+/// certain of a server is what it had been given and not begun to answer; what is possible, all
+/// that had come for it and was not over.
 fn least(oracle: &Oracle, version: &Version, index: usize) -> Verdict {
     let is_ours = |row: &&Row| version.cluster_of(&row.ask) == Some(index);
     let ours: Vec<_> = (oracle.rows.iter().filter(is_ours))
@@ -185,7 +185,7 @@ fn least(oracle: &Oracle, version: &Version, index: usize) -> Verdict {
             let begun = other.answer.as_ref().map_or(u64::MAX, |answer| answer.begun_at);
             let over = other.record.as_ref().map_or(u64::MAX, |record| record.at);
             let (sure, possible) = busy.entry(*of).or_default();
-            // What has no record may have come to its end long ago, and TLS may hold an answer back.
+            // What has no record may be over since long, and TLS may hold an answer back.
             let is_plain = oracle.fronts[other.front as usize].tls.is_none();
             let is_sure = other.record.is_some() && is_plain && begun > at && over > at;
             *sure += u64::from(*since < at && is_sure);
