@@ -111,9 +111,6 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     for (index, places) in version.clusters.iter().enumerate() {
         let Some(cluster) = version.cluster(index) else { continue };
         let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
-        if cluster.balance == Balance::LeastConnections && cluster.sticky.is_none() && !is_limited {
-            least(oracle, version, index)?;
-        }
         // Of two that are drawn by weight the less busy one is taken, whatever its weight.
         let most = match cluster.balance {
             Balance::RoundRobin => 0,
@@ -157,55 +154,6 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
     if is_unfair || is_else {
         let message = format!("round-robin in cluster {cluster}: {counts:?} of {places:?}");
         return breach(GROUP, "BACK-1", message);
-    }
-    Ok(())
-}
-
-/// Each request went to a server that had no more to do, for its weight, than another. What is
-/// certain of a server is what it had been given and not begun to answer; what is possible, all
-/// that had come for it and was not over.
-fn least(oracle: &Oracle, version: &Version, index: usize) -> Verdict {
-    let is_ours = |row: &&Row| version.cluster_of(&row.ask) == Some(index);
-    let ours: Vec<_> = (oracle.rows.iter().filter(is_ours))
-        .filter_map(|row| {
-            let attempt = row.attempts.first()?;
-            let back = &oracle.backs[attempt.back as usize];
-            let chosen_at = if attempt.is_reused { attempt.at } else { back.connect_at };
-            Some((row, back.server, chosen_at))
-        })
-        .collect();
-    let places = &version.clusters[index];
-    let weigh = |server: u16| {
-        places.iter().find(|place| place.server == server).map_or(1, |it| u64::from(it.weight))
-    };
-    for &(row, server, at) in &ours {
-        let others = ours.iter().filter(|other| other.0.ask.id != row.ask.id);
-        let mut busy: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
-        for (other, of, since) in others.filter(|(.., since)| *since <= at) {
-            let begun = other.answer.as_ref().map_or(u64::MAX, |answer| answer.begun_at);
-            let over = other.record.as_ref().map_or(u64::MAX, |record| record.at);
-            let (sure, possible) = busy.entry(*of).or_default();
-            // What has no record may be over since long, and TLS may hold an answer back.
-            let is_plain = oracle.fronts[other.front as usize].tls.is_none();
-            let is_sure = other.record.is_some() && is_plain && begun > at && over > at;
-            *sure += u64::from(*since < at && is_sure);
-            *possible += u64::from(over >= at);
-        }
-        let (sure, _) = busy.get(&server).copied().unwrap_or_default();
-        let is_eligible =
-            |place: &&Place| !place.is_drained && !place.is_backup && place.weight > 0;
-        let less_busy = places.iter().filter(is_eligible).find(|place| {
-            let (_, most) = busy.get(&place.server).copied().unwrap_or_default();
-            let (own, its) = (weigh(server), u64::from(place.weight));
-            sure * its > most * own && (sure + 1) * its > (most + 1) * own
-        });
-        if let Some(place) = less_busy {
-            let (id, other) = (row.ask.id, place.server);
-            let message = format!(
-                "request {id} went to server {server}, which had {sure} to answer, not to {other}"
-            );
-            return breach(GROUP, "BACK-1", message);
-        }
     }
     Ok(())
 }

@@ -203,33 +203,6 @@ fn balance_fires_on_chance_without_weights() {
     }
 }
 
-// BACK-1: a request goes to the server that has the least to do for its weight.
-#[test]
-fn balance_fires_on_the_busier_server() {
-    // The weight of the second server, and how many requests the first one is to answer.
-    for (weight, busy, is_right) in [(1, 0, true), (1, 1, false), (256, 1, false), (256, 0, true)] {
-        let mut lab = Lab::new();
-        let newest = &mut lab.oracle.truth.versions[0];
-        newest.config.clusters[0].balance = tidegate_core::config::Balance::LeastConnections;
-        newest.clusters[0][2].weight = weight;
-        for _ in 0..=busy {
-            let front = lab.front();
-            let id = lab.asked(front, ask(0, Method::Get));
-            let back = lab.back(0);
-            let head = lab.head(id);
-            lab.emit_up(back, &head);
-            lab.later(1);
-        }
-        lab.clean();
-        for row in &mut lab.oracle.rows {
-            let record = super::worker::recorded(None, 1);
-            row.record = Some(crate::oracle::ledger::Recorded { at: u64::MAX, ..record });
-        }
-        let verdict = balance::fair(&lab.oracle);
-        if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, "balance", "BACK-1") }
-    }
-}
-
 // BACK-1: where a request went first is what `source` chose; where else it went is not.
 #[test]
 fn source_is_faithful_in_its_first_choice() {
