@@ -7,7 +7,7 @@
 //!   than its doublings allow, and one request probes it then.
 
 use super::ledger::Row;
-use super::truth::{Down, Place, Version};
+use super::truth::{Down, Place};
 use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
 use std::time::Duration;
