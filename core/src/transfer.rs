@@ -414,6 +414,8 @@ impl Proxy {
         // may not even be connected.
         let Some(socket) = self.sockets.get_mut(id).filter(|socket| !socket.reset) else { return };
         let transport = socket.transport.as_deref_mut().filter(|transport| !transport.is_mute());
+        // Behind half a PROXY header they would be taken for the rest of it (PP-1).
+        let transport = transport.filter(|transport| !transport.owes_preface());
         let tls = transport.and_then(|transport| transport.tls.as_mut());
         let Some(tls) = tls.filter(|tls| tls.has_begun()) else { return };
         tls.close_notify();

@@ -41,6 +41,11 @@ impl Transport {
         self.tls.as_ref().is_some_and(Tls::has_input)
     }
 
+    /// Whether the preface was not sent whole yet: nothing else may be written before it.
+    pub(crate) fn owes_preface(&self) -> bool {
+        !self.preface.is_empty()
+    }
+
     /// Sends by `send`, once, what goes out next: the preface, and behind it records, or, without
     /// TLS, `plain`. Returns how many bytes of `plain` went, and whether `send` took all that it
     /// was offered. `None`: there was nothing to send.

@@ -39,6 +39,10 @@ pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
 /// for that one (BACK-4).
 fn is_no_proof(oracle: &Oracle, back: &Back) -> bool {
     let Some(last) = back.seen.last() else { return true };
+    // Of another request a part was written.
+    if !back.reader.is_between() || back.is_short {
+        return true;
+    }
     let row = &oracle.rows[last.row as usize];
     let Some(attempt) = row.attempts.get(last.attempt) else { return true };
     let is_answered =
@@ -66,7 +70,8 @@ fn forgiven_at(oracle: &Oracle, server: u16, cluster: &str, addr: &Address) -> u
     let mut risen = oracle.dials.risen.iter();
     let risen = risen.find(|(of, at, _)| **of == *cluster && at == addr).map_or(0, |it| it.2);
     let begun = oracle.rows.iter().filter(leads_here).filter_map(|row| {
-        let answer = row.answer.as_ref()?;
+        // What of this turn came first is not known.
+        let answer = row.answer.as_ref().filter(|answer| answer.begun_at < oracle.now)?;
         let its = row.attempts.iter().find(|it| it.plan == answer.serial && it.plan.is_some())?;
         let back = &oracle.backs[its.back as usize];
         let chosen_at = if its.is_reused { its.at } else { back.connect_at };

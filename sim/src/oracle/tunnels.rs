@@ -157,9 +157,13 @@ impl Oracle {
     /// with it and could not be opened.
     fn upgraded_again(&mut self, net: &Net, id: u32, back: u32, serial: u32) {
         let tunnel = &mut self.tunnels[id as usize];
-        let Some(row) = tunnel.row.filter(|_| tunnel.back.is_none_or(|known| known < back)) else {
+        let Some(row) = tunnel.row else { return };
+        // It may have come by a connection that is older than the one that failed.
+        let attempts = &self.rows[row as usize].attempts;
+        let place = |back: u32| attempts.iter().rposition(|attempt| attempt.back == back);
+        if tunnel.back.is_some_and(|known| place(known) >= place(back)) {
             return;
-        };
+        }
         let begins = self.rows[row as usize].plans[serial as usize].end.unwrap_or(u64::MAX);
         tunnel.down = Way::new(Stream::down(row), begins);
         tunnel.down.read = net.content_read(self.backs[back as usize].ep);
