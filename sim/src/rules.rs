@@ -33,6 +33,11 @@ pub const RULES: &[(&str, &str)] = &[
         told 429, or closed.",
     ),
     (
+        "ACC-10",
+        "Where idle connections are closed to make room, the one that has been idle for longest goes \
+         first, and nobody who is being served.",
+    ),
+    (
         "SES-3",
         "A timer fires in the first turn at or past its deadline, never early, and has one \
         outcome. An idle timer runs only while the proxy waits for that very peer.",
@@ -56,6 +61,11 @@ pub const RULES: &[(&str, &str)] = &[
         "REQ-2",
         "What two servers could read in two ways is refused, and no byte of it reaches a \
         backend.",
+    ),
+    (
+        "REQ-3",
+        "A head, a target, the fields, a body, a chunk's line and the trailers have limits: what is \
+         larger is refused, what is exactly as large passes.",
     ),
     ("REQ-4", "The authority of an absolute target replaces Host; CONNECT is not served."),
     (
