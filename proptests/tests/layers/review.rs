@@ -296,6 +296,27 @@ fn attempts_that_are_given_up_say_nothing() {
     check(&rig);
 }
 
+// PP-1, TLS-4: where TLS fails before the PROXY header in front of it is out, its last words would
+// be taken for the rest of the header. Seed 331095.
+#[test]
+fn no_last_words_follow_half_a_header() {
+    let mut secure = Secure::default();
+    let mut config = to_tls_server(&secure);
+    config.clusters[0].send_proxy = Some(Version::V1);
+    let mut rig = rig_of(Settings::default(), config);
+    rig.kernel.server.room = 8;
+    let client = rig.connect();
+    secure.lend(|| rig.feed(client, GET));
+    let back = server(&rig);
+    assert_eq!(text(&rig, back), "PROXY TC");
+    // There is room again, of which nobody has told yet, and the server talks nonsense.
+    rig.kernel.wire(back).room = 1000;
+    secure.lend(|| rig.feed(back, b"nonsense!"));
+    assert!(!rig.kernel.is_open(back));
+    assert_eq!(text(&rig, back), "PROXY TC");
+    check(&rig);
+}
+
 // RUN-1, RUN-2: a configuration that comes after a graceful stop has begun may lack listeners.
 #[test]
 fn listeners_may_go_while_a_stop_is_under_way() {
