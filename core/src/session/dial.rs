@@ -101,8 +101,7 @@ impl Proxy {
         let x = session.x();
         x.back = Some(back);
         x.record.reused = true;
-        x.record.connect += self.now.since(x.mark);
-        x.mark = self.now;
+        x.charge(State::Connect, self.now);
     }
 
     fn connect(&mut self, id: SessionId, pick: Pick) {
@@ -207,8 +206,7 @@ impl Proxy {
         x.attempt = Some(attempt);
         x.record.server = Some(pick.index);
         if x.record.attempts == 0 && !x.fresh_only {
-            x.record.queue += self.now.since(x.mark);
-            x.mark = self.now;
+            x.charge(State::Queue, self.now);
         }
         (x.given, x.sealed) = (0, 0);
         x.request.rewind();
@@ -233,8 +231,7 @@ impl Proxy {
         session.timers.clear_back();
         let now = self.now;
         let x = session.x();
-        x.record.connect += now.since(x.mark);
-        x.mark = now;
+        x.charge(State::Connect, now);
     }
 
     /// The connection was lost before a byte of a response: sends the request again where BACK-3

@@ -103,8 +103,7 @@ impl Proxy {
         self.sessions[id].go(Move::Join);
         let now = self.now;
         let x = self.sessions[id].x();
-        x.record.connect += now.since(x.mark);
-        x.mark = now;
+        x.charge(State::Connect, now);
         self.praise(id);
         self.begin_tunnel(id);
     }

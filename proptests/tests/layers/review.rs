@@ -275,14 +275,19 @@ fn a_request_for_tls_never_goes_in_the_clear() {
     check(&rig);
 }
 
+/// In front of a server that is sent a PROXY header, and TLS behind it.
+fn announced_by_tls(secure: &Secure) -> Rig {
+    let mut config = to_tls_server(secure);
+    config.clusters[0].send_proxy = Some(Version::V1);
+    rig_of(Settings::default(), config)
+}
+
 // PP-1, TLS-4: an attempt that is given up takes with it what TLS had to say first: no socket but
 // one whose TLS stands hears a last word.
 #[test]
 fn attempts_that_are_given_up_say_nothing() {
     let mut secure = Secure::default();
-    let mut config = to_tls_server(&secure);
-    config.clusters[0].send_proxy = Some(Version::V1);
-    let mut rig = rig_of(Settings::default(), config);
+    let mut rig = announced_by_tls(&secure);
     rig.kernel.connect_error = Some(SocketError::Refused);
     let client = rig.connect();
     secure.lend(|| rig.feed(client, GET));
@@ -301,9 +306,7 @@ fn attempts_that_are_given_up_say_nothing() {
 #[test]
 fn no_last_words_follow_half_a_header() {
     let mut secure = Secure::default();
-    let mut config = to_tls_server(&secure);
-    config.clusters[0].send_proxy = Some(Version::V1);
-    let mut rig = rig_of(Settings::default(), config);
+    let mut rig = announced_by_tls(&secure);
     rig.kernel.server.room = 8;
     let client = rig.connect();
     secure.lend(|| rig.feed(client, GET));

@@ -9,7 +9,7 @@
 //! - REQ-9: no 502 takes the place of a whole answer that was there.
 
 use super::ledger::{Back, BackFault, Row};
-use super::{Group, Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach, limits};
 use crate::kernel::Net;
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
@@ -25,12 +25,9 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         404 => versions(oracle, row).any(|v| v.way(&row.ask).is_none()),
         408 => is_slow_client(oracle, row),
         421 => super::tls::may_misdirect(oracle, row),
-        413 => {
-            // A listener that is there no more keeps what it had.
-            let from = oracle.fronts[row.front as usize].begun_at;
-            let mut known = oracle.truth.in_force(from, oracle.now).iter();
-            known.any(|version| version.max_body.is_some_and(|max| row.ask.body > max))
-        }
+        413 => limits::of_listener(oracle, row, oracle.now)
+            .iter()
+            .any(|version| version.max_body.is_some_and(|max| row.ask.body > max)),
         502 => {
             row.attempts.iter().any(|attempt| is_broken(oracle, net, row, attempt))
                 || heads_begun(oracle, row)
@@ -39,7 +36,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         503 => {
             has_no_server(oracle, row)
                 || connects_failed(oracle, net, row)
-                || super::limits::may_be_turned_away(oracle, row)
+                || limits::may_be_turned_away(oracle, row)
         }
         504 => {
             let low = shortest(oracle, row, |t| t.backend_response.min(t.backend_idle));
@@ -55,7 +52,7 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
                 || heads_begun(oracle, row).any(|back| is_late(back.connect_at))
                 || oracle.backs.iter().filter(may_be_its).any(|back| is_late(back.connect_at))
         }
-        429 => super::limits::may_refuse(oracle, row.front),
+        429 => limits::may_refuse(oracle, row.front),
         _ => false,
     };
     if is_legal || super::routes::may_answer(oracle, row, status) {
@@ -222,7 +219,7 @@ pub fn silence(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let is_starved = has_tls && row.record.is_none() && !oracle.has_ample_buffers();
     // A client that has finished writing may have met a version that takes that for an abort.
     let until = row.record.map_or(oracle.now, |record| record.at);
-    let seen = oracle.truth.in_force(front.begun_at, until);
+    let seen = limits::of_listener(oracle, row, until);
     let has_left = front.left_at.is_some_and(|at| at <= until);
     let is_aborted = has_left && seen.iter().any(|version| version.abort_on_close);
     let is_excused = row.gave_up_at.is_some()

@@ -111,10 +111,10 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     for (index, places) in version.clusters.iter().enumerate() {
         let Some(cluster) = version.cluster(index) else { continue };
         let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
-        // Of two that are drawn by weight the less busy one is taken, whatever its weight.
-        let most = match cluster.balance {
-            Balance::RoundRobin => 0,
-            Balance::Random => UNLIKELY,
+        // The others look at who is busy, or at who asks.
+        let judge = match cluster.balance {
+            Balance::RoundRobin => shares,
+            Balance::Random => likely,
             Balance::LeastConnections | Balance::PowerOfTwo | Balance::Source => continue,
         };
         if cluster.sticky.is_some() || is_limited {
@@ -125,19 +125,14 @@ pub fn fair(oracle: &Oracle) -> Verdict {
         for attempt in oracle.rows.iter().filter(is_ours).flat_map(|row| &row.attempts) {
             *counts.entry(oracle.backs[attempt.back as usize].server).or_default() += 1;
         }
-        match most {
-            0 => shares(index, places, &counts)?,
-            most => likely(index, places, &counts, most)?,
-        }
+        judge(index, places, &counts)?;
     }
     Ok(())
 }
 
 /// What each server of a cluster got is its share.
 pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> Verdict {
-    let has_primary = places.iter().any(|place| !place.is_drained && !place.is_backup);
-    let is_eligible = |place: &&Place| !place.is_drained && place.is_backup != has_primary;
-    let eligible: Vec<&Place> = places.iter().filter(is_eligible).collect();
+    let eligible = eligible(places);
     let count = |place: &Place| counts.get(&place.server).copied().unwrap_or(0);
     let (total, weights) = eligible.iter().fold((0, 0), |(total, weights), place| {
         (total + count(place), weights + u64::from(place.weight))
@@ -150,7 +145,7 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
     };
     let is_unfair = eligible.iter().any(is_greedy)
         || eligible.iter().any(|one| eligible.iter().any(|other| differ(one, other)));
-    let is_else = places.iter().any(|place| !is_eligible(&place) && count(place) > 0);
+    let is_else = places.iter().any(|place| !eligible.contains(&place) && count(place) > 0);
     if is_unfair || is_else {
         let message = format!("round-robin in cluster {cluster}: {counts:?} of {places:?}");
         return breach(GROUP, "BACK-1", message);
@@ -158,16 +153,22 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
     Ok(())
 }
 
-/// By chance no server got very much more than its weight says: neither `most` requests nor `most`
-/// times its share, which one seed in 10^12 may exceed.
-pub fn likely(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>, most: u64) -> Verdict {
+/// The servers of a cluster among which it chooses: backups only if there is no other.
+fn eligible(places: &[Place]) -> Vec<&Place> {
     let has_primary = places.iter().any(|place| !place.is_drained && !place.is_backup);
     let is_eligible = |place: &&Place| !place.is_drained && place.is_backup != has_primary;
-    let weights: u64 = places.iter().filter(is_eligible).map(|it| u64::from(it.weight)).sum();
+    places.iter().filter(is_eligible).collect()
+}
+
+/// By chance no server of a cluster got very much more than its weight says: [`UNLIKELY`] requests,
+/// and so many times its share.
+pub fn likely(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> Verdict {
+    let eligible = eligible(places);
+    let weights: u64 = eligible.iter().map(|place| u64::from(place.weight)).sum();
     let total: u64 = counts.values().sum();
-    for place in places.iter().filter(is_eligible) {
+    for place in eligible {
         let count = counts.get(&place.server).copied().unwrap_or(0);
-        if count >= most && count * weights >= most * total * u64::from(place.weight) {
+        if count >= UNLIKELY && count * weights >= UNLIKELY * total * u64::from(place.weight) {
             let message = format!("chance in cluster {cluster}: {counts:?} of {places:?}");
             return breach(GROUP, "BACK-1", message);
         }

@@ -20,7 +20,7 @@ pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
     let since = forgiven_at(oracle, number, cluster, addr);
     let may_have_failed = |back: &&Back| {
         let is_late = back.closed_at.is_some_and(|at| at >= since);
-        back.server == number && is_late && !back.has_failed && is_no_proof(oracle, back)
+        back.server == number && is_late && !back.has_failed && may_be_failure(oracle, back)
     };
     let closed = oracle.backs.iter().filter(may_have_failed);
     // What failed at once never became a connection.
@@ -37,7 +37,7 @@ pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
 /// Whether a connection that was closed may have been a failure of its server's: not if its last
 /// exchange came to a good end, nor if it was not the first there, unless the server was too slow
 /// for that one (BACK-4).
-fn is_no_proof(oracle: &Oracle, back: &Back) -> bool {
+fn may_be_failure(oracle: &Oracle, back: &Back) -> bool {
     let Some(last) = back.seen.last() else { return true };
     // Of another request a part was written.
     if !back.reader.is_between() || back.is_short {

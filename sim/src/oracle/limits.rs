@@ -324,6 +324,18 @@ fn nobody_has_room(
     Ok(())
 }
 
+/// The versions until `until` of which one may say what the listener of `row` lets pass: those that
+/// its request may have seen, and, once the listener was removed, those that its connection may
+/// have begun under, since it keeps what it had (SES-1).
+pub fn of_listener<'a>(oracle: &'a Oracle, row: &Row, until: u64) -> &'a [Version] {
+    let front = &oracle.fronts[row.front as usize];
+    let from = match oracle.truth.keeps_listener(front.listener, front.begun_at, until) {
+        true => row.first_read_at.unwrap_or(until),
+        false => front.begun_at,
+    };
+    oracle.truth.in_force(from, until)
+}
+
 /// Something passed that is nothing but too large (REQ-3).
 pub fn passed(message: String) -> Verdict {
     breach(GROUP, "REQ-3", message)
@@ -331,9 +343,7 @@ pub fn passed(message: String) -> Verdict {
 
 /// A server was given `body` bytes of the body of `row`: no more than some version lets pass.
 pub fn body(oracle: &Oracle, row: &Row, body: u64) -> Verdict {
-    // A listener that is there no more keeps what it had.
-    let from = oracle.fronts[row.front as usize].begun_at;
-    let versions = oracle.truth.in_force(from, oracle.now).iter();
+    let versions = of_listener(oracle, row, oracle.now).iter();
     let most = versions.map(|version| version.max_body.unwrap_or(u64::MAX)).max();
     if most.is_some_and(|most| body > most) {
         let id = row.ask.id;

@@ -101,7 +101,8 @@ impl Oracle {
             config.clusters.iter().position(|known| *known.name == *name)
         });
         let server = record.server.zip(record.cluster).map(|(server, cluster)| {
-            config.clusters[cluster as usize].servers[usize::from(server)].id.clone()
+            let cluster = config.clusters.get(cluster as usize);
+            cluster.and_then(|it| it.servers.get(usize::from(server))?.id.clone())
         });
         let last = row.attempts.last().map(|last| {
             let server = self.backs[last.back as usize].server;

@@ -223,3 +223,9 @@ fn breaks(verdict: Verdict, group: &str, rule: &str) {
     let breach = verdict.expect_err("a broken rule");
     assert_eq!((breach.group, breach.rule), (group, rule), "{breach:?}");
 }
+
+/// Nothing is broken, if `is_right`, else that rule.
+#[track_caller]
+fn holds(verdict: Verdict, is_right: bool, group: &str, rule: &str) {
+    if is_right { assert_eq!(verdict, Ok(())) } else { breaks(verdict, group, rule) }
+}

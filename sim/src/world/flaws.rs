@@ -32,6 +32,16 @@ const fn moved(
     Flawed { flaw: Flaw { name, statuses, in_body: false, location: Some(location) }, text }
 }
 
+/// A request in chunks, with a sound head, and what comes behind that.
+macro_rules! chunked {
+    ($body:literal) => {
+        concat!(
+            "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n",
+            $body
+        )
+    };
+}
+
 /// Where a sound byte of the body stands.
 const BODY: &str = "{body}";
 
@@ -174,106 +184,35 @@ pub(super) const FLAWS: &[Flawed] = &[
         &[400],
         "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked;\r\n\r\n0\r\n\r\n",
     ),
-    body_flaw(
-        "a chunk size that is none",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-    ),
-    body_flaw(
-        "an empty chunk size",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\r\n\r\n",
-    ),
-    body_flaw(
-        "a chunk size ended by LF",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\n\r\n",
-    ),
-    body_flaw(
-        "a negative chunk size",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
-    ),
-    body_flaw(
-        "a chunk size beyond 64 bits",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         10000000000000000\r\nx",
-    ),
-    body_flaw(
-        "a chunk that does not end",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{body}yz",
-    ),
-    body_flaw(
-        "a bad chunk extension",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;\0\r\nx",
-    ),
-    body_flaw(
-        "a chunk line far too long",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         1;{2000}{2000}{2000}\r\nx",
-    ),
-    body_flaw(
-        "a chunk line too long",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;{255}\r\nx",
-    ),
-    body_flaw(
-        "trailers too long",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         0\r\nX: {4090}\r\n\r\n",
-    ),
-    body_flaw(
-        "trailers far too many",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         0\r\n{trailers}\r\n",
-    ),
+    body_flaw("a chunk size that is none", chunked!("xyz\r\n")),
+    body_flaw("an empty chunk size", chunked!("\r\n\r\n")),
+    body_flaw("a chunk size ended by LF", chunked!("0\n\r\n")),
+    body_flaw("a negative chunk size", chunked!("-1\r\n\r\n")),
+    body_flaw("a chunk size beyond 64 bits", chunked!("10000000000000000\r\nx")),
+    body_flaw("a chunk that does not end", chunked!("1\r\n{body}yz")),
+    body_flaw("a bad chunk extension", chunked!("1;\0\r\nx")),
+    body_flaw("a chunk line far too long", chunked!("1;{2000}{2000}{2000}\r\nx")),
+    body_flaw("a chunk line too long", chunked!("1;{255}\r\nx")),
+    body_flaw("trailers too long", chunked!("0\r\nX: {4090}\r\n\r\n")),
+    body_flaw("trailers far too many", chunked!("0\r\n{trailers}\r\n")),
     body_flaw(
         "a chunk size that wraps to one",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         10000000000000001\r\n{body}\r\n0\r\n\r\n",
+        chunked!("10000000000000001\r\n{body}\r\n0\r\n\r\n"),
     ),
-    body_flaw(
-        "a chunk size that wraps to none",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         10000000000000000\r\n\r\n",
-    ),
-    body_flaw(
-        "an extension ended by LF",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         1;a=b\n{body}\r\n0\r\n\r\n",
-    ),
-    body_flaw(
-        "a control byte in quotes",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"\u{1}\"\r\nx",
-    ),
+    body_flaw("a chunk size that wraps to none", chunked!("10000000000000000\r\n\r\n")),
+    body_flaw("an extension ended by LF", chunked!("1;a=b\n{body}\r\n0\r\n\r\n")),
+    body_flaw("a control byte in quotes", chunked!("1;a=\"\u{1}\"\r\nx")),
     body_flaw(
         "trailers far too long",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
-         0\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n",
+        chunked!("0\r\nX: {2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}{2000}\r\n\r\n"),
     ),
-    body_flaw(
-        "a bad trailer",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n: x\r\n\r\n",
-    ),
-    body_flaw(
-        "a blank in a chunk size",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1 x\r\n",
-    ),
-    body_flaw(
-        "an extension without end",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"b\\\"c\r\n",
-    ),
-    body_flaw(
-        "a blank before a trailer's colon",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx : y\r\n\r\n",
-    ),
-    body_flaw(
-        "a trailer ended by LF",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: y\n\r\n",
-    ),
-    body_flaw(
-        "a control byte in a trailer",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: \u{1}\r\n\r\n",
-    ),
-    body_flaw(
-        "a folded trailer",
-        "POST /r/{id} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n x\r\n\r\n",
-    ),
+    body_flaw("a bad trailer", chunked!("0\r\n: x\r\n\r\n")),
+    body_flaw("a blank in a chunk size", chunked!("1 x\r\n")),
+    body_flaw("an extension without end", chunked!("1;a=\"b\\\"c\r\n")),
+    body_flaw("a blank before a trailer's colon", chunked!("0\r\nx : y\r\n\r\n")),
+    body_flaw("a trailer ended by LF", chunked!("0\r\nx: y\n\r\n")),
+    body_flaw("a control byte in a trailer", chunked!("0\r\nx: \u{1}\r\n\r\n")),
+    body_flaw("a folded trailer", chunked!("0\r\n x\r\n\r\n")),
     // What the proxy answers by itself: no fault of the client's.
     moved(
         "a redirect",

@@ -127,9 +127,12 @@ impl World {
                     self.cx.after(100 * MS, 0, Ev::Control);
                 }
             }
+            Phase::Chaos if self.is_crowded => {
+                self.cx.mark(mark!("phase: stopped in the middle of chaos"));
+                self.stop(Phase::RoughStop);
+            }
             Phase::Chaos => {
-                let skips = !self.is_crowded
-                    && !self.scenario.is_faultless
+                let skips = !self.scenario.is_faultless
                     && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
                 if skips {
                     // Some come at the last moment, so that the stop meets a queue.
@@ -138,9 +141,6 @@ impl World {
                         self.add_client(Role::Chaos, 1, 10 * MS);
                     }
                     self.cx.after(12 * MS, 0, Ev::Phase);
-                } else if self.is_crowded {
-                    self.cx.mark(mark!("phase: stopped in the middle of chaos"));
-                    self.stop(Phase::RoughStop);
                 } else {
                     self.heal();
                 }

@@ -38,18 +38,20 @@ const LONG_LINE: &[u8] = &{
     (line[0], line[1]) = (b'0', b';');
     line
 };
-const LONG_TRAILER: &[u8] = &{
-    let mut trailer = [b'a'; 20_000];
+const LONG_TRAILER: &[u8] = &trailer::<20_000>();
+
+/// A last chunk, and a trailer section that does not end within `N` bytes of it.
+const fn trailer<const N: usize>() -> [u8; N] {
+    let mut trailer = [b'a'; N];
     (trailer[0], trailer[1], trailer[2], trailer[3], trailer[4]) = (b'0', b'\r', b'\n', b'x', b':');
     trailer
-};
+}
 
 /// The longest line of a chunk that a proxy may let pass, without its end (REQ-3).
 const CHUNK_LINE_BYTES: usize = 256;
 /// A last chunk with the longest trailer section that a proxy may let pass (REQ-3).
 const LONGEST_TRAILER: &[u8] = &{
-    let mut trailer = [b'a'; 3 + 4096];
-    (trailer[0], trailer[1], trailer[2], trailer[3], trailer[4]) = (b'0', b'\r', b'\n', b'x', b':');
+    let mut trailer = trailer::<{ 3 + 4096 }>();
     let end = trailer.len();
     (trailer[end - 4], trailer[end - 3]) = (b'\r', b'\n');
     (trailer[end - 2], trailer[end - 1]) = (b'\r', b'\n');

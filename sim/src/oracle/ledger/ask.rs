@@ -128,8 +128,8 @@ pub struct Ask {
 impl Ask {
     /// What it says that it accepts, if anything, and whether that prefers JSON.
     pub fn accept(&self) -> Option<(&'static str, bool)> {
-        let is_sound = self.flaw.is_none();
-        ACCEPTS.get((self.key % 23) as usize).copied().filter(|_| is_sound && self.key > 0)
+        let place = (self.key % 23).checked_sub(1).filter(|_| self.flaw.is_none())?;
+        ACCEPTS.get(place as usize).copied()
     }
 
     /// The minor version that it says: 1.2 to 1.9 count as 1.1 (REQ-1).

@@ -8,9 +8,9 @@ use tidegate_core::event::{AccessRecord, Event};
 use tidegate_core::time::Time;
 
 /// The key of a request that accepts the first of all, JSON alone.
-const JSON: u64 = 23;
+const JSON: u64 = 1;
 /// The key of one that would rather read HTML.
-const HTML: u64 = 24;
+const HTML: u64 = 2;
 
 const HTML_TYPE: &str = "Content-Type: text/html; charset=utf-8\r\n";
 const JSON_TYPE: &str = "Content-Type: application/json\r\n";
@@ -65,6 +65,24 @@ fn answers_fires_on_own_answers_in_another_form() {
         let text = String::from_utf8(own_answer(404, "")).unwrap().replacen(wrong, with, 1);
         lab.emit_down(front, text.as_bytes());
         lab.fires("answers", "RES-7");
+    }
+}
+
+// RES-3, RES-5: bytes that begin no head are somebody's answer all the same.
+#[test]
+fn matching_fires_on_bytes_that_nobody_asked_for() {
+    for (framing, rule) in
+        [("Content-Length: 0", "RES-3"), ("Content-Length: 0\r\nConnection: close", "RES-5")]
+    {
+        let mut lab = Lab::new();
+        let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+        if rule == "RES-5" {
+            lab.asked(front, ask(0, Method::Get));
+        }
+        lab.emit_down(front, Lab::response(id, 0, framing).as_bytes());
+        lab.clean();
+        lab.emit_down(front, b"<");
+        lab.fires("matching", rule);
     }
 }
 
