@@ -140,9 +140,11 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The (group, rule) pairs that stand last among the arguments of calls of `fires` and `breaks`.
+/// The (group, rule) pairs that stand last among the arguments of calls of `fires`, `breaks` and
+/// `holds`, which judges the rows of a table, right ones and wrong ones.
 fn fired(code: &str) -> BTreeSet<(String, String)> {
-    let calls = ["fires(", "breaks("].into_iter().flat_map(|call| code.split(call).skip(1));
+    let calls =
+        ["fires(", "breaks(", "holds("].into_iter().flat_map(|call| code.split(call).skip(1));
     calls.filter_map(|rest| last_two(arguments(rest))).collect()
 }
 
@@ -181,9 +183,14 @@ fn what_fires_is_read_from_calls() {
             "metamorphic",
             "REQ-1",
         );
+        holds(verdict, is_right, "accept", "ACC-10");
         fires(&view(all));"#;
     let pair = |group: &str, rule: &str| (group.to_string(), rule.to_string());
-    let found = BTreeSet::from([pair("bytes", "REQ-8"), pair("metamorphic", "REQ-1")]);
+    let found = BTreeSet::from([
+        pair("bytes", "REQ-8"),
+        pair("metamorphic", "REQ-1"),
+        pair("accept", "ACC-10"),
+    ]);
     assert_eq!(fired(&code(text)), found);
 }
 

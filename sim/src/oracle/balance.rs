@@ -160,7 +160,7 @@ fn eligible(places: &[Place]) -> Vec<&Place> {
     places.iter().filter(is_eligible).collect()
 }
 
-/// By chance no server of a cluster got very much more than its weight says: [`UNLIKELY`] requests,
+/// By chance no server of a cluster got very much more than its weight says: `UNLIKELY` requests,
 /// and so many times its share.
 pub fn likely(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> Verdict {
     let eligible = eligible(places);
