@@ -12,7 +12,7 @@ set -euo pipefail
 
 readonly seeds=${1:?seeds A..B} shards=${2:?number of shards} out=${3:?directory} hosts=${4:-}
 sim=${TIDEGATE_SIM:-$PWD/target/campaign/tidegate-sim}
-[ -x "$sim" ] || { echo "no $sim: cargo build --profile campaign -p tidegate-sim" >&2; exit 2; }
+[ -x "$sim" ] || { echo "no $sim: sim/guided builds it" >&2; exit 2; }
 mkdir -p "$out"
 
 spread=()
