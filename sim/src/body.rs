@@ -48,19 +48,29 @@ impl BodyKey {
     }
 
     /// The first position where `bytes`, which stand at `offset`, differ from this body.
-    pub fn mismatch(self, mut offset: u64, mut bytes: &[u8]) -> Option<u64> {
-        while !bytes.is_empty() {
-            let want = self.at(offset, bytes.len());
-            let (head, tail) = bytes.split_at(want.len());
-            if head != want {
-                let at = head.iter().zip(want).position(|(a, b)| a != b);
-                return Some(offset + at.unwrap_or(0) as u64);
-            }
-            offset += want.len() as u64;
-            bytes = tail;
-        }
-        None
+    pub fn mismatch(self, offset: u64, bytes: &[u8]) -> Option<u64> {
+        difference(offset, bytes, |at, max| self.at(at, max))
     }
+}
+
+/// The first position where `bytes`, which stand at `offset`, differ from what `at` tells to stand
+/// there: for a position and a number of bytes at most, one byte at least.
+pub fn difference<'a>(
+    mut offset: u64,
+    mut bytes: &[u8],
+    at: impl Fn(u64, usize) -> &'a [u8],
+) -> Option<u64> {
+    while !bytes.is_empty() {
+        let want = at(offset, bytes.len());
+        let (head, tail) = bytes.split_at(want.len());
+        if head != want {
+            let at = head.iter().zip(want).position(|(a, b)| a != b);
+            return Some(offset + at.unwrap_or(0) as u64);
+        }
+        offset += want.len() as u64;
+        bytes = tail;
+    }
+    None
 }
 
 fn cycle() -> &'static [u8] {

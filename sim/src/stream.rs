@@ -1,7 +1,7 @@
 //! What the peers of a tunnel say: a short beginning, then bytes that are a function of their
 //! offset, so that any range can be checked anywhere.
 
-use crate::body::{BodyKey, Direction};
+use crate::body::{BodyKey, Direction, difference};
 
 /// Bytes of the tag that a TCP stream begins with.
 pub const TAG_BYTES: usize = 8;
@@ -66,18 +66,8 @@ impl Stream {
     }
 
     /// The first position where `bytes`, which stand at `offset`, differ from this stream.
-    pub fn mismatch(&self, mut offset: u64, mut bytes: &[u8]) -> Option<u64> {
-        while !bytes.is_empty() {
-            let want = self.at(offset, bytes.len());
-            let (head, tail) = bytes.split_at(want.len());
-            if head != want {
-                let at = head.iter().zip(want).position(|(a, b)| a != b);
-                return Some(offset + at.unwrap_or(0) as u64);
-            }
-            offset += want.len() as u64;
-            bytes = tail;
-        }
-        None
+    pub fn mismatch(&self, offset: u64, bytes: &[u8]) -> Option<u64> {
+        difference(offset, bytes, |at, max| self.at(at, max))
     }
 }
 
