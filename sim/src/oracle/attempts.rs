@@ -106,7 +106,9 @@ pub(super) fn unserved(oracle: &Oracle, net: &Net, tunnel: &Tunnel) -> Verdict {
         > settings.accept_queue_capacity.min(settings.max_connections);
     let has_failed = end.is_reset() || front.left_at.is_some();
     let is_stopping = oracle.truth.stop_at.is_some_and(|stop| closed >= stop);
-    let is_refused = super::limits::may_refuse(oracle, tunnel.front)
+    // Why TLS did not come about is judged where that is told.
+    let is_refused = !super::tunnel_ends::is_open(oracle, front)
+        || super::limits::may_refuse(oracle, tunnel.front)
         || super::proxy::may_close(oracle, tunnel.front)
         || super::passage::may_close(oracle, front);
     if is_old

@@ -94,14 +94,16 @@ fn is_due(oracle: &Oracle, front: &Front) -> bool {
 }
 
 /// Whether the handshake on `front` came to its end: surely, perhaps.
-fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (bool, bool) {
+pub(super) fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (bool, bool) {
     let is_damaged = facts.damaged.is_some();
     let is_secured = front.secured_at.is_some();
     let is_welcome = settings(oracle, front).all(|tls| is_welcome(tls, facts));
     // A damaged record may have come in the read that ended the handshake.
     let surely = is_secured && is_welcome && !is_damaged;
-    // In TLS 1.2 the proxy speaks last, and what it says may not get through.
-    let is_unheard = !facts.is_complete && front.is_short;
+    // In TLS 1.2 the proxy speaks last, and what it says may not get through; nor does it speak
+    // where there is no server to lead a tunnel to.
+    let is_refused = front.is_tcp && front.closed.is_some();
+    let is_unheard = !facts.is_complete && (front.is_short || is_refused);
     (surely, is_secured || is_damaged || is_unheard)
 }
 

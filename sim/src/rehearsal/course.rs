@@ -273,7 +273,7 @@ impl Course {
                 }
             };
             if mask != Readiness::default() {
-                self.proxy.ready(id, mask);
+                self.streams.lend(TURN_ENTITY, || self.proxy.ready(id, mask));
             }
         }
     }

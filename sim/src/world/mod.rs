@@ -151,8 +151,8 @@ impl World {
         let episodes = episodes::draw(&mut cx, &scenario, &numbers);
         let provider = options.provider.unwrap_or_else(|| provider_of(seed));
         let mut secure = Secure::new(seed, provider);
-        let secure_servers = scenario.clusters.iter().zip(&desired.tls.clusters);
-        let secure_servers = secure_servers.flat_map(|(&n, tls)| vec![tls.is_some(); n]).collect();
+        let secure_servers = scenario.all_clusters().into_iter().zip(&desired.tls.clusters);
+        let secure_servers = secure_servers.flat_map(|(n, tls)| vec![tls.is_some(); n]).collect();
         let config = desired.config(&scenario, &addresses, &mut secure);
         let mut proxy = make::proxy(seed, &scenario, config.clone());
         let mut flown = Vec::new();

@@ -48,7 +48,7 @@ impl TlsPlan {
             let n = listener as usize;
             let may_follow = !protocols.expects[n]
                 || choices.chance(site!("tls/behind a header"), listener, Rate::percent(50));
-            (has_tls && may_follow && n < scenario.listeners)
+            (has_tls && may_follow && (n < scenario.listeners || protocols.passage.is_none()))
                 .then(|| draw_listener(choices, listener, scenario.is_faultless))
         });
         let listeners = listeners.collect();
@@ -57,7 +57,8 @@ impl TlsPlan {
             let n = c as usize;
             let may_follow = protocols.sends(n).is_none()
                 || choices.chance(site!("tls/header before"), c, Rate::percent(50));
-            (has_tls && may_follow && n < scenario.clusters.len()).then_some(0)
+            (has_tls && may_follow && (n < scenario.clusters.len() || protocols.passage.is_none()))
+                .then_some(0)
         });
         let first = TlsTruth { listeners, clusters: clusters.collect() };
         let has_tunnels = choices.chance(site!("tls/tunnels"), 0, Rate::percent(50));

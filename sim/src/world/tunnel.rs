@@ -83,6 +83,10 @@ impl World {
                 self.clients[c as usize].manner.resets = true;
                 self.client_leave(c, Leaves::Aborts);
             }
+            // It leaves of itself, where it cannot take what the proxy says.
+            Next::Lost if self.layers.has_failed(&self.net, ep) => {
+                self.client_leave(c, Leaves::IsDone);
+            }
             Next::Lost => self.client_leave(c, Leaves::SawEnd),
         }
     }

@@ -13,6 +13,7 @@ use crate::swarm::Fault;
 use crate::tell;
 use tidegate_core::drive;
 use tidegate_core::event::Event;
+use tidegate_core::id::SocketId;
 use tidegate_core::input::Readiness;
 use tidegate_core::time::Time;
 
@@ -122,7 +123,7 @@ impl World {
         }
     }
 
-    fn tell(&mut self, id: tidegate_core::id::SocketId, ep: Option<u32>, mask: Readiness) {
+    fn tell(&mut self, id: SocketId, ep: Option<u32>, mask: Readiness) {
         if mask == Readiness::default() {
             return;
         }
@@ -130,7 +131,12 @@ impl World {
         if let Some(ep) = ep {
             self.oracle.told(&self.net, ep, mask);
         }
-        self.proxy.ready(id, mask);
+        self.hand_in(id, mask);
+    }
+
+    /// A socket that broke may end its session, whose place another one takes, and dials by TLS.
+    fn hand_in(&mut self, id: SocketId, mask: Readiness) {
+        self.streams.lend(TURN_ENTITY, || self.proxy.ready(id, mask));
     }
 
     /// Readiness of a socket to which nothing happened, and of one that is gone (LOOP-1).
@@ -151,7 +157,7 @@ impl World {
         if let Some(id) = self.sockets.last_closed {
             let all = Readiness { readable: true, writable: true, read_closed: true, error: true };
             self.cx.mark(mark!("kernel: readiness of a closed socket"));
-            self.proxy.ready(id, all);
+            self.hand_in(id, all);
         }
     }
 
