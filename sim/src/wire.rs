@@ -18,6 +18,16 @@ pub fn host_name(host: u16) -> String {
     }
 }
 
+/// The Cookie field of a request, with or without the sticky cookie that names a server in
+/// `cluster`. One beside it has a name that begins with that one's.
+pub fn cookies(cluster: u16, sticky: Option<u16>) -> String {
+    let name = cookie_name(cluster);
+    match sticky {
+        Some(server) => format!("a=1; {name}x=2; {}; b=3", sticky_cookie(cluster, server)),
+        None => format!("a=1; {name}x=2; b=3"),
+    }
+}
+
 /// The sticky cookie that names `server` in `cluster`.
 pub fn sticky_cookie(cluster: u16, server: u16) -> String {
     format!("{}={}", cookie_name(cluster), server_id(server))
@@ -90,6 +100,14 @@ pub fn forwarded(id: u32) -> [(&'static str, String); 4] {
         ("X-Request-Id", format!("client-{id}")),
     ]
 }
+
+/// What a client says of itself that names a proxy before this one: where a trusted proxy put its
+/// own word behind that, it counts for nothing.
+pub const FORWARDED_FIRST: [(&str, &str); 3] = [
+    ("X-Forwarded-Proto", "gopher"),
+    ("X-Forwarded-Host", "liar.example"),
+    ("X-Forwarded-Port", "70"),
+];
 
 /// What some say besides: in the words of RFC 7239, and through which port those before them came.
 pub fn forwarded_besides(id: u32) -> [(&'static str, String); 2] {

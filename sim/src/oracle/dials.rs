@@ -286,7 +286,7 @@ fn is_usable(oracle: &Oracle, cluster: &str, place: &Place, config: &Server) -> 
 
 /// Whether a server was in the configuration all the time since it was marked down: one that comes
 /// back is a new one.
-fn stays(oracle: &Oracle, down: &Down) -> bool {
+pub(super) fn stays(oracle: &Oracle, down: &Down) -> bool {
     let mut since = oracle.truth.in_force(down.since, oracle.now).iter();
     since.all(|version| {
         let mut its = version.config.clusters.iter().filter(|it| it.name == down.cluster);

@@ -5,7 +5,7 @@
 
 use super::ledger::{Answer, Back, Row};
 use super::truth::Version;
-use super::{Group, Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, breach, dials};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
 
@@ -17,6 +17,15 @@ pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
     let fall = all.filter(|config| config.name == *cluster).map(|config| config.fall).min();
     let number = number_of(oracle, cluster, addr);
     let Some((number, fall)) = number.zip(fall) else { return Ok(()) };
+    // The verdict of a probe alone doubles the span: others who go there where no server can be
+    // used add nothing to it.
+    let mut down = oracle.truth.down.iter().rev();
+    let known = down.find(|it| it.is_of(cluster, addr)).filter(|it| dials::stays(oracle, it));
+    if let Some(down) = known.filter(|it| oracle.now < it.until) {
+        let left = (down.until - oracle.now) / 1_000_000;
+        let message = format!("server {number} backs off for {left} ms, and is marked down again");
+        return breach(Group::Balance, "BACK-4", message);
+    }
     let since = forgiven_at(oracle, number, cluster, addr);
     let may_have_failed = |back: &&Back| {
         let is_late = back.closed_at.is_some_and(|at| at >= since);

@@ -6,7 +6,8 @@
 //! - REQ-10: requests go to backends as HTTP/1.1.
 //! - RES-1: an emitted response is framed as the strict reader wants it, and 204 has no
 //!   framing.
-//! - RES-4: a client of HTTP/1.0 gets no chunks.
+//! - RES-4: a client of HTTP/1.0 gets no chunks, and no connection is kept behind a body whose
+//!   end only closing tells.
 
 use super::ledger::{Ask, Flaw, Method, Row};
 use super::{Breach, Group, Oracle, Verdict, breach};
@@ -115,6 +116,10 @@ pub fn response_body(oracle: &Oracle, row: &Row, head: &Head) -> Verdict<BodyRea
     Ok(match length.and_then(number) {
         Some(length) => BodyReader::length(length),
         None if is_chunked => BodyReader::chunked(),
+        None if head.lists("connection", "keep-alive") => {
+            let message = format!("request {id}: a body that ends by close, and keep-alive");
+            return breach(GROUP, "RES-4", message);
+        }
         None => BodyReader::until_close(),
     })
 }

@@ -129,7 +129,10 @@ const ALL: [Entry; 21] = [
                 "RES-1",
                 "an emitted response is framed as the strict reader wants it, and 204 has no framing",
             ),
-            ("RES-4", "a client of HTTP/1.0 gets no chunks"),
+            (
+                "RES-4",
+                "a client of HTTP/1.0 gets no chunks, and no connection is kept behind a body whose end only closing tells",
+            ),
         ],
     },
     Entry {

@@ -23,7 +23,7 @@ impl Oracle {
                 accounting::invariants(Err(format!("session {session} is broken: {what}")))
             }
             Event::ServerDown { .. } | Event::ServerUp { .. } => {
-                balance::health(self, event).and_then(|()| falls::marked_down(self, event))
+                falls::marked_down(self, event).and_then(|()| balance::health(self, event))
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;

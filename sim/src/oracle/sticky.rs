@@ -31,10 +31,7 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row, head: &Head) -> Verdict {
     };
     let id = row.ask.id;
     let is_own = is_sticky && cookie.0 == cluster;
-    let expected = match is_own {
-        true => "a=1; b=2".to_string(),
-        false => format!("a=1; {}; b=2", wire::sticky_cookie(cookie.0, cookie.1)),
-    };
+    let expected = wire::cookies(cookie.0, (!is_own).then_some(cookie.1));
     if head.only("cookie") != Some(expected.as_bytes()) {
         let got = head.all("cookie").map(String::from_utf8_lossy).collect::<Vec<_>>();
         return breach(GROUP, "BACK-8", format!("request {id}: Cookie {got:?}, not {expected:?}"));

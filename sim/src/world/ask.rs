@@ -184,6 +184,11 @@ fn head_of(ask: &Ask, limits: &Limits, head: &mut Vec<u8>) {
     request_line(ask, head);
     let id = ask.id;
     wire::request_fields(id, |name, value| field(head, name, value));
+    if ask.forwards && ask.forwards_besides {
+        for (name, value) in wire::FORWARDED_FIRST {
+            field(head, name, value.as_bytes());
+        }
+    }
     if ask.forwards {
         for (name, value) in wire::forwarded(id) {
             field(head, name, value.as_bytes());
@@ -213,7 +218,7 @@ fn head_of(ask: &Ask, limits: &Limits, head: &mut Vec<u8>) {
     }
     connection(head, ask.has_hops, ask.keeps, ask.minor);
     if let Some((cluster, server)) = ask.cookie {
-        let _ = write!(head, "Cookie: a=1; {}; b=2\r\n", wire::sticky_cookie(cluster, server));
+        let _ = write!(head, "Cookie: {}\r\n", wire::cookies(cluster, Some(server)));
     }
     if ask.expects {
         head.extend_from_slice(b"Expect: 100-continue\r\n");

@@ -227,15 +227,17 @@ fn headers_fires_on_an_own_answer_without_length() {
 }
 
 // REQ-10: whatever the client speaks, backends are spoken to in 1.1; RES-4: who speaks 1.0 does
-// not know chunks.
+// not know chunks, nor where a body ends behind which the connection is kept.
 #[test]
 fn framing_fires_on_the_wrong_version() {
     changed(ask(0, Method::Get), "HTTP/1.1", "HTTP/1.0").fires("framing", "REQ-10");
-    let mut lab = Lab::new();
-    let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(5, BackFault::None));
-    lab.oracle.rows[id as usize].ask.minor = 0;
-    lab.emit_down(front, Lab::response(id, 0, "Transfer-Encoding: chunked").as_bytes());
-    lab.fires("framing", "RES-4");
+    for field in ["Transfer-Encoding: chunked", "Connection: keep-alive"] {
+        let mut lab = Lab::new();
+        let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(5, BackFault::None));
+        lab.oracle.rows[id as usize].ask.minor = 0;
+        lab.emit_down(front, Lab::response(id, 0, field).as_bytes());
+        lab.fires("framing", "RES-4");
+    }
 }
 
 // RES-5: who was told that the connection ends is told nothing more.

@@ -4,6 +4,7 @@
 use super::*;
 use crate::oracle::ledger::{Flaw, Recorded};
 use crate::oracle::truth::Down;
+use crate::wire;
 use crate::oracle::{
     accept, accounting, balance, counters, dials, liveness, panics, progress, reconfiguration,
     timers,
@@ -427,12 +428,12 @@ fn sticky_lab(cookie: Option<(u16, u16)>) -> (Lab, u32, u32) {
 fn balance_fires_on_lost_shown_and_forgotten_cookies() {
     let (mut lab, _, id) = sticky_lab(Some((0, 0)));
     let (back, head) = (lab.back(3), lab.head(id));
-    lab.emit_up(back, &head.replace("Via", "Cookie: a=1; b=2\r\nVia"));
+    lab.emit_up(back, &head.replace("Via", &format!("Cookie: {}\r\nVia", wire::cookies(0, None))));
     lab.fires("balance", "BACK-8");
 
     let (mut lab, _, id) = sticky_lab(Some((0, 0)));
     let (back, head) = (lab.back(0), lab.head(id));
-    lab.emit_up(back, &head.replace("Via", "Cookie: a=1; tg_c0=s0; b=2\r\nVia"));
+    lab.emit_up(back, &head.replace("Via", &format!("Cookie: {}\r\nVia", wire::cookies(0, Some(0)))));
     lab.fires("balance", "BACK-8");
 
     let right = "Set-Cookie: tg_c0=s0; Path=/; HttpOnly; SameSite=Lax\r\n";
