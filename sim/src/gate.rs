@@ -117,7 +117,7 @@ impl Gate<'_> {
         let back = &mut self.oracle.backs[back as usize];
         let (server, dial) = (back.server, back.dial);
         if !std::mem::replace(&mut back.has_failed, true) {
-            self.connect_failed(server, dial);
+            self.connect_failed(server, dial, false);
         }
     }
 
@@ -137,11 +137,11 @@ impl Gate<'_> {
         plan.is_some_and(|plan| plan.until_close && plan.end.is_some())
     }
 
-    fn connect_failed(&mut self, server: u16, dial: u32) {
+    fn connect_failed(&mut self, server: u16, dial: u32, is_ours: bool) {
         let at = self.cx.now;
         self.oracle.dials.failed(dial, at);
         self.oracle.truth.last_trouble_at = at;
-        self.oracle.truth.connect_failures.push(ConnectFailure { at, server });
+        self.oracle.truth.connect_failures.push(ConnectFailure { at, server, is_ours });
     }
 
     fn fails(&mut self, ep: Ep, error: SocketError) {
@@ -227,7 +227,7 @@ impl Kernel for Gate<'_> {
         self.fold(4, id, failure.map_or(0, |error| 1 + error as u64));
         if let Some(error) = failure {
             self.cx.mark(Group::Connect.at(error as usize));
-            self.connect_failed(server, self.oracle.dials.last());
+            self.connect_failed(server, self.oracle.dials.last(), error == SocketError::Resources);
             tell!(self.cx, Who::Proxy, "cannot connect to server {server}: {error:?}");
             self.oracle.dials.fell_short(server);
             // The id stays with the core until it closes it.

@@ -63,7 +63,12 @@ pub fn dismissed(oracle: &Oracle, front: u32, has_failed: bool) -> Verdict {
     // Of a TCP client it does not show whether it still waits.
     let is_untold = |f: &&Front| f.is_tcp && f.accepted_at.is_some() && f.closed.is_none();
     let untold = oracle.fronts.iter().filter(is_untold).count();
-    let is_full = oracle.waiting.len() + untold >= oracle.settings.accept_queue_capacity;
+    // Before a socket is turned away, the others have got what sessions were free (ACC-6).
+    let is_open = |front: &&Front| front.accepted_at.is_some() && front.closed.is_none();
+    let open = oracle.fronts.iter().filter(is_open).count();
+    let capacity = oracle.settings.accept_queue_capacity;
+    let is_full = oracle.waiting.len() + untold >= capacity
+        && open >= oracle.settings.max_connections.saturating_add(capacity);
     let is_stopping = oracle.truth.stop_at.is_some();
     // Without buffers a session may end before it could read.
     let is_short = !oracle.has_ample_buffers();

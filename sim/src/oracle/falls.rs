@@ -34,7 +34,7 @@ pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
     let closed = oracle.backs.iter().filter(may_have_failed);
     // What failed at once never became a connection.
     let failures = oracle.truth.connect_failures.iter();
-    let failed = failures.filter(|it| it.server == number && it.at >= since);
+    let failed = failures.filter(|it| it.server == number && it.at >= since && !it.is_ours);
     let ended = closed.count() + failed.count();
     if ended < fall as usize {
         let message = format!("server {number} is down after {ended} failures in a row, of {fall}");

@@ -14,6 +14,8 @@ use crate::kernel::Net;
 const GROUP: Group = Group::Retry;
 /// Emissions of an idempotent request: the first, (b) and (c) of BACK-3.
 const EMISSIONS_MAX: usize = 3;
+/// Those on fresh connections: the first or what follows a used one, and (c).
+const FRESH_MAX: usize = 2;
 /// Connection attempts of one request (BACK-2).
 pub const ATTEMPTS_MAX: u8 = 3;
 
@@ -28,6 +30,12 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
     if row.attempts.len() >= EMISSIONS_MAX {
         let times = row.attempts.len() + 1;
         return breach(GROUP, "BACK-3", format!("request {id} was sent {times} times"));
+    }
+    // Those of (b) went to a connection that was used.
+    let fresh = row.attempts.iter().filter(|attempt| !attempt.is_reused).count();
+    if !is_reused && fresh >= FRESH_MAX {
+        let message = format!("request {id} was sent on {} fresh connections", fresh + 1);
+        return breach(GROUP, "BACK-3", message);
     }
     if is_reused && last.is_reused {
         let message = format!("request {id} was repeated on a connection that is not fresh");

@@ -27,7 +27,7 @@ pub const GROUP: Group = Group::Tls;
 pub fn names(which: Which) -> &'static [&'static str] {
     match which {
         Which::A | Which::ASecond => &["a.example", "*.wild.example"],
-        Which::B => &["b.example"],
+        Which::B => &["b.example", "h2.wild.example"],
         Which::Backend => &["backend.example"],
         Which::Expired => &["a.example"],
         Which::Stranger => &["a.example", "client.example"],
@@ -44,11 +44,14 @@ pub fn is_for(which: Which, host: u16) -> bool {
     })
 }
 
-/// The certificate that a client is shown who asks for `sni`: the first that has the name exactly
-/// or by wildcard, else the default.
+/// The certificate that a client is shown who asks for `sni`: the first that has that very name,
+/// else the first that has it by wildcard, else the default.
 pub fn chosen(certificates: &[Which], sni: Option<u16>) -> Which {
-    let named = sni.and_then(|sni| certificates.iter().find(|&&which| is_for(which, sni)));
-    *named.unwrap_or(&certificates[0])
+    let Some(sni) = sni else { return certificates[0] };
+    let name = wire::host_name(sni);
+    let has_name = |&&which: &&Which| names(which).contains(&name.as_str());
+    let by_wildcard = || certificates.iter().find(|&&which| is_for(which, sni));
+    *certificates.iter().find(has_name).or_else(by_wildcard).unwrap_or(&certificates[0])
 }
 
 /// Whether `host` may be asked for by a client that asked for `sni` (ROUTE-5).

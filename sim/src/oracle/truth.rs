@@ -146,6 +146,8 @@ pub struct ConnectFailure {
     pub at: u64,
     /// To which server.
     pub server: u16,
+    /// This machine had no means for it: no fault of the server's.
+    pub is_ours: bool,
 }
 
 /// What the wall clock shows at virtual time 0, in milliseconds since 1970.

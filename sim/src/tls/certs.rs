@@ -12,7 +12,7 @@ pub enum Which {
     A,
     /// For the same names, with another key: what a renewal puts in the place of [`Which::A`].
     ASecond,
-    /// For `b.example`.
+    /// For `b.example`, and for `h2.wild.example`, for which the wildcard of [`Which::A`] would do.
     B,
     /// For `backend.example`, the server of a TLS connection to a backend.
     Backend,

@@ -169,6 +169,8 @@ fn tls_fires_on_a_host_that_the_certificate_has_not() {
     assert_eq!(goes(client, 2, Some(server)), Ok(()), "by the wildcard");
     assert_eq!(goes(Facts { sni: None, ..client }, 1, Some(server)), Ok(()));
     assert!(tls::covers(&[Which::A], Some(2), 0) && !tls::covers(&[Which::A], Some(2), 1));
+    let exact = tls::chosen(&[Which::A, Which::B], Some(2));
+    assert_eq!(exact, Which::B, "the very name comes before a wildcard");
     let deep = Some(crate::wire::UNKNOWN_HOST);
     assert_eq!(tls::chosen(&[Which::B, Which::A], deep), Which::B, "a wildcard is one label");
     let (mut lab, front) = lab(client);

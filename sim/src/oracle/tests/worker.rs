@@ -4,11 +4,11 @@
 use super::*;
 use crate::oracle::ledger::{Flaw, Recorded};
 use crate::oracle::truth::Down;
-use crate::wire;
 use crate::oracle::{
     accept, accounting, balance, counters, dials, liveness, panics, progress, reconfiguration,
     timers,
 };
+use crate::wire;
 use std::rc::Rc;
 use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
 use tidegate_core::input::Readiness;
@@ -433,7 +433,10 @@ fn balance_fires_on_lost_shown_and_forgotten_cookies() {
 
     let (mut lab, _, id) = sticky_lab(Some((0, 0)));
     let (back, head) = (lab.back(0), lab.head(id));
-    lab.emit_up(back, &head.replace("Via", &format!("Cookie: {}\r\nVia", wire::cookies(0, Some(0)))));
+    lab.emit_up(
+        back,
+        &head.replace("Via", &format!("Cookie: {}\r\nVia", wire::cookies(0, Some(0)))),
+    );
     lab.fires("balance", "BACK-8");
 
     let right = "Set-Cookie: tg_c0=s0; Path=/; HttpOnly; SameSite=Lax\r\n";

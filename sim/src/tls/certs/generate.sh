@@ -78,7 +78,7 @@ authority clients 02 'Authority of clients'
 authority strangers 03 'Authority nobody trusts'
 leaf a1 servers 11 $from $to serverAuth DNS:a.example,DNS:*.wild.example
 leaf a2 servers 12 $from $to serverAuth DNS:a.example,DNS:*.wild.example
-leaf b servers 13 $from $to serverAuth DNS:b.example
+leaf b servers 13 $from $to serverAuth DNS:b.example,DNS:h2.wild.example
 leaf backend servers 14 $from $to serverAuth DNS:backend.example
 leaf expired servers 15 20220101000000Z 20230601000000Z serverAuth DNS:a.example
 leaf stranger strangers 16 $from $to serverAuth,clientAuth DNS:a.example,DNS:client.example
