@@ -222,8 +222,22 @@ impl Proxy {
         if self.closes_when_idle(id) {
             self.sockets.assume_readable(self.sessions[id].front);
         }
+        self.offer_room();
+    }
+
+    /// An idle connection may make room, now that nothing seems to be there of its next request:
+    /// those who wait are to try again (ACC-10).
+    fn offer_room(&mut self) {
         if self.settings.accept_queue_evict_idle && !self.queue.is_empty() {
             self.vacancy = true;
+        }
+    }
+
+    /// All of what a client sent was read: if it is idle, it has not begun another request.
+    pub(crate) fn front_is_silent(&mut self, socket: SocketId) {
+        let Some(Owner::Front(id)) = self.sockets.get(socket).map(|it| it.owner) else { return };
+        if self.sessions[id].is_idle_listed {
+            self.offer_room();
         }
     }
 

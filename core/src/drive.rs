@@ -217,6 +217,7 @@ impl Proxy {
 
     fn read_was_short(&mut self, id: SocketId) {
         self.sockets.short_read(id);
+        self.front_is_silent(id);
     }
 
     pub(crate) fn resume_input(&mut self, id: SocketId) {

@@ -368,6 +368,9 @@ impl Proxy {
         {
             return;
         }
+        if !writing {
+            self.front_is_silent(id);
+        }
         self.settle_owner(id, Moved::Nobody);
     }
 

@@ -6,7 +6,8 @@
 //! - ACC-6: the queue stays below its capacity.
 //! - ACC-7: nobody waits while a session is free.
 //! - ACC-8: nobody is left in a backlog once a pause is over.
-//! - ACC-10: whoever is closed to make room has been idle for longest.
+//! - ACC-10: whoever is closed to make room has been idle for longest, and nobody is idle while
+//!   others wait for room.
 
 use super::ledger::Front;
 use super::{Group, Oracle, Verdict, breach};
@@ -140,21 +141,41 @@ pub fn evictions(oracle: &mut Oracle, net: &Net, evicted: u64) -> Verdict {
     else {
         return Ok(());
     };
-    let waits = |front: &&Front| {
-        // Whoever the proxy tried to read from may be about to ask.
-        let is_silent = front.closed.is_none() && front.tried_at < now;
-        is_silent
-            && net.ep(front.ep).unread() == 0
-            && !net.ep(front.ep).has_fin()
-            && !net.ep(front.ep).is_reset()
-    };
-    let left = oracle.fronts.iter().enumerate().filter(|(_, front)| waits(front));
-    let left = left.filter_map(|(number, front)| Some((idle_since(oracle, front)?, number)));
-    if let Some((longer, number)) = left.min().filter(|(since, _)| since < last) {
+    if let Some((longer, number)) = silent(oracle, net).min().filter(|(since, _)| since < last) {
         let spans = [now - last, now - longer].map(|span| span / 1_000_000);
         let message = format!(
             "a connection that was idle for {} ms was closed, not {number}, for {} ms",
             spans[0], spans[1]
+        );
+        return breach(GROUP, "ACC-10", message);
+    }
+    Ok(())
+}
+
+/// Clients that are surely idle, and since when: they have said nothing that was not answered.
+fn silent<'a>(oracle: &'a Oracle, net: &'a Net) -> impl Iterator<Item = (u64, usize)> + 'a {
+    let is_silent = |front: &Front| {
+        let end = net.ep(front.ep);
+        // Whoever the proxy tried to read from may be about to ask.
+        let is_waiting = front.closed.is_none() && front.tried_at < oracle.now;
+        is_waiting && end.unread() == 0 && !end.has_fin() && !end.is_reset()
+    };
+    let all = oracle.fronts.iter().enumerate().filter(move |(_, front)| is_silent(front));
+    all.filter_map(|(number, front)| Some((idle_since(oracle, front)?, number)))
+}
+
+/// At the end of a turn that has no work left: nobody waits in the queue while another is idle
+/// who could make room (ACC-10).
+pub fn makes_room(oracle: &Oracle, net: &Net, gauges: &Gauges) -> Verdict {
+    let is_on = oracle.settings.accept_queue_evict_idle && oracle.truth.stop_at.is_none();
+    if !is_on || gauges.queued == 0 || !oracle.has_ample_buffers() {
+        return Ok(());
+    }
+    if let Some((since, number)) = silent(oracle, net).min().filter(|it| it.0 < oracle.now) {
+        let idle = (oracle.now - since) / 1_000_000;
+        let message = format!(
+            "{} sockets wait, and connection {number} has been idle for {idle} ms",
+            gauges.queued
         );
         return breach(GROUP, "ACC-10", message);
     }

@@ -287,7 +287,10 @@ const ALL: [Entry; 21] = [
             ("ACC-6", "the queue stays below its capacity"),
             ("ACC-7", "nobody waits while a session is free"),
             ("ACC-8", "nobody is left in a backlog once a pause is over"),
-            ("ACC-10", "whoever is closed to make room has been idle for longest"),
+            (
+                "ACC-10",
+                "whoever is closed to make room has been idle for longest, and nobody is idle while others wait for room",
+            ),
         ],
     },
     Entry {

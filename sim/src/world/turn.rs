@@ -182,6 +182,7 @@ impl World {
         oracle.judge(accounting::turn_ended(oracle, net, &gauges));
         if !is_more {
             oracle.judge(accept::turn_ended(oracle, &gauges));
+            oracle.judge(accept::makes_room(oracle, net, &gauges));
             oracle.judge(accept::backlogs(oracle, net));
         }
         let verdict = accept::evictions(oracle, net, self.proxy.counters().evicted);
