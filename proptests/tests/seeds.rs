@@ -6,7 +6,7 @@ use std::time::Duration;
 use support::{ip, rig_of, simple_config};
 use tidegate_core::config::{Server, Settings};
 use tidegate_core::event::{Timer, Who};
-use tidegate_proptests::memory::Rig;
+use tidegate_proptests::memory::{READABLE, Rig};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -142,4 +142,24 @@ fn the_time_of_attempts_that_failed_is_recorded() {
     assert_eq!(record.start.after(parts.iter().sum()), rig.now, "{parts:?}");
     assert_eq!(record.connect, Duration::from_secs(3), "{parts:?}");
     assert_eq!(rig.proxy.check_invariants(), Ok(()));
+}
+
+// ACC-10, found by seed 1007: readiness that came to nothing let the idle connection seem busy when
+// a socket came, and nobody looked again.
+#[test]
+fn an_idle_connection_whose_readiness_came_to_nothing_makes_room() {
+    let settings =
+        Settings { max_connections: 1, accept_queue_evict_idle: true, ..Settings::default() };
+    let mut rig = rig_of(settings, simple_config());
+    let idle = rig.connect();
+    rig.feed(idle, GET);
+    let back = server(&rig);
+    rig.feed(back, OK);
+    assert!(written(&rig, idle).ends_with("ok"));
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
+    rig.kernel.backlog.push_back(address);
+    rig.proxy.ready(rig.kernel.listeners[0], READABLE);
+    rig.nudge(idle, READABLE);
+    assert!(!rig.kernel.is_open(idle));
+    assert_eq!((rig.proxy.gauges().queued, rig.proxy.counters().evicted), (0, 1));
 }
