@@ -54,7 +54,8 @@ fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
     let Some(facts) = front.facts() else {
         // In the clear, where TLS is expected, until the first byte says so.
         let is_over = front.left_at.is_some() && failure == TlsFailure::Closed;
-        let is_late = failure == TlsFailure::TimedOut && is_due(oracle, front);
+        let is_heard = front.hello.is_some_and(|hello| front.is_heard(&hello));
+        let is_late = failure == TlsFailure::TimedOut && is_due(oracle, front) && !is_heard;
         let is_none = failure == TlsFailure::NotTls && may_refuse(front);
         return is_none || is_over || is_late;
     };
@@ -70,7 +71,9 @@ fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
         TlsFailure::Certificate => any(&|tls| !takes(tls.auth, facts.certificate)) || is_damaged,
         TlsFailure::Alert => facts.refused.is_some() || is_damaged,
         TlsFailure::Protocol => is_damaged || is_garbage,
-        TlsFailure::TimedOut => is_due(oracle, front),
+        TlsFailure::TimedOut => {
+            is_due(oracle, front) && (front.secured_at.is_none() || is_damaged)
+        }
         TlsFailure::Closed => front.left_at.is_some() || matches!(facts.trouble, Trouble::Cuts(..)),
     }
 }
@@ -107,11 +110,27 @@ pub(super) fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (boo
     (surely, is_secured || is_damaged || is_unheard)
 }
 
+/// A handshake that began, and came to nothing before the stop, was told of.
+fn told_of(oracle: &Oracle, number: usize, front: &Front, facts: &Facts) -> Verdict {
+    let stop = oracle.truth.stop_at.unwrap_or(u64::MAX);
+    let (read, read_at) = front.handshake;
+    // Whoever is turned away is so in the turn in which its first bytes are read.
+    let is_over = front.closed.is_some_and(|(at, _)| at < stop && at > read_at);
+    let before = front.announced.as_ref().map_or(0, |known| known.len);
+    let has_begun = read > before;
+    if is_over && has_begun && !front.has_failed_tls && !is_complete(oracle, front, facts).1 {
+        let message = format!("nobody was told that connection {number} broke off: {facts:?}");
+        return breach(GROUP, "TLS-2", message);
+    }
+    Ok(())
+}
+
 /// At the end of a run.
 pub fn counted(oracle: &Oracle, counters: &Counters) -> Verdict {
     let (mut low, mut high, mut resumed_low, mut resumed_high, mut later) = (0, 0, 0, 0, 0);
-    for front in &oracle.fronts {
+    for (number, front) in oracle.fronts.iter().enumerate() {
         let Some(facts) = front.facts() else { continue };
+        told_of(oracle, number, front, &facts)?;
         let (surely, perhaps) = is_complete(oracle, front, &facts);
         low += u64::from(surely);
         high += u64::from(perhaps);

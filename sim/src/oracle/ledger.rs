@@ -272,6 +272,8 @@ pub struct Front {
     pub announced: Option<Announcement>,
     /// What its stream begins with, where that is looked into.
     pub hello: Option<Hello>,
+    /// Whether the proxy told that its handshake failed.
+    pub has_failed_tls: bool,
     /// Whether something of it reached a server.
     pub is_let_in: bool,
     /// Whether bytes pass as they are from the start.
@@ -320,6 +322,7 @@ impl Front {
             address: client_address(client, 0),
             announced: None,
             hello: None,
+            has_failed_tls: false,
             is_let_in: false,
             is_tcp: false,
             tunnel: None,

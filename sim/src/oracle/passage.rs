@@ -50,7 +50,7 @@ impl Passage {
 
 impl Front {
     /// Whether the proxy has all of the client's hello.
-    fn is_heard(&self, hello: &Hello) -> bool {
+    pub(super) fn is_heard(&self, hello: &Hello) -> bool {
         let before = self.announced.as_ref().map_or(0, |known| known.len);
         self.read >= before + hello.len
     }

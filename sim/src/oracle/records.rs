@@ -27,6 +27,10 @@ impl Oracle {
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;
+                let front = client.and_then(|client| crate::kernel::front_of(client.port()));
+                if let Some(front) = front.and_then(|front| self.fronts.get_mut(front as usize)) {
+                    front.has_failed_tls = true;
+                }
                 handshakes::failed(self, *client, *failure)
             }
             Event::AcceptPaused => Ok(()),
