@@ -8,7 +8,8 @@ use crate::mark;
 use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
-    Breach, Oracle, Side, Verdict, balance, dials, limits, proxy, reconfiguration, reuse, tls,
+    Breach, Oracle, Side, Verdict, answers, balance, dials, limits, proxy, reconfiguration, reuse,
+    tls,
 };
 use crate::story::{Call, Fact, Who};
 use crate::swarm::Fault;
@@ -476,7 +477,8 @@ impl Gate<'_> {
                 let end = self.net.ep(ep);
                 let verdict = proxy::closes(self.oracle, front, end.is_reset() || end.has_fin());
                 self.oracle.judge(verdict);
-                let verdict = tls::front_ended(self.oracle, self.net, front, how);
+                let verdict = tls::front_ended(self.oracle, self.net, front, how)
+                    .and_then(|()| answers::closes(self.oracle, self.net, front, how));
                 self.oracle.judge(verdict);
                 self.oracle.front_ended(front, how, true);
                 self.oracle.unserved_closed(self.net, front);

@@ -13,8 +13,28 @@ use super::{Group, Oracle, Verdict, breach, limits};
 use crate::kernel::Net;
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
+use tidegate_core::effect::Close;
 
 const GROUP: Group = Group::Answers;
+
+/// The proxy closes a client's connection behind a complete answer that told it to go: what it knows
+/// to be unread would make a reset of that, which destroys the answer. Who has finished writing has
+/// lingered for as long as it may.
+pub fn closes(oracle: &Oracle, net: &Net, front: u32, how: Close) -> Verdict {
+    let at = &oracle.fronts[front as usize];
+    let end = net.ep(at.ep);
+    let is_last = at.reader.is_between() && at.last_response_closes && at.tunnel.is_none();
+    let is_broken = end.is_reset() || end.has_fin() || end.is_shut() || at.left_at.is_some();
+    let knows = at.knocks_since.is_some_and(|since| since < oracle.now);
+    let is_stopping = oracle.truth.stop_at.is_some();
+    if how == Close::Normal && is_last && knows && end.unread() > 0 && !is_broken && !is_stopping {
+        let unread = end.unread();
+        let message =
+            format!("connection {front} was closed before {unread} bytes, its answer lost");
+        return breach(GROUP, "RES-8", message);
+    }
+    Ok(())
+}
 
 /// The proxy answers `row` with `status` by itself.
 pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {

@@ -71,9 +71,7 @@ fn fits(oracle: &Oracle, front: &Front, failure: TlsFailure) -> bool {
         TlsFailure::Certificate => any(&|tls| !takes(tls.auth, facts.certificate)) || is_damaged,
         TlsFailure::Alert => facts.refused.is_some() || is_damaged,
         TlsFailure::Protocol => is_damaged || is_garbage,
-        TlsFailure::TimedOut => {
-            is_due(oracle, front) && (front.secured_at.is_none() || is_damaged)
-        }
+        TlsFailure::TimedOut => is_due(oracle, front) && (front.secured_at.is_none() || is_damaged),
         TlsFailure::Closed => front.left_at.is_some() || matches!(facts.trouble, Trouble::Cuts(..)),
     }
 }
