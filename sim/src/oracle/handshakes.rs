@@ -94,8 +94,14 @@ fn is_due(oracle: &Oracle, front: &Front) -> bool {
     oracle.now >= earliest.saturating_add(low) && !is_late
 }
 
+/// Whether the client surely is past its handshake, if one is due.
+pub(super) fn is_over(oracle: &Oracle, front: &Front) -> bool {
+    let has_tls = oracle.truth.versions[0].tls.listeners[front.listener].is_some();
+    !has_tls || front.facts().is_some_and(|facts| is_complete(oracle, front, &facts).0)
+}
+
 /// Whether the handshake on `front` came to its end: surely, perhaps.
-pub(super) fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (bool, bool) {
+fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (bool, bool) {
     let is_damaged = facts.damaged.is_some();
     let is_secured = front.secured_at.is_some();
     let is_welcome = settings(oracle, front).all(|tls| is_welcome(tls, facts));

@@ -3,11 +3,13 @@
 //!
 //! - RUN-1: everything that a request met belongs to one version, which was in force when it
 //!   began.
-//! - RUN-2: a listener that closes has drained its backlog, and the stop ends in time.
+//! - RUN-2: a listener that closes has drained its backlog, nobody idles in a stop, and the stop
+//!   ends in time.
 //! - ROUTE-2: a request takes the way that an operator who asks is told of.
 
-use super::ledger::{Recorded, Row};
-use super::{Group, Oracle, Verdict, answers, breach};
+use super::ledger::{Front, Recorded, Row};
+use super::{Group, Oracle, Verdict, answers, breach, handshakes};
+use crate::kernel::Net;
 use tidegate_core::stats::Gauges;
 
 const GROUP: Group = Group::Reconfiguration;
@@ -59,6 +61,33 @@ pub fn says_goodbye(oracle: &Oracle, front: u32, keeps: bool) -> Verdict {
     let has_stalled = at.stalled_at.is_some_and(|stalled| stalled < begun);
     if begun > stop && !has_stalled {
         let message = format!("connection {front} is told that it is kept, in a graceful stop");
+        return breach(GROUP, "RUN-2", message);
+    }
+    Ok(())
+}
+
+/// At the end of a turn that has no work left: in a graceful stop, whose session was there before
+/// it does not wait for a request.
+pub fn idle_in_stop(oracle: &Oracle, net: &Net) -> Verdict {
+    let Some(stop) = oracle.truth.stop_at.filter(|_| oracle.has_ample_buffers()) else {
+        return Ok(());
+    };
+    let is_between = |front: &Front| {
+        let last = front.rows.last().map(|&row| &oracle.rows[row as usize]);
+        let is_over = |row: &Row| row.record.is_some() && row.all_read_at.is_some();
+        front.answered == front.rows.len() && last.is_none_or(is_over)
+    };
+    let stays = |front: &Front| {
+        let end = net.ep(front.ep);
+        let is_old = front.served_at.is_some_and(|at| at < stop) && front.tried_at < oracle.now;
+        let is_open = front.closed.is_none() && !end.is_shut() && !end.has_fin() && !end.is_reset();
+        let is_http = !front.is_tcp && front.tunnel.is_none();
+        let is_silent = is_open && is_http && end.unread() == 0 && is_between(front);
+        let is_announced = || front.announced.as_ref().is_none_or(|it| it.read_at.is_some());
+        is_old && is_silent && is_announced() && handshakes::is_over(oracle, front)
+    };
+    if let Some(number) = oracle.fronts.iter().position(stays) {
+        let message = format!("connection {number} asks for nothing, and a stop lets it");
         return breach(GROUP, "RUN-2", message);
     }
     Ok(())

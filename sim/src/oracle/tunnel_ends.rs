@@ -76,9 +76,7 @@ fn hidden_bytes(oracle: &Oracle, net: &Net, ways: &[(&Way, Ep, Ep); 2]) -> u64 {
 
 /// Whether the bytes of a client are a tunnel's from here on: not before its TLS stands.
 pub(super) fn is_open(oracle: &Oracle, front: &Front) -> bool {
-    let has_tls = oracle.truth.versions[0].tls.listeners[front.listener].is_some();
-    let stands = || front.facts().is_some_and(|it| handshakes::is_complete(oracle, front, &it).0);
-    front.is_tcp && (!has_tls || stands())
+    front.is_tcp && handshakes::is_over(oracle, front)
 }
 
 impl Oracle {

@@ -6,7 +6,7 @@ use crate::fact;
 use crate::gate::Gate;
 use crate::kernel::{Owner, Woken};
 use crate::mark;
-use crate::oracle::{accept, accounting, limits, progress, reuse, timers};
+use crate::oracle::{accept, accounting, limits, progress, reconfiguration, reuse, timers};
 use crate::site;
 use crate::story::{Fact, Who};
 use crate::swarm::Fault;
@@ -184,6 +184,7 @@ impl World {
             oracle.judge(accept::turn_ended(oracle, &gauges));
             oracle.judge(accept::makes_room(oracle, net, &gauges));
             oracle.judge(accept::backlogs(oracle, net));
+            oracle.judge(reconfiguration::idle_in_stop(oracle, net));
         }
         let verdict = accept::evictions(oracle, net, self.proxy.counters().evicted);
         oracle.judge(verdict);
