@@ -9,7 +9,7 @@ use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
     Breach, Oracle, Side, Verdict, answers, balance, dials, limits, proxy, reconfiguration, reuse,
-    tls,
+    timers, tls,
 };
 use crate::story::{Call, Fact, Who};
 use crate::swarm::Fault;
@@ -298,7 +298,11 @@ impl Kernel for Gate<'_> {
         let ep = self.sockets.ep(id);
         random::feed(ep.into());
         match self.oracle.side(ep) {
-            Side::Front(front) => self.oracle.writes_to_client(front),
+            Side::Front(front) => {
+                let verdict = timers::stalled(self.oracle, front);
+                self.oracle.judge(verdict);
+                self.oracle.writes_to_client(front);
+            }
             Side::Back(back) => reuse::begins(self.oracle, self.net, back),
         }
         if from.is_empty() {

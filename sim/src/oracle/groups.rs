@@ -385,7 +385,10 @@ const ALL: [Entry; 21] = [
                 "RUN-1",
                 "everything that a request met belongs to one version, which was in force when it began",
             ),
-            ("RUN-2", "a listener that closes has drained its backlog, nobody idles in a stop, and the stop ends in time"),
+            (
+                "RUN-2",
+                "a listener that closes has drained its backlog, nobody idles in a stop, and the stop ends in time",
+            ),
             ("ROUTE-2", "a request takes the way that an operator who asks is told of"),
         ],
     },

@@ -70,6 +70,9 @@ pub fn head_in_time(oracle: &Oracle, row: &Row) -> Verdict {
 /// A request ended by a timer.
 pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let id = row.ask.id;
+    if record.ending.timer == Some(Timer::ClientIdle) {
+        stalled(oracle, row.front)?;
+    }
     let Some(timer) = record.ending.timer else {
         if record.ending.who == Who::Timeout {
             return breach(GROUP, "SES-3", format!("request {id}: a timeout without a name"));
@@ -127,6 +130,23 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let is_exact = timer != Timer::ClientIdle && !is_stalled && oracle.has_ample_buffers();
     if at > bounds.high && is_exact {
         let message = format!("request {id}: {name} fired after {span} ms, too late");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}
+
+/// The proxy writes to a client, or gives up on it: whoever took nothing for as long as client_idle
+/// is no longer there, whatever its server did meanwhile.
+pub fn stalled(oracle: &Oracle, front: u32) -> Verdict {
+    let at = &oracle.fronts[front as usize];
+    let is_relayed = at.is_short && at.tunnel.is_none() && oracle.has_ample_buffers();
+    let Some(since) = at.stalled_at.filter(|_| is_relayed) else { return Ok(()) };
+    let since = since.max(at.tried_at);
+    let (_, high) = oracle.truth.span(at.accepted_at.unwrap_or(0), oracle.now, |t| t.client_idle);
+    let slack = TICK.as_nanos() as u64 + oracle.truth.loop_delay_max;
+    if oracle.now > since.saturating_add(high + slack) {
+        let span = (oracle.now - since) / 1_000_000;
+        let message = format!("connection {front} took nothing for {span} ms and stayed open");
         return breach(GROUP, "SES-3", message);
     }
     Ok(())
