@@ -21,6 +21,8 @@ pub enum Paths {
     Any,
     /// Everything below `/r`.
     Below,
+    /// Everything below `/r/ID`, itself included, for this id: not what only begins like it.
+    Under(u32),
     /// A regular expression: ids that end in this digit.
     Digit(u8),
     /// `/r/ID` for this id, and nothing below it.
@@ -91,7 +93,7 @@ impl Way {
         let is_path = match self.paths {
             Paths::Any | Paths::Below => true,
             Paths::Digit(digit) => ask.id % 10 == u32::from(digit),
-            Paths::Exact(id) => ask.id == id,
+            Paths::Under(id) | Paths::Exact(id) => ask.id == id,
         };
         is_path
             && self.method.is_none_or(|method| method == ask.method)
@@ -101,8 +103,9 @@ impl Way {
     /// How specific it is, the host before all, then the path (ROUTE-2).
     fn rank(&self) -> (bool, u8, bool, bool) {
         let path = match self.paths {
-            Paths::Exact(_) => 3,
-            Paths::Digit(_) => 2,
+            Paths::Exact(_) => 4,
+            Paths::Digit(_) => 3,
+            Paths::Under(_) => 2,
             Paths::Below => 1,
             Paths::Any => 0,
         };

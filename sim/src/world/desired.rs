@@ -206,6 +206,7 @@ impl Desired {
             path: match way.paths {
                 Paths::Any => PathRule::Any,
                 Paths::Below => PathRule::Prefix("/r".into()),
+                Paths::Under(id) => PathRule::Prefix(format!("/r/{id}").into()),
                 Paths::Digit(digit) => PathRule::Regex(format!("/r/[0-9]*{digit}(/.*)?").into()),
                 Paths::Exact(id) => PathRule::Exact(format!("/r/{id}").into()),
             },
@@ -289,6 +290,15 @@ fn draw_routes(choices: &mut Choices, scenario: &Scenario) -> Vec<Way> {
             if !routes.iter().any(|other| other.ties(&way)) {
                 routes.push(way);
             }
+        }
+        // Enough of them for another kind of table.
+        if choices.chance(site!("config/many routes"), 0, Rate::percent(25)) {
+            let host = choices.choose(site!("config/many of"), 0, count as u64) as u16;
+            let last = choices.between(site!("config/many"), 0, 7, 12) as u32;
+            routes.extend((0..=last).map(|id| Way {
+                paths: Paths::Under(id),
+                ..Way::of_host(host, (id as usize + 1) % count)
+            }));
         }
     }
     routes
