@@ -168,6 +168,12 @@ impl Endpoint {
         self.recv.len()
     }
 
+    /// Puts `count` bytes into its receive buffer, from nowhere.
+    #[cfg(test)]
+    pub fn stuff(&mut self, count: usize) {
+        self.recv.extend(std::iter::repeat_n(0, count));
+    }
+
     /// Whether the peer's FIN has arrived.
     pub fn has_fin(&self) -> bool {
         self.fin_in

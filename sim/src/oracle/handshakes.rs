@@ -96,7 +96,8 @@ fn is_due(oracle: &Oracle, front: &Front) -> bool {
 
 /// Whether the client surely is past its handshake, if one is due.
 pub(super) fn is_over(oracle: &Oracle, front: &Front) -> bool {
-    let has_tls = oracle.truth.versions[0].tls.listeners[front.listener].is_some();
+    let listeners = &oracle.truth.versions[0].tls.listeners;
+    let has_tls = listeners.get(front.listener).is_some_and(Option::is_some);
     !has_tls || front.facts().is_some_and(|facts| is_complete(oracle, front, &facts).0)
 }
 

@@ -23,7 +23,8 @@ impl Oracle {
                 accounting::invariants(Err(format!("session {session} is broken: {what}")))
             }
             Event::ServerDown { .. } | Event::ServerUp { .. } => {
-                falls::marked_down(self, event).and_then(|()| balance::health(self, event))
+                let verdict = falls::marked_down(self, event);
+                balance::health(self, event).and(verdict)
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;

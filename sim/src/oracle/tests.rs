@@ -2,6 +2,7 @@
 
 mod dials;
 mod exchange;
+mod kept;
 mod limits;
 mod metamorphic;
 mod order;

@@ -9,7 +9,7 @@ use tidegate_core::effect::Close;
 use tidegate_core::event::{Ending, Event, Phase, Timer, Who};
 
 /// A client whose request was answered by the proxy itself, and that is idle since.
-fn idle(lab: &mut Lab) -> u32 {
+pub(super) fn idle(lab: &mut Lab) -> u32 {
     let front = lab.front();
     let id = lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
     lab.emit_down(front, &own_answer(404, ""));

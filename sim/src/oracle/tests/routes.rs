@@ -43,13 +43,15 @@ fn the_model_takes_the_most_specific_route_whatever_the_order() {
     let mut ways = vec![
         any(Paths::Exact(7), Some(Method::Get), 0),
         Way { method: Some(Method::Get), ..way(Paths::Below, Lead::Cluster(1)) },
+        way(Paths::Under(7), Lead::Cluster(6)),
+        way(Paths::Under(1), Lead::Cluster(7)),
         way(Paths::Digit(7), Lead::Cluster(2)),
         Way { method: Some(Method::Get), ..way(Paths::Digit(7), Lead::Cluster(3)) },
         Way { listener: Some(0), ..way(Paths::Digit(7), Lead::Cluster(4)) },
         way(Paths::Exact(7), Lead::Cluster(5)),
     ];
     let asked = ask(7, Method::Get);
-    for expected in [5, 3, 4, 2, 1, 0] {
+    for expected in [5, 3, 4, 2, 6, 1, 0] {
         let mut version = version(0);
         version.routes = ways.iter().rev().copied().collect();
         assert_eq!(version.cluster_of(&asked), Some(expected));

@@ -33,7 +33,7 @@ fn done(facts: Facts) -> Facts {
 }
 
 /// A lab whose listener has TLS, with one client there that knows `facts`.
-fn lab(facts: Facts) -> (Lab, u32) {
+pub(super) fn lab(facts: Facts) -> (Lab, u32) {
     let mut lab = Lab::new();
     let tls = TlsTruth { listeners: vec![Some(SETTINGS)], clusters: vec![Some(0)] };
     lab.oracle.truth.versions[0].tls = tls;

@@ -1,0 +1,195 @@
+//! Checkers of who is kept though others wait or a stop has begun, of who is turned away, and of
+//! what nobody is told.
+
+use super::order::idle;
+use super::*;
+use crate::layer::Facts;
+use crate::oracle::ledger::Attempt;
+use crate::oracle::truth::{ConnectFailure, Down};
+use crate::oracle::{accept, answers, falls, handshakes, reconfiguration, retry, timers};
+use tidegate_core::effect::Close;
+use tidegate_core::event::Event;
+use tidegate_core::stats::{Counters, Gauges};
+use tidegate_core::tls::TlsFailure;
+
+// ACC-5, ACC-6: a full queue turns a socket away only once no session is free.
+#[test]
+fn accept_fires_on_a_socket_that_is_turned_away_while_sessions_are_free() {
+    for (sessions, is_right) in [(2, true), (3, false)] {
+        let mut lab = Lab::new();
+        lab.oracle.settings.accept_queue_capacity = 1;
+        lab.oracle.settings.max_connections = sessions;
+        let fronts = [0; 4].map(|_| lab.front());
+        for &front in &fronts[..2] {
+            lab.oracle.read_from_client(front, 0);
+        }
+        lab.oracle.front_ended(fronts[3], Close::Normal, true);
+        lab.oracle.unserved_closed(&lab.net, fronts[3]);
+        match is_right {
+            true => lab.clean(),
+            false => lab.fires("accept", "ACC-5"),
+        }
+    }
+}
+
+// ACC-10: nobody is idle while a socket waits, where room is to be made.
+#[test]
+fn accept_fires_on_an_idle_connection_that_makes_no_room() {
+    for (is_on, queued, unread, is_right) in
+        [(true, 1, 0, false), (false, 1, 0, true), (true, 0, 0, true), (true, 1, 5, true)]
+    {
+        let mut lab = Lab::new();
+        lab.oracle.settings.accept_queue_evict_idle = is_on;
+        let front = idle(&mut lab);
+        let ep = lab.oracle.fronts[front as usize].ep;
+        lab.net.ep_mut(ep).stuff(unread);
+        lab.later(5);
+        let gauges = Gauges { queued, ..Gauges::default() };
+        let verdict = accept::makes_room(&lab.oracle, &lab.net, &gauges);
+        holds(verdict, is_right, "accept", "ACC-10");
+    }
+}
+
+// RUN-2: whose session was there before a graceful stop does not wait for a request in it.
+#[test]
+fn reconfiguration_fires_on_who_idles_in_a_stop() {
+    for (stops, has_begun, unread, is_right) in [
+        (true, true, 0, false),
+        (false, true, 0, true),
+        (true, false, 0, true),
+        (true, true, 5, true),
+    ] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        if has_begun {
+            lab.oracle.read_from_client(front, 0);
+        }
+        let ep = lab.oracle.fronts[front as usize].ep;
+        lab.net.ep_mut(ep).stuff(unread);
+        lab.later(1);
+        lab.oracle.truth.stop_at = Some(lab.oracle.now).filter(|_| stops);
+        lab.later(1);
+        let verdict = reconfiguration::idle_in_stop(&lab.oracle, &lab.net);
+        holds(verdict, is_right, "reconfiguration", "RUN-2");
+    }
+}
+
+// RES-8: behind an answer that closes, what is known to be unread is read first.
+#[test]
+fn answers_fires_on_a_close_that_is_a_reset() {
+    for (knows, unread, field, is_right) in [
+        (true, 5, "Connection: close\r\n", false),
+        (false, 5, "Connection: close\r\n", true),
+        (true, 0, "Connection: close\r\n", true),
+        (true, 5, "", true),
+    ] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        lab.asked(front, Ask { host: 1, ..ask(0, Method::Get) });
+        lab.emit_down(front, &own_answer(404, field));
+        lab.clean();
+        let at = &mut lab.oracle.fronts[front as usize];
+        at.knocks_since = Some(at.read).filter(|_| knows);
+        lab.net.ep_mut(at.ep).stuff(unread);
+        lab.later(1);
+        let verdict = answers::closes(&lab.oracle, &lab.net, front, Close::Normal);
+        holds(verdict, is_right, "answers", "RES-8");
+    }
+}
+
+// SES-3: a client that takes nothing is not kept, whatever its server does.
+#[test]
+fn timers_fires_on_a_client_that_takes_nothing_for_too_long() {
+    for (is_short, millis, is_right) in
+        [(true, 61_000, false), (true, 60_000, true), (false, 61_000, true)]
+    {
+        let mut lab = Lab::new();
+        let (front, ..) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
+        let at = &mut lab.oracle.fronts[front as usize];
+        (at.stalled_at, at.is_short) = (Some(lab.oracle.now), is_short);
+        lab.later(millis);
+        holds(timers::stalled(&lab.oracle, front), is_right, "timers", "SES-3");
+    }
+}
+
+// BACK-3: what failed on a fresh connection is sent once more.
+#[test]
+fn retry_fires_on_a_third_fresh_connection() {
+    for (earlier, is_right) in [([false, false], false), ([true, false], true)] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, ask(0, Method::Get));
+        for is_reused in earlier {
+            let back = lab.back(0);
+            lab.oracle.backs[back as usize].has_garbage = true;
+            let row = &mut lab.oracle.rows[id as usize];
+            row.attempts.push(Attempt {
+                back,
+                start: 0,
+                at: lab.oracle.now,
+                body: 0,
+                end: Some(0),
+                ended_at: 0,
+                is_reused,
+                read_before: 0,
+                plan: None,
+            });
+        }
+        let row = &lab.oracle.rows[id as usize];
+        let verdict = retry::attempt(&lab.oracle, &lab.net, row, false);
+        holds(verdict, is_right, "retry", "BACK-3");
+    }
+}
+
+// BACK-4: what this machine has no means for is nobody's failure, and while a server backs off
+// nothing is added.
+#[test]
+fn balance_fires_on_failures_that_do_not_count() {
+    let backoff = std::time::Duration::from_secs(1);
+    let down = Event::ServerDown { cluster: "c0".into(), addr: server(0), backoff };
+    for (is_ours, is_right) in [(true, false), (false, true)] {
+        let mut lab = Lab::new();
+        let at = lab.oracle.now;
+        let failure = ConnectFailure { at, server: 0, is_ours };
+        lab.oracle.truth.connect_failures = vec![failure; 3];
+        let verdict = falls::marked_down(&lab.oracle, &down);
+        holds(verdict, is_right, "balance", "BACK-4");
+    }
+    for (millis, is_right) in [(999, false), (1_000, true)] {
+        let mut lab = Lab::new();
+        let (since, failure) =
+            (lab.oracle.now, ConnectFailure { at: 0, server: 0, is_ours: false });
+        let (cluster, address, until) = ("c0".into(), server(0), since + 1_000_000_000);
+        lab.oracle.truth.down.push(Down { cluster, address, since, until, passed: 0 });
+        lab.oracle.truth.connect_failures = vec![failure; 3];
+        lab.later(millis);
+        let verdict = falls::marked_down(&lab.oracle, &down);
+        holds(verdict, is_right, "balance", "BACK-4");
+    }
+}
+
+// TLS-2: a handshake that broke off is told of, and none that is complete takes too long.
+#[test]
+fn tls_fires_on_a_handshake_whose_end_is_not_told() {
+    for (is_told, read, millis, is_right) in
+        [(false, 9, 1, false), (true, 9, 1, true), (false, 0, 1, true), (false, 9, 0, true)]
+    {
+        let (mut lab, front) = secure::lab(Facts::new());
+        let at = &mut lab.oracle.fronts[front as usize];
+        at.handshake = (read, lab.oracle.now);
+        at.has_failed_tls = is_told;
+        lab.later(millis);
+        lab.oracle.front_ended(front, Close::Normal, true);
+        let verdict = handshakes::counted(&lab.oracle, &Counters::default());
+        holds(verdict, is_right, "TLS", "TLS-2");
+    }
+    for (is_secured, is_right) in [(true, false), (false, true)] {
+        let (mut lab, front) = secure::lab(Facts::new());
+        let at = &mut lab.oracle.fronts[front as usize];
+        at.secured_at = Some(lab.oracle.now).filter(|_| is_secured);
+        let client = Some(at.address);
+        lab.later(10_000);
+        let verdict = handshakes::failed(&lab.oracle, client, TlsFailure::TimedOut);
+        holds(verdict, is_right, "TLS", "TLS-2");
+    }
+}
