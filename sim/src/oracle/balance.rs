@@ -7,7 +7,7 @@
 //!   than its doublings allow, and one request probes it then.
 
 use super::ledger::Row;
-use super::truth::{Down, Place};
+use super::truth::{Down, Place, Version};
 use super::{Group, Oracle, Verdict, breach};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -100,16 +100,16 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     Ok(())
 }
 
-/// In a run in which nothing changed and no server failed, so that all were eligible all the time,
-/// round-robin gave none a whole turn more than its share by weight, equal ones as many requests as
-/// each other or one more, and backups none at all.
+/// In a run in which no server failed, so that all were eligible all the time, and since the servers
+/// of a cluster or their weights changed last, round-robin gave none a whole turn more than its share
+/// by weight, equal ones as many requests as each other or one more, and backups none at all.
 pub fn fair(oracle: &Oracle) -> Verdict {
-    let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
-    if !is_quiet(oracle) {
+    let Some(version) = oracle.truth.versions.last().filter(|_| is_quiet(oracle)) else {
         return Ok(());
-    }
+    };
     for (index, places) in version.clusters.iter().enumerate() {
-        let Some(cluster) = version.cluster(index) else { continue };
+        let known = version.cluster(index).zip(settled(oracle, index));
+        let Some((cluster, since)) = known else { continue };
         let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
         // The others look at who is busy, or at who asks.
         let judge = match cluster.balance {
@@ -121,13 +121,45 @@ pub fn fair(oracle: &Oracle) -> Verdict {
             continue;
         }
         let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
-        let is_ours = |row: &&Row| version.cluster_of(&row.ask) == Some(index);
-        for attempt in oracle.rows.iter().filter(is_ours).flat_map(|row| &row.attempts) {
-            *counts.entry(oracle.backs[attempt.back as usize].server).or_default() += 1;
+        let all = oracle.rows.iter().flat_map(|row| &row.attempts);
+        for attempt in all.filter(|attempt| attempt.at > since) {
+            let server = oracle.backs[attempt.back as usize].server;
+            if usize::from(oracle.truth.nature(server).cluster) == index {
+                *counts.entry(server).or_default() += 1;
+            }
         }
         judge(index, places, &counts)?;
     }
     Ok(())
+}
+
+/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: its servers
+/// or their weights changed, and nobody was on the way who could have taken a turn before.
+fn settled(oracle: &Oracle, index: usize) -> Option<u64> {
+    let versions = &oracle.truth.versions;
+    let last = versions.last()?;
+    let balance = |version: &Version| version.cluster(index).map(|cluster| cluster.balance);
+    let is_same = |version: &Version| {
+        version.clusters.get(index) == last.clusters.get(index) && balance(version) == balance(last)
+    };
+    let Some(before) = versions.iter().rposition(|version| !is_same(version)) else {
+        return Some(0);
+    };
+    let weights = |version: &Version| {
+        let places = version.clusters.get(index)?.iter();
+        let mut all: Vec<_> = places.map(|place| (place.server, place.weight)).collect();
+        all.sort_unstable();
+        Some(all)
+    };
+    let since = versions[before + 1].at;
+    let is_under_way = |row: &Row| {
+        let has_begun = row.first_read_at.is_some_and(|at| at <= since);
+        has_begun && row.record.as_ref().is_none_or(|record| record.at >= since)
+    };
+    let begins_anew = weights(&versions[before]) != weights(last)
+        && balance(&versions[before]) == balance(last)
+        && !oracle.rows.iter().any(is_under_way);
+    begins_anew.then_some(since)
 }
 
 /// What each server of a cluster got is its share.

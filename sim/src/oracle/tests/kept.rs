@@ -6,7 +6,7 @@ use super::*;
 use crate::layer::Facts;
 use crate::oracle::ledger::Attempt;
 use crate::oracle::truth::{ConnectFailure, Down};
-use crate::oracle::{accept, answers, falls, handshakes, reconfiguration, retry, timers};
+use crate::oracle::{accept, answers, balance, falls, handshakes, reconfiguration, retry, timers};
 use tidegate_core::effect::Close;
 use tidegate_core::event::Event;
 use tidegate_core::stats::{Counters, Gauges};
@@ -191,5 +191,25 @@ fn tls_fires_on_a_handshake_whose_end_is_not_told() {
         lab.later(10_000);
         let verdict = handshakes::failed(&lab.oracle, client, TlsFailure::TimedOut);
         holds(verdict, is_right, "TLS", "TLS-2");
+    }
+}
+
+// BACK-1: turns begin anew when weights change, and are fair from there on.
+#[test]
+fn balance_fires_on_turns_that_old_weights_owe() {
+    for (later, is_right) in [(1, true), (3, false)] {
+        let mut lab = Lab::new();
+        let ended = |lab: &mut Lab| {
+            let (_, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+            lab.oracle.rows[id as usize].record = Some(super::worker::recorded(None, 1));
+            lab.later(1);
+        };
+        (0..3).for_each(|_| ended(&mut lab));
+        let mut newer = version(lab.oracle.now);
+        newer.clusters[0][0].weight = 2;
+        lab.oracle.truth.versions.push(newer);
+        lab.later(1);
+        (0..later).for_each(|_| ended(&mut lab));
+        holds(balance::fair(&lab.oracle), is_right, "balance", "BACK-1");
     }
 }
