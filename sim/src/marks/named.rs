@@ -140,6 +140,8 @@ pub(super) const NAMED: &[&str] = &[
     "tls: server resumes 1.3",
     "tls: server with an expired certificate",
     "tls: tunnel broken by a missing close_notify",
+    "tls: TCP session of a client",
+    "tls: TCP session to a server",
     "tls: tunnel of a client",
     "tls: tunnel to a server",
     "tunnel: a client loses patience",

@@ -139,7 +139,9 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
 /// is no longer there, whatever its server did meanwhile.
 pub fn stalled(oracle: &Oracle, front: u32) -> Verdict {
     let at = &oracle.fronts[front as usize];
-    let is_relayed = at.is_short && at.tunnel.is_none() && oracle.has_ample_buffers();
+    // Handshakes and tunnels have timers of their own.
+    let is_inside = !at.reader.is_between() && at.tunnel.is_none();
+    let is_relayed = at.is_short && is_inside && oracle.has_ample_buffers();
     let Some(since) = at.stalled_at.filter(|_| is_relayed) else { return Ok(()) };
     let since = since.max(at.tried_at);
     let (_, high) = oracle.truth.span(at.accepted_at.unwrap_or(0), oracle.now, |t| t.client_idle);

@@ -292,6 +292,7 @@ impl Oracle {
         let sent = front.tag.len() as u64;
         let sent = if tunnel.back.is_some() { tunnel.down.bytes } else { sent };
         super::passage::recorded(self, tunnel.front, record)?;
+        handshakes::recorded(front, record)?;
         self.counts(id, record, (front.read.saturating_sub(header), sent))?;
         self.kept(id, record)
     }

@@ -50,6 +50,12 @@ fn mark_tunnel(cx: &mut Cx, oracle: &Oracle, tunnel: &Tunnel) {
     if back.is_some() {
         cx.mark(mark!("tls: tunnel to a server"));
     }
+    if tunnel.row.is_none() && front.is_some() {
+        cx.mark(mark!("tls: TCP session of a client"));
+    }
+    if tunnel.row.is_none() && back.is_some() {
+        cx.mark(mark!("tls: TCP session to a server"));
+    }
     let is_mute = |facts: &Facts| facts.trouble == Trouble::Mute;
     let is_cut = front.is_some_and(|f| is_mute(&f)) || back.is_some_and(|f| is_mute(&f));
     if is_cut && matches!(tunnel.over, Some((_, Over::Broken))) {

@@ -104,7 +104,8 @@ fn timers_fires_on_a_client_that_takes_nothing_for_too_long() {
         [(true, 61_000, false), (true, 60_000, true), (false, 61_000, true)]
     {
         let mut lab = Lab::new();
-        let (front, ..) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
+        let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
+        lab.emit_down(front, Lab::response(id, 0, "Content-Length: 9").as_bytes());
         let at = &mut lab.oracle.fronts[front as usize];
         (at.stalled_at, at.is_short) = (Some(lab.oracle.now), is_short);
         lab.later(millis);
