@@ -116,6 +116,17 @@ impl<T: Copy> Deadlines<T> {
         self.entries.iter().filter_map(|e| e.owner.map(|owner| (owner, e.deadline)))
     }
 
+    /// Whether no entry stands above an earlier one, every entry knows its place, and no key is later
+    /// than its deadline: what fires in its time rests on that.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.heap.iter().enumerate().all(|(position, &(key, index))| {
+            let entry = &self.entries[index as usize];
+            let is_placed = entry.position as usize == position && entry.owner.is_some();
+            let above = position.checked_sub(1).map(|below| self.heap[below / ARITY].0);
+            is_placed && key <= entry.deadline && above.is_none_or(|above| above <= key)
+        })
+    }
+
     fn unheap(&mut self, position: usize) {
         let (_, gone) = self.heap.swap_remove(position);
         self.entries[gone as usize].position = NOWHERE;
@@ -192,6 +203,7 @@ mod tests {
             let least = model.iter().map(|m| m.2).min().filter(|&t| t < Time::NEVER);
             assert_eq!(deadlines.earliest().map(|(time, _)| time), least);
             assert_eq!(deadlines.len(), model.len());
+            assert!(deadlines.is_sound());
             if model.len() > 64 {
                 let (id, ..) = model.swap_remove(0);
                 deadlines.remove(id);

@@ -128,6 +128,7 @@ impl Proxy {
             next = self.sessions[id].idle_next;
         }
         require!(idle == listed, "{idle} idle sessions, {listed} listed");
+        require!(self.deadlines.is_sound(), "the deadlines are no heap");
         let deadlines = self.sessions.len() + self.backs.len();
         require!(
             deadlines == self.deadlines.len(),
