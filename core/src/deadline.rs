@@ -116,8 +116,8 @@ impl<T: Copy> Deadlines<T> {
         self.entries.iter().filter_map(|e| e.owner.map(|owner| (owner, e.deadline)))
     }
 
-    /// Whether no entry stands above an earlier one, every entry knows its place, and no key is later
-    /// than its deadline: what fires in its time rests on that.
+    /// Whether no entry stands above an earlier one, every entry knows its place, and no key is
+    /// later than its deadline: what fires in its time rests on that.
     pub(crate) fn is_sound(&self) -> bool {
         self.heap.iter().enumerate().all(|(position, &(key, index))| {
             let entry = &self.entries[index as usize];

@@ -9,7 +9,7 @@ use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
     Breach, Oracle, Side, Verdict, answers, balance, dials, limits, proxy, reconfiguration, reuse,
-    timers, tls,
+    tls,
 };
 use crate::story::{Call, Fact, Who};
 use crate::swarm::Fault;
@@ -298,11 +298,7 @@ impl Kernel for Gate<'_> {
         let ep = self.sockets.ep(id);
         random::feed(ep.into());
         match self.oracle.side(ep) {
-            Side::Front(front) => {
-                let verdict = timers::stalled(self.oracle, front);
-                self.oracle.judge(verdict);
-                self.oracle.writes_to_client(front);
-            }
+            Side::Front(front) => self.oracle.writes_to_client(front),
             Side::Back(back) => reuse::begins(self.oracle, self.net, back),
         }
         if from.is_empty() {
@@ -320,13 +316,12 @@ impl Kernel for Gate<'_> {
             self.oracle.judge(verdict);
             let is_short = result.unwrap_or(0) < offered;
             match self.oracle.side(ep) {
-                Side::Front(front) => self.oracle.fronts[front as usize].is_short = is_short,
+                Side::Front(front) => {
+                    let at = &mut self.oracle.fronts[front as usize];
+                    at.is_short = is_short;
+                    at.stalled_at = if is_short { Some(self.cx.now) } else { at.stalled_at };
+                }
                 Side::Back(back) => self.oracle.backs[back as usize].is_short = is_short,
-            }
-            if let Side::Front(front) = self.oracle.side(ep)
-                && result.unwrap_or(0) < offered
-            {
-                self.oracle.fronts[front as usize].stalled_at = Some(self.cx.now);
             }
         }
         match result {

@@ -17,9 +17,9 @@ use tidegate_core::effect::Close;
 
 const GROUP: Group = Group::Answers;
 
-/// The proxy closes a client's connection behind a complete answer that told it to go: what it knows
-/// to be unread would make a reset of that, which destroys the answer. Who has finished writing has
-/// lingered for as long as it may.
+/// The proxy closes a client's connection behind a complete answer that told it to go: what it
+/// knows to be unread would make a reset of that, which destroys the answer. Who has finished
+/// writing has lingered for as long as it may.
 pub fn closes(oracle: &Oracle, net: &Net, front: u32, how: Close) -> Verdict {
     let at = &oracle.fronts[front as usize];
     let end = net.ep(at.ep);

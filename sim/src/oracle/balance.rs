@@ -100,9 +100,9 @@ pub fn connect(oracle: &Oracle, server: u16, address: &Address) -> Verdict {
     Ok(())
 }
 
-/// In a run in which no server failed, so that all were eligible all the time, and since the servers
-/// of a cluster or their weights changed last, round-robin gave none a whole turn more than its share
-/// by weight, equal ones as many requests as each other or one more, and backups none at all.
+/// In a run in which no server failed, so that all were eligible all the time, and since the
+/// servers of a cluster or their weights changed last, round-robin gave none a whole turn more than
+/// its share by weight, equal ones as many requests as each other or one more, and backups none.
 pub fn fair(oracle: &Oracle) -> Verdict {
     let Some(version) = oracle.truth.versions.last().filter(|_| is_quiet(oracle)) else {
         return Ok(());
@@ -133,8 +133,8 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     Ok(())
 }
 
-/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: its servers
-/// or their weights changed, and nobody was on the way who could have taken a turn before.
+/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: its
+/// servers or their weights changed, and nobody was under way who might have had a turn before.
 fn settled(oracle: &Oracle, index: usize) -> Option<u64> {
     let versions = &oracle.truth.versions;
     let last = versions.last()?;

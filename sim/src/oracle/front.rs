@@ -3,7 +3,7 @@
 use super::ledger::{Answer, SeenResponse};
 use super::{
     Oracle, Verdict, answers, bytes, framing, headers, matching, metamorphic, own, progress, proxy,
-    reconfiguration, routes, sticky, tls,
+    reconfiguration, routes, sticky, timers, tls,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -15,6 +15,8 @@ const NO_LISTENER: u16 = u16::MAX;
 impl Oracle {
     /// The proxy tries to write to a client.
     pub fn writes_to_client(&mut self, front: u32) {
+        let verdict = timers::stalled(self, front);
+        self.judge(verdict);
         let now = self.now;
         let front = &mut self.fronts[front as usize];
         // A handshake is no response.
