@@ -177,7 +177,8 @@ impl<const N: usize> std::fmt::Debug for Text<N> {
 /// One request, as the access log tells it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AccessRecord {
-    /// When its first byte came (for a request that sent none: when it was given up).
+    /// When its first byte came; of a request that was pipelined, when its turn came; of one that
+    /// sent none, when it was given up.
     pub start: Time,
     /// Serial number of the session within its worker.
     pub session: u64,
