@@ -110,54 +110,58 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     for (index, places) in version.clusters.iter().enumerate() {
         let known = version.cluster(index).zip(settled(oracle, index));
         let Some((cluster, since)) = known else { continue };
-        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
         // The others look at who is busy, or at who asks.
         let judge = match cluster.balance {
             Balance::RoundRobin => shares,
             Balance::Random => likely,
             Balance::LeastConnections | Balance::PowerOfTwo | Balance::Source => continue,
         };
-        if cluster.sticky.is_some() || is_limited {
-            continue;
-        }
         let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
-        let all = oracle.rows.iter().flat_map(|row| &row.attempts);
+        let is_ours = |row: &&Row| {
+            let seen = row.record.as_ref().and_then(|it| (it.version as usize).checked_sub(1));
+            let seen = seen.and_then(|number| oracle.truth.versions.get(number));
+            seen.unwrap_or(version).cluster_of(&row.ask) == Some(index)
+        };
+        let all = oracle.rows.iter().filter(is_ours).flat_map(|row| &row.attempts);
         for attempt in all.filter(|attempt| attempt.at > since) {
-            let server = oracle.backs[attempt.back as usize].server;
-            if usize::from(oracle.truth.nature(server).cluster) == index {
-                *counts.entry(server).or_default() += 1;
-            }
+            *counts.entry(oracle.backs[attempt.back as usize].server).or_default() += 1;
         }
         judge(index, places, &counts)?;
     }
     Ok(())
 }
 
-/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: its
-/// servers or their weights changed, and nobody was under way who might have had a turn before.
+/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: weights of
+/// its servers changed and nothing else ever did that has a say in who is chosen, and nobody was
+/// under way who might have had a turn before.
 fn settled(oracle: &Oracle, index: usize) -> Option<u64> {
     let versions = &oracle.truth.versions;
     let last = versions.last()?;
-    let balance = |version: &Version| version.cluster(index).map(|cluster| cluster.balance);
-    let is_same = |version: &Version| {
-        version.clusters.get(index) == last.clusters.get(index) && balance(version) == balance(last)
+    // Who sticks, or waits in a line, goes elsewhere than the turns lead.
+    let balance = |version: &Version| {
+        let cluster = version.cluster(index)?;
+        let is_limited = cluster.servers.iter().any(|server| server.max_connections.is_some());
+        (cluster.sticky.is_none() && !is_limited).then_some(cluster.balance)
     };
-    let Some(before) = versions.iter().rposition(|version| !is_same(version)) else {
+    let always = balance(last)?;
+    if versions.iter().any(|version| balance(version) != Some(always)) {
+        return None;
+    }
+    let places = |version: &'_ Version| version.clusters.get(index).cloned().unwrap_or_default();
+    let current = places(last);
+    let Some(before) = versions.iter().rposition(|version| places(version) != current) else {
         return Some(0);
     };
-    let weights = |version: &Version| {
-        let places = version.clusters.get(index)?.iter();
-        let mut all: Vec<_> = places.map(|place| (place.server, place.weight)).collect();
-        all.sort_unstable();
-        Some(all)
+    let members = |mut all: Vec<Place>| {
+        all.iter_mut().for_each(|place| place.weight = 0);
+        all
     };
     let since = versions[before + 1].at;
     let is_under_way = |row: &Row| {
         let has_begun = row.first_read_at.is_some_and(|at| at <= since);
         has_begun && row.record.as_ref().is_none_or(|record| record.at >= since)
     };
-    let begins_anew = weights(&versions[before]) != weights(last)
-        && balance(&versions[before]) == balance(last)
+    let begins_anew = members(places(&versions[before])) == members(current)
         && !oracle.rows.iter().any(is_under_way);
     begins_anew.then_some(since)
 }
