@@ -233,7 +233,8 @@ impl Proxy {
         }
     }
 
-    /// All of what a client sent was read: if it is idle, it has not begun another request.
+    /// All of what a client sent was read and looked into: if it is idle still, no request has
+    /// begun, though TLS may hold a part of one.
     pub(crate) fn front_is_silent(&mut self, socket: SocketId) {
         let Some(Owner::Front(id)) = self.sockets.get(socket).map(|it| it.owner) else { return };
         if self.sessions[id].is_idle_listed {

@@ -119,12 +119,15 @@ impl<T: Copy> Deadlines<T> {
     /// Whether no entry stands above an earlier one, every entry knows its place, and no key is
     /// later than its deadline: what fires in its time rests on that.
     pub(crate) fn is_sound(&self) -> bool {
-        self.heap.iter().enumerate().all(|(position, &(key, index))| {
-            let entry = &self.entries[index as usize];
-            let is_placed = entry.position as usize == position && entry.owner.is_some();
-            let above = position.checked_sub(1).map(|below| self.heap[below / ARITY].0);
-            is_placed && key <= entry.deadline && above.is_none_or(|above| above <= key)
-        })
+        let is_heaped = |entry: &Entry<T>| entry.owner.is_none() || entry.position != NOWHERE;
+        let mut dues = self.entries.iter().filter(|entry| entry.deadline < Time::NEVER);
+        dues.all(is_heaped)
+            && self.heap.iter().enumerate().all(|(position, &(key, index))| {
+                let entry = &self.entries[index as usize];
+                let is_placed = entry.position as usize == position && entry.owner.is_some();
+                let above = position.checked_sub(1).map(|below| self.heap[below / ARITY].0);
+                is_placed && key <= entry.deadline && above.is_none_or(|above| above <= key)
+            })
     }
 
     fn unheap(&mut self, position: usize) {

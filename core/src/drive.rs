@@ -134,10 +134,14 @@ fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
     match kernel.recv(id, &mut space[..count]) {
         Ok(n) => {
             // A short read is trusted: it saves the read that would block.
-            if 0 < n && n < offered {
+            let is_short = 0 < n && n < offered;
+            if is_short {
                 proxy.read_was_short(id);
             }
             proxy.received(id, n);
+            if is_short {
+                proxy.front_is_silent(id);
+            }
         }
         Err(SocketError::WouldBlock) => proxy.blocked(id, false),
         Err(error) => proxy.failed(id, error, false),
@@ -217,7 +221,6 @@ impl Proxy {
 
     fn read_was_short(&mut self, id: SocketId) {
         self.sockets.short_read(id);
-        self.front_is_silent(id);
     }
 
     pub(crate) fn resume_input(&mut self, id: SocketId) {

@@ -319,7 +319,9 @@ impl Kernel for Gate<'_> {
                 Side::Front(front) => {
                     let at = &mut self.oracle.fronts[front as usize];
                     at.is_short = is_short;
-                    at.stalled_at = if is_short { Some(self.cx.now) } else { at.stalled_at };
+                    if is_short {
+                        at.stalled_at = Some(self.cx.now);
+                    }
                 }
                 Side::Back(back) => self.oracle.backs[back as usize].is_short = is_short,
             }

@@ -30,7 +30,8 @@ impl Oracle {
     pub fn accepted(&mut self, front: u32) {
         let now = self.now;
         self.fronts[front as usize].accepted_at = Some(now);
-        // When a TCP session begins does not show: nothing is read before its server is there.
+        // When a TCP session in the clear begins does not show: nothing is read before its server
+        // is there.
         if !self.fronts[front as usize].is_tcp {
             self.waiting.push(front);
         }
@@ -61,15 +62,11 @@ pub fn dismissed(oracle: &Oracle, front: u32, has_failed: bool) -> Verdict {
     let accepted = oracle.fronts[front as usize].accepted_at.unwrap_or(oracle.now);
     let max_wait = oracle.settings.accept_queue_max_wait.as_nanos() as u64;
     let is_old = oracle.now >= accepted.saturating_add(max_wait);
-    // Of a TCP client it does not show whether it still waits.
-    let is_untold = |f: &&Front| f.is_tcp && f.accepted_at.is_some() && f.closed.is_none();
-    let untold = oracle.fronts.iter().filter(is_untold).count();
     // Before a socket is turned away, the others have got what sessions were free (ACC-6).
     let is_open = |front: &&Front| front.accepted_at.is_some() && front.closed.is_none();
     let open = oracle.fronts.iter().filter(is_open).count();
-    let capacity = oracle.settings.accept_queue_capacity;
-    let is_full = oracle.waiting.len() + untold >= capacity
-        && open >= oracle.settings.max_connections.saturating_add(capacity);
+    let settings = &oracle.settings;
+    let is_full = open >= settings.max_connections.saturating_add(settings.accept_queue_capacity);
     let is_stopping = oracle.truth.stop_at.is_some();
     // Without buffers a session may end before it could read.
     let is_short = !oracle.has_ample_buffers();
@@ -154,13 +151,8 @@ pub fn evictions(oracle: &mut Oracle, net: &Net, evicted: u64) -> Verdict {
 
 /// Clients that are surely idle, and since when: they have said nothing that was not answered.
 fn silent<'a>(oracle: &'a Oracle, net: &'a Net) -> impl Iterator<Item = (u64, usize)> + 'a {
-    let is_silent = |front: &Front| {
-        let end = net.ep(front.ep);
-        // Whoever the proxy tried to read from may be about to ask.
-        let is_waiting = front.closed.is_none() && front.tried_at < oracle.now;
-        is_waiting && end.unread() == 0 && !end.has_fin() && !end.is_reset()
-    };
-    let all = oracle.fronts.iter().enumerate().filter(move |(_, front)| is_silent(front));
+    let all =
+        oracle.fronts.iter().enumerate().filter(|(_, front)| front.is_silent(net, oracle.now));
     all.filter_map(|(number, front)| Some((idle_since(oracle, front)?, number)))
 }
 

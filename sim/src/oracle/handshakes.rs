@@ -109,8 +109,9 @@ fn is_complete(oracle: &Oracle, front: &Front, facts: &Facts) -> (bool, bool) {
     // A damaged record may have come in the read that ended the handshake.
     let surely = is_secured && is_welcome && !is_damaged;
     // In TLS 1.2 the proxy speaks last, and what it says may not get through; nor does it speak
-    // where there is no server to lead a tunnel to.
-    let is_refused = front.is_tcp && front.closed.is_some();
+    // where there is no server to lead a session to, which its record tells.
+    let tunnel = front.tunnel.filter(|_| front.is_tcp).map(|id| &oracle.tunnels[id as usize]);
+    let is_refused = tunnel.is_some_and(|tunnel| tunnel.record.is_some());
     let is_unheard = !facts.is_complete && (front.is_short || is_refused);
     (surely, is_secured || is_damaged || is_unheard)
 }

@@ -5,7 +5,7 @@ mod ask;
 use super::own::Text;
 use super::passage::Hello;
 use super::proxy::{Announcement, Preface};
-use crate::kernel::{Ep, client_address};
+use crate::kernel::{Ep, Net, client_address};
 use crate::layer::Facts;
 use crate::refhttp::{Kind, MessageReader};
 use std::cell::RefCell;
@@ -339,6 +339,14 @@ impl Front {
     /// What the client's TLS knows now.
     pub fn facts(&self) -> Option<Facts> {
         self.tls.as_ref().map(|facts| *facts.borrow())
+    }
+
+    /// Whether it is open, and nothing came that the proxy has not read before `now`. Whoever the
+    /// proxy tried to read from just now may be about to ask.
+    pub fn is_silent(&self, net: &Net, now: u64) -> bool {
+        let end = net.ep(self.ep);
+        let is_open = self.closed.is_none() && !end.is_reset();
+        is_open && self.tried_at < now && end.unread() == 0 && !end.has_fin()
     }
 }
 

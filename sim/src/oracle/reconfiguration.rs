@@ -78,13 +78,12 @@ pub fn idle_in_stop(oracle: &Oracle, net: &Net) -> Verdict {
         front.answered == front.rows.len() && last.is_none_or(is_over)
     };
     let stays = |front: &Front| {
-        let end = net.ep(front.ep);
-        let is_old = front.served_at.is_some_and(|at| at < stop) && front.tried_at < oracle.now;
-        let is_open = front.closed.is_none() && !end.is_shut() && !end.has_fin() && !end.is_reset();
+        let is_old = front.served_at.is_some_and(|at| at < stop);
         let is_http = !front.is_tcp && front.tunnel.is_none();
-        let is_silent = is_open && is_http && end.unread() == 0 && is_between(front);
+        let is_idle = front.is_silent(net, oracle.now) && is_between(front);
+        let is_kept = is_http && is_idle && !net.ep(front.ep).is_shut();
         let is_announced = || front.announced.as_ref().is_none_or(|it| it.read_at.is_some());
-        is_old && is_silent && is_announced() && handshakes::is_over(oracle, front)
+        is_old && is_kept && is_announced() && handshakes::is_over(oracle, front)
     };
     if let Some(number) = oracle.fronts.iter().position(stays) {
         let message = format!("connection {number} asks for nothing, and a stop lets it");

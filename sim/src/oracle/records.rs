@@ -9,6 +9,7 @@ use super::{
     liveness, reconfiguration, retry, timers,
 };
 use crate::wire;
+use std::net::SocketAddr;
 use tidegate_core::event::{AccessRecord, Event, Phase};
 
 const GROUP: Group = Group::Accounting;
@@ -28,9 +29,8 @@ impl Oracle {
             }
             Event::HandshakeFailed { client, failure, .. } => {
                 self.handshakes_failed[*failure as usize] += 1;
-                let front = client.and_then(|client| crate::kernel::front_of(client.port()));
-                if let Some(front) = front.and_then(|front| self.fronts.get_mut(front as usize)) {
-                    front.has_failed_tls = true;
+                if let Some(front) = self.front_from(*client) {
+                    self.fronts[front].has_failed_tls = true;
                 }
                 handshakes::failed(self, *client, *failure)
             }
@@ -38,6 +38,12 @@ impl Oracle {
             Event::Stopped { .. } => Ok(()),
         };
         self.judge(verdict);
+    }
+
+    /// The connection of a client that the proxy knows by this address.
+    pub(super) fn front_from(&self, client: Option<SocketAddr>) -> Option<usize> {
+        let front = crate::kernel::front_of(client?.port())? as usize;
+        (front < self.fronts.len()).then_some(front)
     }
 
     fn access(&mut self, record: &AccessRecord) -> Verdict {

@@ -280,8 +280,8 @@ impl Oracle {
 
     /// The access record of a TCP session.
     pub fn tcp_record(&mut self, record: &AccessRecord) -> Verdict {
-        let front = record.client.and_then(|client| crate::kernel::front_of(client.port()));
-        let found = front.and_then(|front| self.fronts.get(front as usize)).and_then(|f| f.tunnel);
+        let front = self.front_from(record.client);
+        let found = front.and_then(|front| self.fronts[front].tunnel);
         let Some(id) = found.filter(|&id| self.tunnels[id as usize].row.is_none()) else {
             let client = record.client;
             return breach(GROUP, "RUN-5", format!("a record of {client:?}, who made no tunnel"));
