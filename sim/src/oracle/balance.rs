@@ -131,12 +131,15 @@ pub fn fair(oracle: &Oracle) -> Verdict {
     Ok(())
 }
 
-/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: weights of
-/// its servers changed and nothing else ever did that has a say in who is chosen, and nobody was
-/// under way who might have had a turn before.
+/// Since when a cluster has been what it is, 0 for always, if its turns began anew then: its
+/// servers or their weights changed, nothing else did then that has a say in who is chosen, and
+/// nobody was under way who might have had a turn before.
 fn settled(oracle: &Oracle, index: usize) -> Option<u64> {
     let versions = &oracle.truth.versions;
     let last = versions.last()?;
+    let places = |version: &Version| version.clusters.get(index).cloned().unwrap_or_default();
+    let current = places(last);
+    let before = versions.iter().rposition(|version| places(version) != current);
     // Who sticks, or waits in a line, goes elsewhere than the turns lead.
     let balance = |version: &Version| {
         let cluster = version.cluster(index)?;
@@ -144,16 +147,13 @@ fn settled(oracle: &Oracle, index: usize) -> Option<u64> {
         (cluster.sticky.is_none() && !is_limited).then_some(cluster.balance)
     };
     let always = balance(last)?;
-    if versions.iter().any(|version| balance(version) != Some(always)) {
+    if versions[before.unwrap_or(0)..].iter().any(|version| balance(version) != Some(always)) {
         return None;
     }
-    let places = |version: &'_ Version| version.clusters.get(index).cloned().unwrap_or_default();
-    let current = places(last);
-    let Some(before) = versions.iter().rposition(|version| places(version) != current) else {
-        return Some(0);
-    };
-    let members = |mut all: Vec<Place>| {
-        all.iter_mut().for_each(|place| place.weight = 0);
+    let Some(before) = before else { return Some(0) };
+    let weights = |places: &[Place]| {
+        let mut all: Vec<_> = places.iter().map(|place| (place.server, place.weight)).collect();
+        all.sort_unstable();
         all
     };
     let since = versions[before + 1].at;
@@ -161,7 +161,7 @@ fn settled(oracle: &Oracle, index: usize) -> Option<u64> {
         let has_begun = row.first_read_at.is_some_and(|at| at <= since);
         has_begun && row.record.as_ref().is_none_or(|record| record.at >= since)
     };
-    let begins_anew = members(places(&versions[before])) == members(current)
+    let begins_anew = weights(&places(&versions[before])) != weights(&current)
         && !oracle.rows.iter().any(is_under_way);
     begins_anew.then_some(since)
 }
