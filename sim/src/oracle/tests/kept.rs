@@ -74,6 +74,23 @@ fn reconfiguration_fires_on_who_idles_in_a_stop() {
     }
 }
 
+// RUN-2: nor does it once its request was answered; while one is under way it stays.
+#[test]
+fn reconfiguration_fires_on_who_idles_behind_an_answer_in_a_stop() {
+    for (is_answered, is_right) in [(true, false), (false, true)] {
+        let mut lab = Lab::new();
+        match is_answered {
+            true => idle(&mut lab),
+            false => lab.relayed(ask(0, Method::Get), plan(0, BackFault::None)).0,
+        };
+        lab.later(1);
+        lab.oracle.truth.stop_at = Some(lab.oracle.now);
+        lab.later(1);
+        let verdict = reconfiguration::idle_in_stop(&lab.oracle, &lab.net);
+        holds(verdict, is_right, "reconfiguration", "RUN-2");
+    }
+}
+
 // RES-8: behind an answer that closes, what is known to be unread is read first.
 #[test]
 fn answers_fires_on_a_close_that_is_a_reset() {
@@ -100,15 +117,21 @@ fn answers_fires_on_a_close_that_is_a_reset() {
 // SES-3: a client that takes nothing is not kept, whatever its server does.
 #[test]
 fn timers_fires_on_a_client_that_takes_nothing_for_too_long() {
-    for (is_short, millis, is_right) in
-        [(true, 61_000, false), (true, 60_000, true), (false, 61_000, true)]
-    {
+    for (is_short, reads, millis, is_right) in [
+        (true, false, 61_000, false),
+        (true, false, 60_000, true),
+        (false, false, 61_000, true),
+        (true, true, 61_000, true),
+    ] {
         let mut lab = Lab::new();
         let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
         lab.emit_down(front, Lab::response(id, 0, "Content-Length: 9").as_bytes());
         let at = &mut lab.oracle.fronts[front as usize];
         (at.stalled_at, at.is_short) = (Some(lab.oracle.now), is_short);
         lab.later(millis);
+        if reads {
+            lab.oracle.fronts[front as usize].tried_at = lab.oracle.now;
+        }
         holds(timers::stalled(&lab.oracle, front), is_right, "timers", "SES-3");
     }
 }
@@ -212,5 +235,8 @@ fn balance_fires_on_turns_that_old_weights_owe() {
         lab.later(1);
         (0..later).for_each(|_| ended(&mut lab));
         holds(balance::fair(&lab.oracle), is_right, "balance", "BACK-1");
+        // Who stuck to a server did not follow the turns.
+        lab.oracle.truth.versions[1].config.clusters[0].sticky = Some("stick".into());
+        assert_eq!(balance::fair(&lab.oracle), Ok(()));
     }
 }
