@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_core::config::{Config, Server, Settings, Timeouts};
 use tidegate_core::event::Event;
 use tidegate_core::tls::{TlsFailure, TlsVersion};
-use tidegate_proptests::memory::Rig;
+use tidegate_proptests::memory::{READABLE, Rig};
 use tidegate_proptests::secure::{Secure, SecurePeer};
 use tidegate_sim::layer::Lenient;
 use tidegate_sim::tls::{ClientAuth, ClientOptions, Provider, Templates, Versions, Which};
@@ -55,6 +55,30 @@ fn https_serves_both_versions() {
         assert_eq!(facts.sni.as_bytes(), b"a.example");
         check(&rig);
     }
+}
+
+// ACC-10: less than a record begins no request: the connection is idle still, and makes room for a
+// socket that came when its readiness let it seem busy.
+#[test]
+fn half_a_record_keeps_no_idle_connection() {
+    let settings =
+        Settings { max_connections: 1, accept_queue_evict_idle: true, ..Settings::default() };
+    let mut secure = Secure::default();
+    let mut rig = rig_of(settings, https(&secure));
+    let id = secure.lend(|| rig.connect());
+    let config = secure.client(ClientOptions::default());
+    let mut client = secure.connect(&config, "a.example", id);
+    client.say(&mut secure, &mut rig, GET).expect("TLS");
+    let back = server(&rig);
+    secure.lend(|| rig.feed(back, OK));
+    client.run(&mut secure, &mut rig).expect("TLS");
+    rig.kernel.wire(id).to_proxy.extend([23, 3, 3, 0, 50, 1, 2, 3]);
+    rig.kernel.backlog.push_back(std::net::SocketAddr::from(([127, 0, 0, 1], 40_000)));
+    rig.proxy.ready(rig.kernel.listeners[0], READABLE);
+    secure.lend(|| rig.nudge(id, READABLE));
+    assert!(!rig.kernel.is_open(id));
+    assert_eq!((rig.proxy.gauges().queued, rig.proxy.counters().evicted), (0, 1));
+    check(&rig);
 }
 
 // BACK-8: the sticky cookie of a client that came by TLS goes by TLS alone.
