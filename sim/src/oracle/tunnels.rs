@@ -225,7 +225,9 @@ impl Oracle {
 
     /// The proxy wrote `bytes` of a tunnel to the server of `back`.
     pub fn tunnel_up(&mut self, net: &Net, back: u32, bytes: &[u8]) -> Verdict {
-        let Some(id) = self.backs[back as usize].tunnel else { return self.tagged_up(back, bytes) };
+        let Some(id) = self.backs[back as usize].tunnel else {
+            return self.tagged_up(net, back, bytes);
+        };
         let read = net.content_read(self.fronts[self.tunnels[id as usize].front as usize].ep);
         let tunnel = &mut self.tunnels[id as usize];
         tunnel.last_byte_at = self.now;
@@ -245,7 +247,7 @@ impl Oracle {
     }
 
     /// The first bytes to a server tell whose they are.
-    fn tagged_up(&mut self, back: u32, bytes: &[u8]) -> Verdict {
+    fn tagged_up(&mut self, net: &Net, back: u32, bytes: &[u8]) -> Verdict {
         let is_passage = self.truth.passage.is_some();
         let most = if is_passage { HELLO_TAG_BYTES } else { TAG_BYTES };
         let tag = &mut self.backs[back as usize].tag;
@@ -266,7 +268,7 @@ impl Oracle {
             _ => None,
         };
         let Some(id) = found else { return self.untold(back) };
-        self.link(id, back)?;
+        self.link(net, id, back)?;
         let way = &mut self.tunnels[id as usize].up;
         way.bytes = most as u64;
         passed(way, &bytes[n..], u64::MAX, "to the server")
@@ -289,12 +291,12 @@ impl Oracle {
                 return breach(GROUP, "TUN-1", message);
             }
         };
-        self.link(id, back)?;
+        self.link(net, id, back)?;
         self.tunnels[id as usize].down.bytes = TAG_BYTES as u64;
         self.tunnel_down(net, front, &bytes[n..])
     }
 
-    fn link(&mut self, id: u32, back: u32) -> Verdict {
+    fn link(&mut self, net: &Net, id: u32, back: u32) -> Verdict {
         let tunnel = &mut self.tunnels[id as usize];
         if tunnel.back.is_some() || self.backs[back as usize].tunnel.is_some() {
             let message = format!("bytes of two tunnels on connection {back} to a server");
@@ -305,6 +307,8 @@ impl Oracle {
         let tags = [&self.fronts[tunnel.front as usize].tag, &self.backs[back as usize].tag];
         let [down, up] = tags.map(|tag| tag.len() as u64);
         (tunnel.up.bytes, tunnel.down.bytes) = (up, down);
+        let ends = [self.fronts[tunnel.front as usize].ep, self.backs[back as usize].ep];
+        [tunnel.up.read, tunnel.down.read] = ends.map(|ep| net.content_read(ep));
         let [down, up] = [(&tunnel.down, tags[0]), (&tunnel.up, tags[1])]
             .map(|(way, tag)| way.stream.mismatch(0, tag).is_some());
         if down || up {
