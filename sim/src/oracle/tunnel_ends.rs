@@ -361,7 +361,9 @@ impl Oracle {
             Over::Complete | Over::Broken if is_idle => at >= self.idle_bounds(tunnel).0,
             // So may the deadline; and a reset behind a stream's end is no news to a proxy that has
             // yet to pass on what it read.
-            Over::Broken if ending.timer == Some(Timer::Drain) => self.is_drained(),
+            Over::Complete | Over::Broken if ending.timer == Some(Timer::Drain) => {
+                self.is_drained()
+            }
             Over::Complete => ending.phase == Phase::Complete && ending.who == Who::Nobody,
             Over::Idle => is_idle,
             Over::Drained => ending.timer == Some(Timer::Drain) || ending.phase == Phase::Tunnel,
