@@ -23,7 +23,9 @@ const GROUP: Group = Group::Answers;
 pub fn closes(oracle: &Oracle, net: &Net, front: u32, how: Close) -> Verdict {
     let at = &oracle.fronts[front as usize];
     let end = net.ep(at.ep);
-    let is_last = at.reader.is_between() && at.last_response_closes && at.tunnel.is_none();
+    // Who has not taken all of it is given up in the end, and linger comes behind the last byte.
+    let is_whole = at.reader.is_between() && !at.is_short;
+    let is_last = is_whole && at.last_response_closes && at.tunnel.is_none();
     let is_broken = end.is_reset() || end.has_fin() || end.is_shut() || at.left_at.is_some();
     let knows = at.knocks_since.is_some_and(|since| since < oracle.now);
     let is_stopping = oracle.truth.stop_at.is_some();

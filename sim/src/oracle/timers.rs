@@ -170,7 +170,9 @@ fn blamed(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let plan = last.and_then(|last| last.plan).map(|plan| &row.plans[plan as usize]);
     let (Some(last), Some(plan)) = (last, plan) else { return Ok(()) };
     let back = &oracle.backs[last.back as usize];
-    let stalls = plan.fault == BackFault::Stalls && !back.has_shown_end && !back.is_damaged();
+    // What it said behind the response before is no answer, and is taken for one.
+    let has_spoken = back.has_garbage || back.is_damaged();
+    let stalls = plan.fault == BackFault::Stalls && !back.has_shown_end && !has_spoken;
     let is_cut = matches!(record.ending.phase, Phase::ResponseBody | Phase::ResponseHead);
     if stalls && is_cut && record.ending.who == Who::Backend {
         let id = row.ask.id;
