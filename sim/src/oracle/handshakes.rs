@@ -21,8 +21,11 @@ use tidegate_core::tls::{TlsFailure, TlsVersion};
 pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
     let is_its = |front: &&Front| Some(front.client_address()) == client;
     // A client that has left may have begun another connection before the proxy knows.
-    // Who waits for buffers to be looked into is not read from.
-    let is_begun = |front: &Front| front.served_at.is_some() || front.hello.is_some();
+    // Who waits for buffers to be looked into is not read from, nor is who broke off before.
+    let is_begun = |front: &Front| {
+        let has_left = failure == TlsFailure::Closed && front.accepted_at.is_some();
+        front.served_at.is_some() || front.hello.is_some() || has_left
+    };
     let is_such = |front: &&Front| is_begun(front) && fits(oracle, front, failure);
     let candidates = oracle.fronts.iter().rev().filter(is_its).filter(is_such);
     let verdict = candidates.map(|front| told(front, failure)).reduce(|one, other| one.or(other));
