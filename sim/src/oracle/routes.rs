@@ -123,8 +123,11 @@ impl Way {
 impl Ask {
     /// Whether its target has something behind its id.
     pub fn has_more_path(&self) -> bool {
-        self.flaw.is_some()
-            || (self.key % 7 == 3 && self.minor == 1)
+        // What is wrong with a body alone is in a request for the plain target.
+        if let Some(flaw) = self.flaw {
+            return !flaw.in_body;
+        }
+        (self.key % 7 == 3 && self.minor == 1)
             || self.key % 7 == 5
             || self.edge() == Some(Edge::Target)
     }
