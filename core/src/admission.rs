@@ -222,23 +222,13 @@ impl Proxy {
         if self.closes_when_idle(id) {
             self.sockets.assume_readable(self.sessions[id].front);
         }
-        self.offer_room();
     }
 
-    /// An idle connection may make room, now that nothing seems to be there of its next request:
-    /// those who wait are to try again (ACC-10).
-    fn offer_room(&mut self) {
+    /// Something became of an idle session's connection: it may be that its next request, which
+    /// seemed to be here when a place was looked for, is not. Those who wait try again (ACC-10).
+    pub(crate) fn offer_room(&mut self) {
         if self.settings.accept_queue_evict_idle && !self.queue.is_empty() {
             self.vacancy = true;
-        }
-    }
-
-    /// All of what a client sent was read and looked into: if it is idle still, no request has
-    /// begun, though TLS may hold a part of one.
-    pub(crate) fn front_is_silent(&mut self, socket: SocketId) {
-        let Some(Owner::Front(id)) = self.sockets.get(socket).map(|it| it.owner) else { return };
-        if self.sessions[id].is_idle_listed {
-            self.offer_room();
         }
     }
 

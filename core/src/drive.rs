@@ -134,14 +134,10 @@ fn receive<K: Kernel>(proxy: &mut Proxy, kernel: &mut K, id: SocketId) {
     match kernel.recv(id, &mut space[..count]) {
         Ok(n) => {
             // A short read is trusted: it saves the read that would block.
-            let is_short = 0 < n && n < offered;
-            if is_short {
+            if 0 < n && n < offered {
                 proxy.read_was_short(id);
             }
             proxy.received(id, n);
-            if is_short {
-                proxy.front_is_silent(id);
-            }
         }
         Err(SocketError::WouldBlock) => proxy.blocked(id, false),
         Err(error) => proxy.failed(id, error, false),

@@ -358,15 +358,15 @@ impl Proxy {
     /// A read (or, with `writing`, a write) of `id` would block: it waits for the next edge.
     pub fn blocked(&mut self, id: SocketId, writing: bool) {
         self.note_socket(id, Tag::Blocked, 0, writing);
-        self.sockets.exhausted(id, if writing { Ops::WRITE } else { Ops::READ });
         if !writing {
             self.take_back_loan(id);
-            if let Some(Owner::Front(session)) = self.sockets.get(id).map(|socket| socket.owner)
-                && self.idle_at_stop(session)
-            {
-                return;
-            }
-            self.front_is_silent(id);
+        }
+        self.sockets.exhausted(id, if writing { Ops::WRITE } else { Ops::READ });
+        if let Some(Owner::Front(session)) = self.sockets.get(id).map(|socket| socket.owner)
+            && !writing
+            && self.idle_at_stop(session)
+        {
+            return;
         }
         self.settle_owner(id, Moved::Nobody);
     }

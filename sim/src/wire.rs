@@ -101,8 +101,7 @@ pub fn forwarded(id: u32) -> [(&'static str, String); 4] {
     ]
 }
 
-/// What a client says of itself that names a proxy before this one: where a trusted proxy put its
-/// own word behind that, it counts for nothing.
+/// What stands before the words of a trusted proxy, such as its client's: the last word counts.
 pub const FORWARDED_FIRST: [(&str, &str); 3] = [
     ("X-Forwarded-Proto", "gopher"),
     ("X-Forwarded-Host", "liar.example"),

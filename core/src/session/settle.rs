@@ -110,6 +110,9 @@ impl Proxy {
         if let Some(back) = back {
             self.sockets.want(back, wants.back);
         }
+        if self.sessions[id].is_idle_listed {
+            self.offer_room();
+        }
         self.settle_front_timer(id, wants, moved);
         self.settle_back_timer(id, wants, moved);
         let session = &self.sessions[id];

@@ -1,7 +1,6 @@
 //! Group *answers*: the proxy's own answers follow from the state the request was in; silence
 //! has a cause; an answer can be read by a client that is still sending.
 //!
-//! - REQ-9: a server's early answer is not replaced by the proxy's own.
 //! - RES-2: a response is cut short only for a cause.
 //! - RES-7: a status of the proxy follows from the state its request was in, who asked is
 //!   answered, and in the form that is preferred.

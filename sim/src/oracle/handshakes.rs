@@ -17,23 +17,21 @@ use tidegate_core::stats::Counters;
 use tidegate_core::time::TICK;
 use tidegate_core::tls::{TlsFailure, TlsVersion};
 
-/// The proxy tells that a client's handshake failed: one of that client's connections is such.
-pub fn failed(oracle: &Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
-    let is_its = |front: &&Front| Some(front.client_address()) == client;
-    // A client that has left may have begun another connection before the proxy knows.
-    // Who waits for buffers to be looked into is not read from, nor is who broke off before.
-    let is_begun = |front: &Front| {
-        let has_left = failure == TlsFailure::Closed && front.accepted_at.is_some();
-        front.served_at.is_some() || front.hello.is_some() || has_left
+/// The proxy tells that a client's handshake failed, and why.
+pub fn failed(oracle: &mut Oracle, client: Option<SocketAddr>, failure: TlsFailure) -> Verdict {
+    let Some(number) = oracle.front_from(client) else {
+        return breach(GROUP, "TLS-2", format!("a handshake failed of {client:?}, who is nobody"));
     };
-    let is_such = |front: &&Front| is_begun(front) && fits(oracle, front, failure);
-    let candidates = oracle.fronts.iter().rev().filter(is_its).filter(is_such);
-    let verdict = candidates.map(|front| told(front, failure)).reduce(|one, other| one.or(other));
-    if let Some(verdict) = verdict {
-        return verdict;
+    oracle.handshakes_failed[failure as usize] += 1;
+    oracle.fronts[number].has_failed_tls = true;
+    let front = &oracle.fronts[number];
+    // Who waits for buffers to be looked into is not read from, nor is who broke off before.
+    let has_left = failure == TlsFailure::Closed && front.accepted_at.is_some();
+    let has_begun = front.served_at.is_some() || front.hello.is_some() || has_left;
+    if has_begun && fits(oracle, front, failure) {
+        return told(front, failure);
     }
-    let latest = oracle.fronts.iter().rev().find(is_its);
-    let facts = latest.map(|front| (front.served_at, front.left_at, front.facts()));
+    let facts = (front.served_at, front.left_at, front.facts());
     breach(GROUP, "TLS-2", format!("a handshake failed as {failure:?}; its client: {facts:?}"))
 }
 
@@ -99,8 +97,7 @@ fn is_due(oracle: &Oracle, front: &Front) -> bool {
 
 /// Whether the client surely is past its handshake, if one is due.
 pub(super) fn is_over(oracle: &Oracle, front: &Front) -> bool {
-    let listeners = &oracle.truth.versions[0].tls.listeners;
-    let has_tls = listeners.get(front.listener).is_some_and(Option::is_some);
+    let has_tls = oracle.truth.has_tls(front.listener);
     !has_tls || front.facts().is_some_and(|facts| is_complete(oracle, front, &facts).0)
 }
 

@@ -6,7 +6,6 @@
 //! - SES-5: of those who wait for buffers the first is served first.
 
 use super::ledger::Front;
-use super::truth::Version;
 use super::tunnels::BUFFERS_MAX;
 use super::{Group, Oracle, Side, Verdict, accept, breach};
 use crate::kernel::{Ep, Net};
@@ -164,10 +163,7 @@ pub fn in_line(oracle: &Oracle, front: u32) -> Verdict {
         others.count() < oracle.settings.max_connections
     };
     let is_new = |front: &Front| {
-        let expects_tls = |version: &Version| {
-            version.tls.listeners.get(front.listener).is_some_and(Option::is_some)
-        };
-        let is_plain = !oracle.truth.versions.iter().any(expects_tls) && !front.is_tcp;
+        let is_plain = !oracle.truth.has_tls(front.listener) && !front.is_tcp;
         front.tried_at == 0 && front.announced.is_none() && is_plain && is_served(front)
     };
     let knocks = |front: &Front| {

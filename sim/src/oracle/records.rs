@@ -28,10 +28,6 @@ impl Oracle {
                 balance::health(self, event).and(verdict)
             }
             Event::HandshakeFailed { client, failure, .. } => {
-                self.handshakes_failed[*failure as usize] += 1;
-                if let Some(front) = self.front_from(*client) {
-                    self.fronts[front].has_failed_tls = true;
-                }
                 handshakes::failed(self, *client, *failure)
             }
             Event::AcceptPaused => Ok(()),

@@ -12,7 +12,7 @@ mod secure;
 mod tunnels;
 mod worker;
 
-use super::ledger::{Ask, BackFault, Method, Plan};
+use super::ledger::{Ask, Attempt, BackFault, Method, Plan};
 use super::routes::Way;
 use super::truth::{Place, TlsTruth, Truth, Version};
 use super::{Oracle, Verdict};
@@ -186,6 +186,21 @@ impl Lab {
         row.plans.push(plan);
         row.attempts[0].plan = Some(0);
         (front, id, back)
+    }
+
+    /// Request `id` was sent whole on `back`.
+    fn sent(&mut self, id: u32, back: u32, is_reused: bool) {
+        self.oracle.rows[id as usize].attempts.push(Attempt {
+            back,
+            start: 0,
+            at: self.oracle.now,
+            body: 0,
+            end: Some(0),
+            ended_at: 0,
+            is_reused,
+            read_before: 0,
+            plan: None,
+        });
     }
 
     #[track_caller]

@@ -194,6 +194,11 @@ impl Truth {
         &self.versions[start.saturating_sub(1).min(end)..end]
     }
 
+    /// Whether the listener with this number terminates TLS, which no version changes.
+    pub fn has_tls(&self, listener: usize) -> bool {
+        self.versions[0].tls.listeners.get(listener).is_some_and(Option::is_some)
+    }
+
     /// Whether the listener with this number was there all the time from `from` to `to`. Whoever
     /// came by one that was gone meanwhile came by another than the one that is there again: no
     /// route of that one's is for him.

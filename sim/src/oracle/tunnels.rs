@@ -331,15 +331,12 @@ impl Oracle {
     pub fn tunnel_read(&mut self, net: &Net, ep: Ep) -> Verdict {
         let Some(id) = self.tunnel_of(net, ep) else { return Ok(()) };
         let is_front = matches!(self.side(ep), Side::Front(_));
-        // What lies in a damaged record comes to nobody.
-        let damaged = self.facts(ep).and_then(|facts| facts.damaged);
-        let is_lost = damaged.is_some_and(|(from, _)| net.ep(ep).read > from);
         let tunnel = &mut self.tunnels[id as usize];
         let way = if is_front { &mut tunnel.up } else { &mut tunnel.down };
         let read = net.content_read(ep);
         let is_byte = read > std::mem::replace(&mut way.read, read);
         let held = read.saturating_sub(way.from + way.bytes);
-        self.moved(id, is_byte && !is_lost)?;
+        self.moved(id, is_byte)?;
         let most = (BUFFERS_MAX * (self.settings.buffer_bytes + 4096)) as u64;
         if held > most {
             let message = format!("tunnel {id}: {held} bytes wait inside the proxy");

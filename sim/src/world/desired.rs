@@ -291,7 +291,7 @@ fn draw_routes(choices: &mut Choices, scenario: &Scenario) -> Vec<Way> {
                 routes.push(way);
             }
         }
-        // Enough of them for another kind of table.
+        // The core keeps more than eight rules of a host in another kind of table.
         if choices.chance(site!("config/many routes"), 0, Rate::percent(25)) {
             let host = choices.choose(site!("config/many of"), 0, count as u64) as u16;
             let last = choices.between(site!("config/many"), 0, 7, 12) as u32;

@@ -3,8 +3,8 @@
 
 use super::order::idle;
 use super::*;
+use crate::kernel::Flight;
 use crate::layer::Facts;
-use crate::oracle::ledger::Attempt;
 use crate::oracle::truth::{ConnectFailure, Down};
 use crate::oracle::{accept, answers, balance, falls, handshakes, reconfiguration, retry, timers};
 use tidegate_core::effect::Close;
@@ -94,11 +94,27 @@ fn reconfiguration_fires_on_who_idles_behind_an_answer_in_a_stop() {
 // RES-8: behind an answer that closes, what is known to be unread is read first.
 #[test]
 fn answers_fires_on_a_close_that_is_a_reset() {
-    for (knows, unread, field, is_right) in [
-        (true, 5, "Connection: close\r\n", false),
-        (false, 5, "Connection: close\r\n", true),
-        (true, 0, "Connection: close\r\n", true),
-        (true, 5, "", true),
+    let closing = "Connection: close\r\n";
+    let none: fn(&mut Lab, u32) = |_, _| ();
+    for (knows, unread, field, excuse, is_right) in [
+        (true, 5, closing, none, false),
+        (false, 5, closing, none, true),
+        (true, 0, closing, none, true),
+        (true, 5, "", none, true),
+        (true, 5, closing, |lab, front| lab.oracle.fronts[front as usize].is_short = true, true),
+        (true, 5, closing, |lab, front| lab.oracle.client_left(front, true), true),
+        (true, 5, closing, |lab, _| lab.oracle.truth.stop_at = Some(0), true),
+        (
+            true,
+            5,
+            closing,
+            |lab, front| {
+                let ep = lab.oracle.fronts[front as usize].ep;
+                lab.net.deliver(&mut lab.cx, ep, Flight::SynAck);
+                lab.net.shutdown_write(&mut lab.cx, ep);
+            },
+            true,
+        ),
     ] {
         let mut lab = Lab::new();
         let front = lab.front();
@@ -109,6 +125,7 @@ fn answers_fires_on_a_close_that_is_a_reset() {
         at.knocks_since = Some(at.read).filter(|_| knows);
         lab.net.ep_mut(at.ep).stuff(unread);
         lab.later(1);
+        excuse(&mut lab, front);
         let verdict = answers::closes(&lab.oracle, &lab.net, front, Close::Normal);
         holds(verdict, is_right, "answers", "RES-8");
     }
@@ -146,18 +163,7 @@ fn retry_fires_on_a_third_fresh_connection() {
         for is_reused in earlier {
             let back = lab.back(0);
             lab.oracle.backs[back as usize].has_garbage = true;
-            let row = &mut lab.oracle.rows[id as usize];
-            row.attempts.push(Attempt {
-                back,
-                start: 0,
-                at: lab.oracle.now,
-                body: 0,
-                end: Some(0),
-                ended_at: 0,
-                is_reused,
-                read_before: 0,
-                plan: None,
-            });
+            lab.sent(id, back, is_reused);
         }
         let row = &lab.oracle.rows[id as usize];
         let verdict = retry::attempt(&lab.oracle, &lab.net, row, false);
@@ -213,7 +219,7 @@ fn tls_fires_on_a_handshake_whose_end_is_not_told() {
         at.secured_at = Some(lab.oracle.now).filter(|_| is_secured);
         let client = Some(at.address);
         lab.later(10_000);
-        let verdict = handshakes::failed(&lab.oracle, client, TlsFailure::TimedOut);
+        let verdict = handshakes::failed(&mut lab.oracle, client, TlsFailure::TimedOut);
         holds(verdict, is_right, "TLS", "TLS-2");
     }
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::kernel::Net;
-use crate::oracle::ledger::Attempt;
 use crate::oracle::{accept, answers, balance, falls, limits, progress, reuse, timers};
 use std::collections::BTreeMap;
 use tidegate_core::effect::Close;
@@ -214,19 +213,7 @@ fn source_is_faithful_in_its_first_choice() {
             let front = lab.front();
             let id = lab.asked(front, ask(0, Method::Get));
             let back = lab.back(server);
-            let first = Attempt {
-                back,
-                start: 0,
-                at: lab.oracle.now,
-                body: 0,
-                end: Some(0),
-                ended_at: 0,
-                is_reused: false,
-                read_before: 0,
-                plan: None,
-            };
-            let row = &mut lab.oracle.rows[id as usize];
-            row.attempts = vec![first; attempts];
+            (0..attempts).for_each(|_| lab.sent(id, back, false));
         }
         let verdict = balance::faithful(&lab.oracle);
         holds(verdict, is_right, "balance", "BACK-1");

@@ -195,8 +195,8 @@ fn tls_fires_on_clients_that_must_be_refused_and_on_missing_tickets() {
 #[test]
 fn tls_fires_on_failures_told_as_something_else() {
     let told = |facts: Facts, failure| {
-        let (lab, _) = lab(facts);
-        handshakes::failed(&lab.oracle, Some(client_address(0, 0)), failure)
+        let (mut lab, _) = lab(facts);
+        handshakes::failed(&mut lab.oracle, Some(client_address(0, 0)), failure)
     };
     let garbage = Facts { trouble: Trouble::Garbage(9), ..Facts::new() };
     assert_eq!(told(garbage, TlsFailure::Protocol), Ok(()));
