@@ -3,7 +3,7 @@
 
 use super::order::idle;
 use super::*;
-use crate::kernel::Flight;
+use crate::cx::Flight;
 use crate::layer::Facts;
 use crate::oracle::truth::{ConnectFailure, Down};
 use crate::oracle::{accept, answers, balance, falls, handshakes, reconfiguration, retry, timers};
