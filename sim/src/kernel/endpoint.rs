@@ -174,6 +174,12 @@ impl Endpoint {
         self.recv.extend(std::iter::repeat_n(0, count));
     }
 
+    /// Its application finishes writing, of which nobody learns.
+    #[cfg(test)]
+    pub fn finish(&mut self) {
+        self.shut = true;
+    }
+
     /// Whether the peer's FIN has arrived.
     pub fn has_fin(&self) -> bool {
         self.fin_in

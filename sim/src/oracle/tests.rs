@@ -188,6 +188,12 @@ impl Lab {
         (front, id, back)
     }
 
+    /// The proxy's end of a client's connection.
+    fn end(&mut self, front: u32) -> &mut crate::kernel::Endpoint {
+        let ep = self.oracle.fronts[front as usize].ep;
+        self.net.ep_mut(ep)
+    }
+
     /// Request `id` was sent whole on `back`.
     fn sent(&mut self, id: u32, back: u32, is_reused: bool) {
         self.oracle.rows[id as usize].attempts.push(Attempt {

@@ -3,7 +3,6 @@
 
 use super::order::idle;
 use super::*;
-use crate::cx::Flight;
 use crate::layer::Facts;
 use crate::oracle::truth::{ConnectFailure, Down};
 use crate::oracle::{accept, answers, balance, falls, handshakes, reconfiguration, retry, timers};
@@ -41,8 +40,7 @@ fn accept_fires_on_an_idle_connection_that_makes_no_room() {
         let mut lab = Lab::new();
         lab.oracle.settings.accept_queue_evict_idle = is_on;
         let front = idle(&mut lab);
-        let ep = lab.oracle.fronts[front as usize].ep;
-        lab.net.ep_mut(ep).stuff(unread);
+        lab.end(front).stuff(unread);
         lab.later(5);
         let gauges = Gauges { queued, ..Gauges::default() };
         let verdict = accept::makes_room(&lab.oracle, &lab.net, &gauges);
@@ -64,8 +62,7 @@ fn reconfiguration_fires_on_who_idles_in_a_stop() {
         if has_begun {
             lab.oracle.read_from_client(front, 0);
         }
-        let ep = lab.oracle.fronts[front as usize].ep;
-        lab.net.ep_mut(ep).stuff(unread);
+        lab.end(front).stuff(unread);
         lab.later(1);
         lab.oracle.truth.stop_at = Some(lab.oracle.now).filter(|_| stops);
         lab.later(1);
@@ -104,17 +101,7 @@ fn answers_fires_on_a_close_that_is_a_reset() {
         (true, 5, closing, |lab, front| lab.oracle.fronts[front as usize].is_short = true, true),
         (true, 5, closing, |lab, front| lab.oracle.client_left(front, true), true),
         (true, 5, closing, |lab, _| lab.oracle.truth.stop_at = Some(0), true),
-        (
-            true,
-            5,
-            closing,
-            |lab, front| {
-                let ep = lab.oracle.fronts[front as usize].ep;
-                lab.net.deliver(&mut lab.cx, ep, Flight::SynAck);
-                lab.net.shutdown_write(&mut lab.cx, ep);
-            },
-            true,
-        ),
+        (true, 5, closing, |lab, front| lab.end(front).finish(), true),
     ] {
         let mut lab = Lab::new();
         let front = lab.front();
@@ -123,7 +110,7 @@ fn answers_fires_on_a_close_that_is_a_reset() {
         lab.clean();
         let at = &mut lab.oracle.fronts[front as usize];
         at.knocks_since = Some(at.read).filter(|_| knows);
-        lab.net.ep_mut(at.ep).stuff(unread);
+        lab.end(front).stuff(unread);
         lab.later(1);
         excuse(&mut lab, front);
         let verdict = answers::closes(&lab.oracle, &lab.net, front, Close::Normal);
