@@ -128,9 +128,10 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
         let (low, _) = oracle.truth.span(from, now, |t| t.request_head);
         return now >= from.saturating_add(low);
     }
-    // Whoever waits for 100 is not slow: the backend is waited for.
-    let awaits_100 =
-        row.ask.expects && row.interims == 0 && row.last_read_at == row.head_read_at.unwrap_or(0);
+    // Whoever waits for 100 is not slow: the backend is waited for. Who has sent of the body does
+    // not wait, be it in one turn with the head.
+    let has_begun = row.head_end.is_some_and(|end| oracle.fronts[row.front as usize].read > end);
+    let awaits_100 = row.ask.expects && row.interims == 0 && !has_begun;
     row.all_read_at.is_none()
         && !awaits_100
         && now >= row.last_read_at.saturating_add(shortest(oracle, row, |t| t.client_idle))

@@ -6,7 +6,6 @@
 //! - SES-5: of those who wait for buffers the first is served first.
 
 use super::ledger::Front;
-use super::tunnels::BUFFERS_MAX;
 use super::{Group, Oracle, Side, Verdict, accept, breach};
 use crate::kernel::{Ep, Net};
 use tidegate_core::input::Readiness;
@@ -17,6 +16,8 @@ const CALLS_MAX: u32 = 40_000;
 /// Times that a socket may be asked in vain without an edge in between.
 const VAIN_CALLS_MAX: u8 = 4;
 
+/// Buffers that one direction may fill.
+const BUFFERS_MAX: usize = 18;
 /// What TLS may hold besides buffers, in bytes: records that are opened, or wait to be written.
 const TLS_HELD: u64 = 192 * 1024;
 
@@ -123,6 +124,13 @@ pub fn endless(events: u64) -> Verdict {
     breach(GROUP, "LOOP-5", format!("{events} events and no end"))
 }
 
+/// Bytes of one direction that may wait inside the proxy: in its buffers, and, with TLS at an end,
+/// there.
+pub fn held_max(oracle: &Oracle, has_tls: bool) -> u64 {
+    let buffers = (BUFFERS_MAX * (oracle.settings.buffer_bytes + 4096)) as u64;
+    if has_tls { buffers + TLS_HELD } else { buffers }
+}
+
 /// The proxy has read `read` bytes of a client's stream: what it has not passed on of the request
 /// that it serves fits into its buffers, be the server ever so slow.
 pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
@@ -140,9 +148,7 @@ pub fn held(oracle: &Oracle, front: u32, read: u64) -> Verdict {
     let held = content.saturating_sub(content / 32 + passed);
     let back = row.attempts.last().map(|attempt| &oracle.backs[attempt.back as usize]);
     let has_tls = at.tls.is_some() || back.is_none_or(|back| back.tls.is_some());
-    let most = (BUFFERS_MAX * (oracle.settings.buffer_bytes + 4096)) as u64;
-    let most = if has_tls { most + TLS_HELD } else { most };
-    if held > most {
+    if held > held_max(oracle, has_tls) {
         let message = format!("request {}: {held} bytes wait inside the proxy", row.ask.id);
         return breach(GROUP, "REQ-9", message);
     }

@@ -9,14 +9,12 @@
 
 use super::ledger::BackFault;
 use super::passage::HELLO_TAG_BYTES;
-use super::{Group, Oracle, Side, Verdict, breach};
+use super::{Group, Oracle, Side, Verdict, breach, progress};
 use crate::kernel::{Ep, Net};
 use crate::stream::{Speaker, Stream, TAG_BYTES, speaker};
 use tidegate_core::event::Ending;
 
 pub(super) const GROUP: Group = Group::Tunnels;
-/// Buffers that one direction may fill.
-pub(super) const BUFFERS_MAX: usize = 18;
 
 /// One direction of a tunnel.
 #[derive(Clone, Debug)]
@@ -337,8 +335,10 @@ impl Oracle {
         let is_byte = read > std::mem::replace(&mut way.read, read);
         let held = read.saturating_sub(way.from + way.bytes);
         self.moved(id, is_byte)?;
-        let most = (BUFFERS_MAX * (self.settings.buffer_bytes + 4096)) as u64;
-        if held > most {
+        let at = &self.tunnels[id as usize];
+        let server = at.back.and_then(|back| self.backs[back as usize].facts());
+        let has_tls = server.is_some() || self.fronts[at.front as usize].tls.is_some();
+        if held > progress::held_max(self, has_tls) {
             let message = format!("tunnel {id}: {held} bytes wait inside the proxy");
             return breach(GROUP, "TUN-1", message);
         }
