@@ -228,11 +228,7 @@ impl Proxy {
                     let (old, _) = std::mem::replace(&mut listen.last, (self.current, index));
                     self.unview(old);
                 }
-                None => {
-                    self.listens[id].index = None;
-                    self.retire_listener(id);
-                    self.hurry_idle(Some(id));
-                }
+                None => self.unlist(id),
             }
         }
         if !self.stopping {
@@ -241,6 +237,14 @@ impl Proxy {
                 self.open_listener(index, name, at);
             }
         }
+    }
+
+    /// No configuration has the listener any more: what is in its backlog is accepted, then it
+    /// closes.
+    pub(crate) fn unlist(&mut self, id: ListenId) {
+        self.listens[id].index = None;
+        self.retire_listener(id);
+        self.hurry_idle(Some(id));
     }
 
     fn open_listener(&mut self, index: u16, name: Box<str>, at: Address) {

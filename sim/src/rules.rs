@@ -208,6 +208,11 @@ pub const RULES: &[(&str, &str)] = &[
         "With the stand-in cipher and the real one a seed is the same run, but for the bytes of \
         the ciphertext.",
     ),
+    (
+        "RECORDED",
+        "A recorder changes nothing of a run, and every session that it holds and that can be \
+        played back comes out as it was.",
+    ),
     ("SAME-SEED", "The same seed is the same run, event by event, in any process."),
 ];
 

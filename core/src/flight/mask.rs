@@ -119,6 +119,8 @@ fn mask_request_line(line: &mut [u8]) {
     let is_whole = version.is_some_and(|it| it.starts_with(b"HTTP/1.") && it.len() > 7);
     let Some(target) = target else { return fill(method.unwrap_or_default(), is_token) };
     if !is_whole {
+        // Whether an answer to the rest of it has a body hangs on this word alone.
+        let method = method.filter(|method| **method != *b"HEAD");
         fill(method.unwrap_or_default(), is_token);
         return fill(target, is_target);
     }

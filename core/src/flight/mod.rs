@@ -40,7 +40,7 @@ use entry::{OVERHEAD, Word};
 use ring::{Place, Ring};
 
 /// Version of the file format.
-pub const FORMAT: u16 = 3;
+pub const FORMAT: u16 = 4;
 /// Keeps a time that is zero from making zero of a product.
 const KEY: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Stands in recordings where a byte stood that no parser looks at, and in replays where none is

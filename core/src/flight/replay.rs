@@ -13,7 +13,7 @@ use crate::event::Timer;
 use crate::expire::SWEPT;
 use crate::id::SocketId;
 use crate::input::{Readiness, SocketError};
-use crate::listen::ListenId;
+use crate::listen::Listen;
 use crate::proxy::{Proxy, SLICES_MAX};
 use crate::session::{BufferWait, Moved, SessionId};
 use crate::sockets::{Ops, Owner};
@@ -257,23 +257,23 @@ impl<'a> Replay<'a> {
         let mut proxy = Proxy::with_compiled(settings, [0; 32], first.clone());
         proxy.renumber(start.opened);
         let at = entries.first()?.0;
+        proxy.session_serial = start.serial.checked_sub(1)?;
+        let name = &first.config().listeners.get(usize::from(start.listener))?.name;
+        let is_it = |it: &Listen| it.name == *name && it.at == start.at;
+        let listener = proxy.listens.iter().find_map(|(id, it)| is_it(it).then_some(id))?;
+        if !start.is_listed {
+            proxy.unlist(listener);
+        }
+        // What a listener opened by stays as it was at the stop, whatever is installed later.
         if let Some(began) = start.stopping {
             proxy.advance(Time(began));
+            proxy.stop();
         }
         if start.current != start.opened {
             proxy.version_serial = start.current.checked_sub(1)?;
             proxy.install(player.compiled.get(&start.current)?.clone());
         }
-        proxy.session_serial = start.serial.checked_sub(1)?;
-        if start.stopping.is_some() {
-            proxy.stop();
-        }
         proxy.advance(at);
-        let name = &first.config().listeners.get(usize::from(start.listener))?.name;
-        let is_it = |(id, listen): (ListenId, &crate::listen::Listen)| {
-            (listen.name == *name && listen.at == start.at).then_some(id)
-        };
-        let listener = proxy.listens.iter().find_map(is_it)?;
         proxy.flight = Some(Box::new(Flight::in_mode(Mode::Replay(script))));
         let socket = proxy.sockets.insert(Owner::Queued, true, None);
         let (read_closed, error) = (start.read_closed, start.reset);

@@ -1,7 +1,9 @@
 //! `tidegate-sim hunt`: runs seeds until a checker of a group that was asked for fires. This is
 //! what `plant` asks of a build with a bug in it, and what `sim/mutants` asks of a mutant.
 
+use super::twins::{self, Twins};
 use super::{BROKEN, CLEAN, USAGE, usage};
+use crate::oracle::metamorphic::Variant;
 use crate::oracle::{Breach, GROUPS, Violation};
 use crate::world::{self, Options};
 use serde::{Deserialize, Serialize};
@@ -62,8 +64,8 @@ struct Hunt<'a> {
     /// The lowest seed found, or the end.
     limit: AtomicU64,
     bites: Mutex<Vec<Bite>>,
-    /// Makes a run; what broke in it.
-    breaks: fn(u64, Options) -> Option<Violation>,
+    /// Makes a run; what broke in it, or between it and its twin.
+    breaks: fn(u64, Option<Variant>, Option<Twins>) -> Option<Violation>,
 }
 
 impl Hunt<'_> {
@@ -90,15 +92,13 @@ impl Hunt<'_> {
         }
     }
 
-    /// What breaks in a seed, or between the worlds of the pair that it is one in 20 times: as a
-    /// sweep does it, but a pair is made only where its group is asked for.
+    /// What breaks in a seed, under a recorder where that is due, or between the worlds of the pair
+    /// that it is one in 20 times: as a sweep does it, but only where their groups are asked for.
     fn broken(&self, seed: u64) -> Option<Violation> {
-        let found = (self.breaks)(seed, super::options());
-        let pair = || world::variant_of(seed).filter(|_| self.is_asked_for("metamorphic"));
-        found.or_else(|| {
-            let variant = Some(pair()?);
-            (self.breaks)(seed, Options { variant, ..super::options() })
-        })
+        let is_recorded = twins::is_recorded(seed) && self.is_asked_for(twins::DETERMINISM);
+        let found = (self.breaks)(seed, None, is_recorded.then_some(Twins::Recorded));
+        let variant = || world::variant_of(seed).filter(|_| self.is_asked_for("metamorphic"));
+        found.or_else(|| (self.breaks)(seed, Some(variant()?), None))
     }
 
     fn bag(self) -> Bag {
@@ -124,6 +124,15 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Makes the run of `seed`, or of its second world, and its twin; what broke.
+fn breaks(seed: u64, variant: Option<Variant>, twins: Option<Twins>) -> Option<Violation> {
+    let options = || Options { variant, ..super::options() };
+    let outcome = world::run(seed, options());
+    let differs = |twins: &Twins| !twins.hold(&outcome, options()).0;
+    let differing = || Some(twins.filter(differs)?.violation(&outcome, &options));
+    outcome.violation.clone().or_else(differing)
+}
+
 /// Runs the seeds.
 ///
 /// # Errors
@@ -138,7 +147,7 @@ fn search(args: &HuntArgs) -> Result<Bag, String> {
         next: AtomicU64::new(args.seeds.0),
         limit: AtomicU64::new(args.seeds.1),
         bites: Mutex::new(Vec::new()),
-        breaks: |seed, options| world::run(seed, options).violation,
+        breaks,
     };
     std::thread::scope(|scope| {
         for _ in 0..args.jobs {
@@ -183,7 +192,7 @@ mod tests {
         let bites = Mutex::new(bites.to_vec());
         let limit = AtomicU64::new(50);
         let next = AtomicU64::new(50);
-        Hunt { args: &args, start: now(), next, limit, bites, breaks: |_, _| None }.bag()
+        Hunt { args: &args, start: now(), next, limit, bites, breaks: |_, _, _| None }.bag()
     }
 
     // A bug is found by its own group: what others saw before is told, and what came behind is not.
@@ -202,9 +211,9 @@ mod tests {
     // What breaks between two worlds is found, and pairs cost nothing where nobody asks for them.
     #[test]
     fn pairs_are_made_where_their_group_is_asked_for() {
-        let breaks = |_, options: Options| {
+        let breaks = |_, variant: Option<Variant>, _| {
             let breach = Breach { group: "metamorphic", rule: "REQ-1", message: String::new() };
-            options.variant.map(|_| Violation { breach, event: 1, at: 1 })
+            variant.map(|_| Violation { breach, event: 1, at: 1 })
         };
         let first = (10..200).find(|&seed| world::variant_of(seed).is_some()).expect("a pair");
         for (groups, found) in [
@@ -214,6 +223,25 @@ mod tests {
         ] {
             let args = HuntArgs { seeds: (10, 200), groups, jobs: 1, within: 99, leashed: false };
             let (next, limit) = (AtomicU64::new(10), AtomicU64::new(200));
+            let bites = Mutex::new(Vec::new());
+            let hunt = Hunt { args: &args, start: now(), next, limit, bites, breaks };
+            hunt.work();
+            assert_eq!(hunt.bag().found.map(|bite| bite.seed), found, "{:?}", args.groups);
+        }
+    }
+
+    // So are recordings, where no group is asked for.
+    #[test]
+    fn seeds_are_recorded_where_anything_counts() {
+        let breaks = |_, _, twins: Option<Twins>| {
+            let (group, rule) = (twins::DETERMINISM, twins?.rule());
+            let breach = Breach { group, rule, message: String::new() };
+            Some(Violation { breach, event: 1, at: 1 })
+        };
+        let first = (10..400).find(|&seed| twins::is_recorded(seed));
+        for (groups, found) in [(vec![], first), (vec!["bytes".into()], None)] {
+            let args = HuntArgs { seeds: (10, 400), groups, jobs: 1, within: 99, leashed: false };
+            let (next, limit) = (AtomicU64::new(10), AtomicU64::new(400));
             let bites = Mutex::new(Vec::new());
             let hunt = Hunt { args: &args, start: now(), next, limit, bites, breaks };
             hunt.work();

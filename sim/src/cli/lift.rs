@@ -141,19 +141,20 @@ pub(crate) fn replay(args: &ReplayArgs) -> Option<u8> {
 
 /// An option that only the replay of a world can follow, if one was given.
 fn option_of_worlds(args: &ReplayArgs) -> Option<&'static str> {
-    let ReplayArgs { what: _, until, variant, trace, html, pcap } = args;
+    let ReplayArgs { what: _, until, variant, trace, html, pcap, record } = args;
     let given = [
         (until.is_some(), "--until"),
         (variant.is_some(), "--variant"),
         (*trace, "--trace"),
         (html.is_some(), "--html"),
         (pcap.is_some(), "--pcap"),
+        (record.is_some(), "--record"),
     ];
     given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
 }
 
 /// A panic is a difference like any other.
-fn guarded(player: &Player<'_>, chain: &Chain) -> Result<usize, Difference> {
+pub(super) fn guarded(player: &Player<'_>, chain: &Chain) -> Result<usize, Difference> {
     let played = catch_unwind(AssertUnwindSafe(|| player.play(chain)));
     match played {
         Ok(played) => Ok(played?.steps),

@@ -207,6 +207,9 @@ pub(crate) struct ReplayArgs {
     /// Writes the packets for Wireshark to this file, as pcapng
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+    /// Records the proxy's sessions, as `tidegate serve` does, into this file for `lift`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// What to shrink.

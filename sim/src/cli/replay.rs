@@ -62,6 +62,9 @@ impl Subject {
     }
 }
 
+/// Bytes of the recorder of `--record`, as `tidegate serve` has them where nothing else is said.
+const RING: usize = 16 << 20;
+
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
     // What production recorded is another kind of case. A number is a seed, be there such a file.
@@ -79,6 +82,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
     if args.html.is_some() || args.pcap.is_some() {
         options.story = Some(args.pcap.is_some());
     }
+    options.flight = args.record.is_some().then_some(RING);
     if args.trace {
         let mut out = BufWriter::new(std::io::stdout());
         options.sink = Some(Box::new(move |line| {
@@ -133,13 +137,16 @@ fn compared(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outco
 }
 
 fn write_views(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> Result<(), String> {
+    let write = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    if let Some((path, bytes)) = args.record.as_ref().zip(outcome.flight.as_ref()) {
+        write(path, bytes)?;
+    }
     if args.html.is_none() && args.pcap.is_none() {
         return Ok(());
     }
     let story = outcome.story.as_ref().ok_or("this run has no story to draw")?;
-    let write = |path: &Path, bytes: &[u8]| {
-        std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
-    };
     if let Some(path) = &args.html {
         let page = view::timeline(&subject.title(), story, outcome);
         write(path, page.as_bytes())?;

@@ -87,7 +87,8 @@ pub(crate) struct Reached {
 pub(crate) struct Totals {
     pub(crate) seeds: u64,
     pub(crate) events: u64,
-    /// Events of runs that were made beside a seed's own: again, with the other cipher, as a pair.
+    /// Events of runs that were made beside a seed's own: again, with the other cipher,
+    /// under a recorder, as a pair.
     #[serde(default)]
     pub(crate) events_beside: u64,
     pub(crate) virtual_seconds: u64,
@@ -98,6 +99,9 @@ pub(crate) struct Totals {
     pub(crate) twice: u64,
     /// Seeds run with the real cipher, and again with the stand-in.
     pub(crate) both: u64,
+    /// Seeds run once more under a recorder, and what it recorded played back.
+    #[serde(default)]
+    pub(crate) recorded: u64,
     /// Seeds run as a pair of worlds, too, between which clients must see no difference.
     #[serde(default)]
     pub(crate) metamorphic: u64,
@@ -129,6 +133,7 @@ impl Default for Totals {
             healed_seeds: 0,
             twice: 0,
             both: 0,
+            recorded: 0,
             metamorphic: 0,
             hash: 0,
             completed_by_seed: BTreeMap::new(),
@@ -183,6 +188,7 @@ impl Totals {
         self.healed_seeds += other.healed_seeds;
         self.twice += other.twice;
         self.both += other.both;
+        self.recorded += other.recorded;
         self.metamorphic += other.metamorphic;
         self.hash = self.hash.wrapping_add(other.hash);
         self.differing += other.differing;
@@ -333,6 +339,7 @@ impl Report {
         writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", totals.healed_seeds)?;
         writeln!(out, "run twice        {:>12}", totals.twice)?;
         writeln!(out, "both ciphers     {:>12}", totals.both)?;
+        writeln!(out, "recorded         {:>12}", totals.recorded)?;
         writeln!(out, "metamorphic      {:>12}", totals.metamorphic)?;
         writeln!(out, "hash of all      {:>16x}", totals.hash)?;
         let ratio = virtual_seconds / seconds;

@@ -2,7 +2,7 @@
 
 use super::case::Origin;
 use super::report::{FORMAT, Failure, Range, Report, Totals, block_size};
-use super::twins::Twins;
+use super::twins::{self, Twins};
 use super::{Case, JudgeMarks, RunArgs, usage};
 use crate::choice::mix;
 use crate::oracle::{Breach, Violation};
@@ -159,9 +159,15 @@ fn tell(shared: &Shared<'_>, totals: &mut Totals) {
 fn compared(args: &RunArgs, first: &Outcome, totals: &mut Totals) -> Option<Twins> {
     let is_twice = mix(first.seed).is_multiple_of(TWICE_EVERY);
     let is_both = world::provider_of(first.seed) == Provider::Real;
+    let is_recorded = twins::is_recorded(first.seed);
     totals.twice += u64::from(is_twice);
     totals.both += u64::from(is_both);
-    let due = [(is_twice, Twins::SameSeed), (is_both, Twins::BothCiphers)];
+    totals.recorded += u64::from(is_recorded);
+    let due = [
+        (is_twice, Twins::SameSeed),
+        (is_both, Twins::BothCiphers),
+        (is_recorded, Twins::Recorded),
+    ];
     let mut due = due.into_iter().filter(|(is_due, _)| *is_due).map(|(_, twins)| twins);
     due.find(|twins| {
         let (is_same, events) = twins.hold(first, args.options());

@@ -1,11 +1,27 @@
 //! Two runs of a seed that must be the same, and where they first differ.
 
+use super::lift::guarded;
+use crate::choice::mix;
+use crate::flight::replay_all;
+use crate::marks::Group;
 use crate::oracle::{Breach, Violation};
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
+use tidegate_core::buggify::Point;
+use tidegate_core::flight::Case;
 
 /// The group of runs that differ though their seed is the same, in reports and in cases.
 pub(crate) const DETERMINISM: &str = "determinism";
+
+/// One seed in so many is recorded.
+const RECORDED_EVERY: u64 = 40;
+/// The bytes of the recorders, one of them for each seed: in most a run fits, in some it does not.
+const RINGS: [usize; 4] = [1 << 20, 1 << 20, 1 << 20, 1 << 16];
+
+/// Whether the run of `seed` is due to be recorded, too.
+pub(crate) fn is_recorded(seed: u64) -> bool {
+    mix(seed) % RECORDED_EVERY == 7
+}
 
 /// In what two runs of a seed are alike.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -14,16 +30,19 @@ pub(crate) enum Twins {
     SameSeed,
     /// In all but the provider of TLS: they are the same but for the bytes of the ciphertext.
     BothCiphers,
+    /// In everything, though the second one is recorded; and what was recorded plays back.
+    Recorded,
 }
 
 impl Twins {
-    const ALL: [Twins; 2] = [Twins::SameSeed, Twins::BothCiphers];
+    const ALL: [Twins; 3] = [Twins::SameSeed, Twins::BothCiphers, Twins::Recorded];
 
     /// The rule that is broken when they differ; its text is in [`crate::rules`].
     pub(crate) fn rule(self) -> &'static str {
         match self {
             Twins::SameSeed => "SAME-SEED",
             Twins::BothCiphers => "BOTH-CIPHERS",
+            Twins::Recorded => "RECORDED",
         }
     }
 
@@ -38,23 +57,34 @@ impl Twins {
         match self {
             Twins::SameSeed => "two runs",
             Twins::BothCiphers => "the runs with either cipher",
+            Twins::Recorded => "the runs with a recorder and without",
         }
     }
 
-    /// How to make the second run, where `options` make the first, which had `provider`.
-    fn second(self, options: Options, provider: Provider) -> Options {
-        let provider = match (self, provider) {
-            (Twins::SameSeed, _) => return options,
-            (Twins::BothCiphers, Provider::Real) => Provider::Fast,
-            (Twins::BothCiphers, Provider::Fast) => Provider::Real,
-        };
-        Options { provider: Some(provider), ..options }
+    /// How to make the second run beside `first`, which `options` made.
+    fn second(self, options: Options, first: &Outcome) -> Options {
+        match self {
+            Twins::SameSeed => options,
+            Twins::BothCiphers => {
+                let provider = match first.provider {
+                    Provider::Real => Provider::Fast,
+                    Provider::Fast => Provider::Real,
+                };
+                Options { provider: Some(provider), ..options }
+            }
+            Twins::Recorded => {
+                let ring = RINGS[(mix(first.seed) / RECORDED_EVERY) as usize % RINGS.len()];
+                Options { flight: Some(ring), ..options }
+            }
+        }
     }
 
     fn is_same(self, one: &Outcome, two: &Outcome) -> bool {
         one.events == two.events
             && match self {
-                Twins::SameSeed => one.hash == two.hash && one.checkpoints == two.checkpoints,
+                Twins::SameSeed | Twins::Recorded => {
+                    one.hash == two.hash && one.checkpoints == two.checkpoints
+                }
                 Twins::BothCiphers => one.hash_without_cipher == two.hash_without_cipher,
             }
     }
@@ -62,20 +92,20 @@ impl Twins {
     /// Makes the second run beside `first`, which `options` made; whether both are the same,
     /// and the second one's events.
     pub(crate) fn hold(self, first: &Outcome, options: Options) -> (bool, u64) {
-        let second = world::run(first.seed, self.second(options, first.provider));
-        (self.is_same(first, &second), second.events)
+        let second = world::run(first.seed, self.second(options, first));
+        (self.is_same(first, &second) && unplayed(&second).is_none(), second.events)
     }
 
     /// What is broken when the second run beside `first` was another. Both are made again, as
     /// `options` make the first one.
     pub(crate) fn violation(self, first: &Outcome, options: &dyn Fn() -> Options) -> Violation {
-        let second = || self.second(options(), first.provider);
+        let second = || self.second(options(), first);
         self.difference(first.seed, [options, &second])
     }
 
     fn difference(self, seed: u64, both: [&dyn Fn() -> Options; 2]) -> Violation {
         let found = match self {
-            Twins::SameSeed => differs_once(seed, both),
+            Twins::SameSeed | Twins::Recorded => differs_once(seed, both),
             Twins::BothCiphers => differs_always(|until| {
                 both.map(|options| world::run(seed, Options { until, ..options() }))
             }),
@@ -84,12 +114,35 @@ impl Twins {
         let (event, message) = match found {
             Ok(event) => (event, format!("{name} of seed {seed} differ from event {event} on")),
             Err(events) => {
-                (events, format!("{name} of seed {seed} differed, and did not when made again"))
+                let played = unplayed(&world::run(seed, both[1]()));
+                let what =
+                    || format!("{name} of seed {seed} differed, and did not when made again");
+                (events, played.unwrap_or_else(what))
             }
         };
         let at = world::run(seed, Options { until: Some(event), ..both[0]() }).virtual_nanos;
         let breach = Breach { group: DETERMINISM, rule: self.rule(), message };
         Violation { breach, event, at }
+    }
+}
+
+/// What of a recorded run cannot be played back though it should, in words.
+///
+/// Rare ways that the core took on purpose are no inputs, so that no recording knows of them.
+fn unplayed(run: &Outcome) -> Option<String> {
+    let recording = run.flight.as_ref()?;
+    if Point::ALL.into_iter().any(|at| run.marks.count(Group::Buggify.at(at as usize)) > 0) {
+        return None;
+    }
+    let seed = run.seed;
+    let played = Case::read(recording)
+        .map_err(|damage| damage.to_string())
+        .and_then(|case| replay_all(&case, guarded));
+    match played {
+        Err(error) => Some(format!("the recording of seed {seed}: {error}")),
+        Ok(results) => results.different.first().map(|(session, difference)| {
+            format!("session {session} of the recording of seed {seed}: {difference}")
+        }),
     }
 }
 
@@ -130,6 +183,7 @@ fn differs_always(runs: impl Fn(Option<u64>) -> [Outcome; 2]) -> Result<u64, u64
 mod tests {
     use super::*;
     use crate::choice::{Change, Source};
+    use crate::marks::Marks;
 
     /// How to make a run of seed 7 in which one draw of the middle is another: the first of them
     /// that matters.
@@ -174,6 +228,30 @@ mod tests {
         assert_eq!(Twins::of("bytes", "SAME-SEED"), None);
     }
 
+    // What does not play back is told of: a damaged recording, and one of rare ways that nobody
+    // says were taken.
+    #[test]
+    fn a_recording_that_does_not_play_back_is_told_of() {
+        let recorded = |seed| {
+            let first = world::run(seed, plain());
+            world::run(seed, Twins::Recorded.second(plain(), &first))
+        };
+        let whole = recorded(7);
+        assert_eq!(unplayed(&whole), None);
+        let half = whole.flight.as_ref().map(|bytes| bytes[..bytes.len() / 2].to_vec());
+        let told = unplayed(&Outcome { flight: half, ..whole }).expect("half of it");
+        assert!(told.starts_with("the recording of seed 7: "), "{told}");
+        let takes =
+            |run: &Outcome| Point::ALL.map(|at| run.marks.count(Group::Buggify.at(at as usize)));
+        let rare = (0..200).map(recorded).filter(|run| takes(run).iter().any(|&n| n > 0));
+        let mut unsaid = rare.map(|run| {
+            assert_eq!(unplayed(&run), None);
+            unplayed(&Outcome { marks: Marks::default(), ..run })
+        });
+        let told = unsaid.find_map(|told| told).expect("of so many one is played otherwise");
+        assert!(told.starts_with("session "), "{told}");
+    }
+
     // Sound runs hold with either cipher first; that of TLS has other bytes with the other one, so
     // that it is the second cipher that was used.
     #[test]
@@ -184,7 +262,7 @@ mod tests {
                 let options = || Options { provider: Some(provider), ..plain() };
                 let first = world::run(seed, options());
                 assert!(Twins::ALL.into_iter().all(|twins| twins.hold(&first, options()).0));
-                let other = world::run(seed, Twins::BothCiphers.second(options(), provider));
+                let other = world::run(seed, Twins::BothCiphers.second(options(), &first));
                 assert_ne!(other.provider, provider);
                 differing += u32::from(other.hash != first.hash);
                 let found = Twins::BothCiphers.violation(&first, &options);

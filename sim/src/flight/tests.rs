@@ -17,12 +17,17 @@ fn recorded(seed: u64, bytes: usize) -> Case {
     Case::read(&outcome.flight.expect("it was recorded")).expect("it can be read")
 }
 
+/// Seeds in which a session once came out otherwise. 1356: a start line cut short, of which the
+/// recording must say that it was HEAD's. 6209, 6027, 10068: sessions by a listener that was gone
+/// when they began, and another one of its name and address was there.
+const DIFFERED: [u64; 4] = [1356, 6209, 6027, 10_068];
+
 // Every session that is not marked comes out as it was.
 #[test]
 fn recorded_worlds_replay_with_equal_hashes() {
     let (mut equal, mut requests, mut failed) = (0, 0, Vec::new());
     let mut flaws: BTreeMap<Flaw, usize> = BTreeMap::new();
-    for seed in 0..60 {
+    for seed in (0..60).chain(DIFFERED) {
         let case = recorded(seed, AMPLE);
         let play = |player: &Player<'_>, chain: &Chain| Ok(player.play(chain)?.steps);
         let results = replay_all(&case, play).expect("its configurations are good");

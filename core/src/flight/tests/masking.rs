@@ -16,7 +16,7 @@ fn holds(bytes: &[u8], what: &str) -> bool {
 // Of each case what is told, as it is written out: the start of the line, then the rest.
 #[test]
 fn heads_keep_what_parsers_look_at_and_nothing_else() {
-    let cases: [(&str, &str); 15] = [
+    let cases: [(&str, &str); 16] = [
         ("GET /a/b?token=s3 HTTP/1.1\r\n", "GET /a/b?xxxxxxxx HTTP/1.1\r\n"),
         ("G / HTTP/1.1\r\nHost: a.example\r\n", "G / HTTP/1.1\r\nHost: a.example\r\n"),
         ("G / HTTP/1.1\r\nAuthorization: B k\r\n", "G / HTTP/1.1\r\nAuthorization: x x\r\n"),
@@ -34,6 +34,8 @@ fn heads_keep_what_parsers_look_at_and_nothing_else() {
         ("password=", "xxxxxxxx="),
         ("my secret\r", "xx xxxxxx\r"),
         ("GET /a?b c", "xxx xxxx c"),
+        // Whether an answer has a body is decided by it.
+        ("HEAD /a?b", "HEAD xxxx"),
         // A fragment is refused, wherever it stands.
         ("GET /a?b#", "xxx xxxx#"),
         ("\r\nGET /?s HTTP/1.1\r\n", "\r\nGET /?x HTTP/1.1\r\n"),
