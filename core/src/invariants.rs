@@ -143,6 +143,11 @@ impl Proxy {
             let exchanges = self.sessions.iter().filter_map(|(_, s)| s.exchange.as_ref());
             let active = exchanges.filter(|x| x.server == Some(id)).count();
             require!(active == server.active as usize, "server {id:?}: {active} in flight");
+            let its = self.sessions.iter().filter_map(|(_, s)| s.exchange.as_ref());
+            let its = its.filter(|x| x.server == Some(id)).filter_map(|x| x.attempt);
+            let probes = its.filter(|&attempt| server.health.is_probed_by(attempt)).count();
+            let probed = usize::from(server.health.is_probed());
+            require!(probes == probed, "server {id:?}: {probes} probes of {probed}");
             let idle = self.backs.iter().filter(|(_, b)| b.server == id && b.idle).count();
             require!(idle == server.idle.len(), "server {id:?}: {idle} idle connections");
             let backs = self.backs.iter().filter(|(_, b)| b.server == id).count();

@@ -485,7 +485,7 @@ impl Gate<'_> {
                 self.oracle.unserved_closed(self.net, front);
             }
             Side::Back(back) => {
-                self.oracle.back_closed(back);
+                self.oracle.back_closed(self.net, back);
                 let at = &self.oracle.backs[back as usize];
                 // A silent tunnel is no failure.
                 let stands = at.is_tcp && self.net.ep(ep).is_open();

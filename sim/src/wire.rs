@@ -97,8 +97,19 @@ pub fn forwarded(id: u32) -> [(&'static str, String); 4] {
         ("X-Forwarded-For", format!("198.51.100.{}, 10.1.1.1", id % 250)),
         ("X-Forwarded-Proto", "ftp".to_string()),
         ("X-Forwarded-Host", format!("client-{id}.example")),
-        ("X-Request-Id", format!("client-{id}")),
+        ("X-Request-Id", request_id(id)),
     ]
+}
+
+/// The id that a client gives request `id`: a number in either form, or a word.
+fn request_id(id: u32) -> String {
+    let number = format!("{:016x}{id:016x}", mix(id.into()));
+    match id % 3 {
+        0 => format!("client-{id}"),
+        1 => number,
+        _ => [&number[..8], &number[8..12], &number[12..16], &number[16..20], &number[20..]]
+            .join("-"),
+    }
 }
 
 /// What stands before the words of a trusted proxy, such as its client's: the last word counts.

@@ -148,6 +148,16 @@ impl Health {
         }
     }
 
+    /// Whether a probe is under way.
+    pub fn is_probed(&self) -> bool {
+        matches!(self.state, State::Down { probing: true, .. })
+    }
+
+    /// Whether `attempt` is the probe that is under way.
+    pub fn is_probed_by(&self, attempt: Attempt) -> bool {
+        self.is_probed() && attempt.probe && attempt.epoch == self.epoch
+    }
+
     /// Whether the server is marked down, its back-off ended or not.
     pub fn is_down(&self) -> bool {
         matches!(self.state, State::Down { .. })

@@ -8,7 +8,7 @@
 //! - REQ-9: no 502 takes the place of a whole answer that was there.
 
 use super::ledger::{Back, BackFault, Row};
-use super::{Group, Oracle, Verdict, breach, limits};
+use super::{Group, Oracle, Verdict, breach, limits, retry};
 use crate::kernel::Net;
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
@@ -77,7 +77,12 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
         _ => false,
     };
     if is_legal || super::routes::may_answer(oracle, row, status) {
-        return not_in_its_place(oracle, net, row, status);
+        super::tls::not_found(oracle, row, status)?;
+        if status == 502 {
+            not_in_its_place(oracle, net, row, "502")?;
+            retry::given_up(oracle, net, row)?;
+        }
+        return Ok(());
     }
     super::tls::own_answer(oracle, row, status)?;
     if status == 408 && row.first_read_at.is_some() && row.ask.flaw.is_none() {
@@ -95,18 +100,19 @@ pub fn own(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
     breach(GROUP, "RES-7", message)
 }
 
-/// A server's whole answer that the proxy has been told of is not replaced by 502, whatever became
-/// of the connection behind it: it may be why the request was not taken whole (REQ-9).
-pub(super) fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, status: u16) -> Verdict {
-    super::tls::not_found(oracle, row, status)?;
-    let Some(last) = row.attempts.last().filter(|_| status == 502) else { return Ok(()) };
+/// A server's whole answer that the proxy has been told of is not replaced, by 502 or by another
+/// attempt, whatever became of the connection behind it: it may be why the request was not taken
+/// whole (REQ-9).
+pub(super) fn not_in_its_place(oracle: &Oracle, net: &Net, row: &Row, what: &str) -> Verdict {
+    let Some(last) = row.attempts.last() else { return Ok(()) };
     let back = &oracle.backs[last.back as usize];
     let Some(plan) = last.plan.map(|plan| &row.plans[plan as usize]) else { return Ok(()) };
     let arrived = net.content_arrived(back.ep ^ 1);
     let is_there = plan.end.is_some_and(|end| end <= arrived);
     if is_there && plan.fault == BackFault::None && !back.has_garbage && !back.is_damaged() {
         let id = row.ask.id;
-        let message = format!("request {id}: 502 in place of the {} that was there", plan.status);
+        let status = plan.status;
+        let message = format!("request {id}: {what} in place of the {status} that was there");
         return breach(GROUP, "REQ-9", message);
     }
     Ok(())
@@ -131,7 +137,7 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
     // Whoever waits for 100 is not slow: the backend is waited for. Who has sent of the body does
     // not wait, be it in one turn with the head.
     let has_begun = row.head_end.is_some_and(|end| oracle.fronts[row.front as usize].read > end);
-    let awaits_100 = row.ask.expects && row.interims == 0 && !has_begun;
+    let awaits_100 = row.ask.expects && !row.is_continued && !has_begun;
     row.all_read_at.is_none()
         && !awaits_100
         && now >= row.last_read_at.saturating_add(shortest(oracle, row, |t| t.client_idle))
@@ -226,7 +232,7 @@ fn connects_failed(oracle: &Oracle, net: &Net, row: &Row) -> bool {
     let late = oracle.backs.iter().rev().filter(is_late).count();
     let failures = oracle.truth.failed(from, oracle.now).iter();
     let failed = failures.filter(|failure| may_be_its(failure.server)).count();
-    failed + late >= usize::from(super::retry::ATTEMPTS_MAX)
+    failed + late >= usize::from(retry::ATTEMPTS_MAX)
 }
 
 /// At the end: a request without a whole answer, whose client still waited for it.

@@ -2,7 +2,7 @@
 
 use super::ledger::{Attempt, SeenRequest};
 use super::{
-    Oracle, Verdict, balance, bytes, dials, framing, headers, limits, matching, proxy, retry,
+    Oracle, Verdict, balance, bytes, dials, framing, headers, limits, matching, own, proxy, retry,
     reuse, routes, sticky, timers, tls, tunnels,
 };
 use crate::kernel::Net;
@@ -80,6 +80,7 @@ impl Oracle {
             ended_at: 0,
             is_reused,
             read_before,
+            told_id: head.only("x-request-id").and_then(own::request_id),
             plan: None,
         });
         let attempt = row.attempts.len() - 1;

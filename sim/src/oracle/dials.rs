@@ -58,6 +58,11 @@ impl Dials {
         self.all.len() as u64
     }
 
+    /// The last that was surely for request `row`.
+    pub fn last_for(&self, row: u32) -> Option<u32> {
+        self.all.iter().rposition(|dial| dial.row == Some(row)).map(|dial| dial as u32)
+    }
+
     /// When the system refused one at once.
     pub fn refused_at_once(&self) -> &[u64] {
         &self.short
@@ -95,9 +100,10 @@ impl Oracle {
     }
 
     /// The proxy closes a connection to a server.
-    pub fn back_closed(&mut self, back: u32) {
+    pub fn back_closed(&mut self, net: &Net, back: u32) {
         let back = &mut self.backs[back as usize];
         back.closed_at = Some(self.now);
+        back.never_stood = net.ep(back.ep).is_connecting();
         back.left_unread = back.waits_since.is_some_and(|since| since < self.now);
     }
 }
@@ -146,6 +152,15 @@ fn unsure<'a>(oracle: &'a Oracle, row: &'a Row) -> impl Iterator<Item = &'a Dial
         dial.row.is_none() && !is_tcp && routes::leads_to(oracle, row, dial.server)
     };
     oracle.dials.all[first..].iter().filter(may_be_its)
+}
+
+/// The connection of the last attempt that was made for `row`, if that is certain, and if it came
+/// to one.
+pub(super) fn last_of<'a>(oracle: &'a Oracle, row: &Row) -> Option<&'a Back> {
+    let last = oracle.dials.last_for(row.ask.id)?;
+    let at = oracle.dials.all[last as usize].at;
+    let is_certain = !unsure(oracle, row).any(|dial| dial.at >= at);
+    oracle.backs.iter().rev().find(|back| back.dial == last).filter(|_| is_certain)
 }
 
 /// At most three attempts, and a pause before the address that has just failed.

@@ -4,7 +4,7 @@
 //!   than its doublings allow, and one request probes it then.
 
 use super::ledger::{Answer, Back, Row};
-use super::truth::Version;
+use super::truth::{Down, Version};
 use super::{Group, Oracle, Verdict, breach, dials};
 use tidegate_core::event::Event;
 use tidegate_core::input::Address;
@@ -38,6 +38,25 @@ pub fn marked_down(oracle: &Oracle, event: &Event) -> Verdict {
     let ended = closed.count() + failed.count();
     if ended < fall as usize {
         let message = format!("server {number} is down after {ended} failures in a row, of {fall}");
+        return breach(Group::Balance, "BACK-4", message);
+    }
+    Ok(())
+}
+
+/// A TCP session's record tells that its server's connection stood: if it was the probe of one that
+/// was down, that brought it up.
+pub fn has_risen(oracle: &Oracle, back: u32) -> Verdict {
+    let back = &oracle.backs[back as usize];
+    let of = oracle.truth.nature(back.server).cluster;
+    let cluster = format!("c{of}");
+    let is_its = |it: &&Down| {
+        *it.cluster == *cluster && number_of(oracle, &it.cluster, &it.address) == Some(back.server)
+    };
+    let last = oracle.truth.down.iter().rev().find(is_its);
+    if let Some(down) = last.filter(|it| it.until < back.connect_at && dials::stays(oracle, it)) {
+        let server = back.server;
+        let for_ms = (oracle.now - down.since) / 1_000_000;
+        let message = format!("server {server} took a connection, and is down for {for_ms} ms");
         return breach(Group::Balance, "BACK-4", message);
     }
     Ok(())

@@ -186,7 +186,7 @@ const ALL: [Entry; 21] = [
             ),
             (
                 "BACK-3",
-                "what is not idempotent is given to one connection at most, other requests to no more than three, none after a response byte or without a failure",
+                "what is not idempotent is given to one connection at most, other requests to no more than three, none after a response byte or without a failure, and who lost a used one gets a fresh one",
             ),
         ],
     },

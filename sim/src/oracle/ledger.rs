@@ -35,6 +35,8 @@ pub struct Attempt {
     pub is_reused: bool,
     /// Bytes that the proxy had read from the connection before.
     pub read_before: u64,
+    /// The number that its server was told as the id of the request, if it is one.
+    pub told_id: Option<u128>,
     /// The response that the backend decided on.
     pub plan: Option<u32>,
 }
@@ -166,6 +168,8 @@ pub struct Row {
     pub plans: Vec<Plan>,
     /// Interim responses emitted to the client.
     pub interims: u32,
+    /// Whether 100 was among them.
+    pub is_continued: bool,
     /// The final response.
     pub answer: Option<Answer>,
     /// Its head as clients may compare it, if heads are kept.
@@ -201,6 +205,7 @@ impl Row {
             attempts: Vec::new(),
             plans: Vec::new(),
             interims: 0,
+            is_continued: false,
             answer: None,
             shown: String::new(),
             record: None,
@@ -394,6 +399,8 @@ pub struct Back {
     /// Since when the proxy knows of bytes that wait there: it was told of them, or stopped reading
     /// before the last of them.
     pub waits_since: Option<u64>,
+    /// Whether the proxy closed it before there was an answer to its SYN.
+    pub never_stood: bool,
     /// Whether it was closed on bytes that the proxy had known of, and had not read.
     pub left_unread: bool,
     /// The PROXY header that it begins with.
@@ -428,6 +435,7 @@ impl Back {
             has_shown_end: false,
             last_read_at: now,
             waits_since: None,
+            never_stood: false,
             left_unread: false,
             preface: Preface::default(),
             is_tcp: false,

@@ -128,10 +128,15 @@ impl Version {
     }
 }
 
-/// The id that an own answer says, of 32 hexadecimal digits.
+/// The number that an id of a request stands for: 32 hexadecimal digits, in one word or as UUIDs
+/// are written.
 pub fn request_id(text: &[u8]) -> Option<u128> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.len() == 32)?;
-    u128::from_str_radix(text, 16).ok()
+    let text = std::str::from_utf8(text).ok()?;
+    let digits: String = match text.len() {
+        36 => text.split('-').collect(),
+        _ => text.into(),
+    };
+    (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok()).flatten()
 }
 
 /// The client was shown the end of an answer to `row`: of one of the proxy's own, the whole body is

@@ -40,6 +40,8 @@ pub struct Turn {
     pub first_served: Vec<u32>,
     /// Access records that had come when pools were last looked at.
     pub(super) records: u64,
+    /// Whether the last one left work.
+    pub(super) is_more: bool,
     calls: u32,
     idle_turns: u32,
 }
@@ -193,6 +195,7 @@ pub fn in_line(oracle: &Oracle, front: u32) -> Verdict {
 /// A turn ended; `is_more`: it says that work is left.
 pub fn turn_ended(oracle: &mut Oracle, net: &Net, is_more: bool) -> Verdict {
     let calls = std::mem::take(&mut oracle.turn.calls);
+    oracle.turn.is_more = is_more;
     oracle.turn.idle_turns = if is_more && calls == 0 { oracle.turn.idle_turns + 1 } else { 0 };
     if oracle.turn.idle_turns > 2 {
         return breach(GROUP, "LOOP-5", "the driver says that work is left and does none".into());

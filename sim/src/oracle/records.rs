@@ -116,6 +116,7 @@ impl Oracle {
             Some(wire::server_id(server).into_boxed_str())
         });
         let own_id = row.answer.as_ref().and_then(|answer| answer.request_id);
+        let told_id = row.attempts.last().and_then(|last| last.told_id);
         let is_relayed = row.answer.as_ref().is_some_and(|answer| answer.serial.is_some());
         let is_reused = row.attempts.last().is_some_and(|last| last.is_reused);
         let fresh = row.attempts.iter().filter(|attempt| !attempt.is_reused).count();
@@ -133,6 +134,7 @@ impl Oracle {
             ("reuse", !is_relayed || record.reused == is_reused),
             ("attempts", usize::from(record.attempts) >= fresh),
             ("request id", own_id.is_none_or(|id| id == record.request_id)),
+            ("id than at its server", told_id.is_none_or(|id| id == record.request_id)),
         ];
         for (what, is_right) in facts {
             if !is_right {

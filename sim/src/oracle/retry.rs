@@ -5,10 +5,11 @@
 //! - BACK-2: a request tries to connect three times at most, and its repetitions once each; not
 //!   where it has failed while there is another server, and not at once where it has just failed.
 //! - BACK-3: what is not idempotent is given to one connection at most, other requests to no
-//!   more than three, none after a response byte or without a failure.
+//!   more than three, none after a response byte or without a failure, and who lost a used one
+//!   gets a fresh one.
 
 use super::ledger::Row;
-use super::{Group, Oracle, Verdict, breach};
+use super::{Group, Oracle, Verdict, answers, breach};
 use crate::kernel::Net;
 
 const GROUP: Group = Group::Retry;
@@ -27,6 +28,7 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
         let method = row.ask.method.name();
         return breach(GROUP, "BACK-3", format!("request {id}, a {method}, was sent twice"));
     }
+    answers::not_in_its_place(oracle, net, row, "sent again")?;
     if row.attempts.len() >= EMISSIONS_MAX {
         let times = row.attempts.len() + 1;
         return breach(GROUP, "BACK-3", format!("request {id} was sent {times} times"));
@@ -53,8 +55,23 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
         }
     }
     let failed = &oracle.backs[last.back as usize];
-    if !super::answers::has_ended(net, failed) && !failed.has_garbage && !failed.is_damaged() {
+    if !answers::has_ended(net, failed) && !failed.has_garbage && !failed.is_damaged() {
         let message = format!("request {id} was repeated although its connection had not failed");
+        return breach(GROUP, "BACK-3", message);
+    }
+    Ok(())
+}
+
+/// `row` is answered 502: not because a used connection broke before a byte of an answer, where it
+/// may be sent again on a fresh one (BACK-3).
+pub fn given_up(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
+    let [only] = row.attempts.as_slice() else { return Ok(()) };
+    let back = &oracle.backs[only.back as usize];
+    let is_silent = net.content_read(back.ep) == only.read_before && !back.is_damaged();
+    let is_whole = row.ask.method.is_idempotent() && row.ask.body == 0 && row.ask.flaw.is_none();
+    if only.is_reused && is_silent && is_whole && oracle.dials.last_for(row.ask.id).is_none() {
+        let id = row.ask.id;
+        let message = format!("request {id}: 502, and it was not sent again");
         return breach(GROUP, "BACK-3", message);
     }
     Ok(())

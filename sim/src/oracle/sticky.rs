@@ -37,7 +37,12 @@ pub fn request(oracle: &Oracle, back: u32, row: &Row, head: &Head) -> Verdict {
         return breach(GROUP, "BACK-8", format!("request {id}: Cookie {got:?}, not {expected:?}"));
     }
     let server = oracle.backs[back as usize].server;
-    if is_own && row.attempts.is_empty() && server != cookie.1 && is_usable(oracle, row, cookie) {
+    // That a connection of the pool was gone says nothing of its server (BACK-3).
+    let is_first = row
+        .attempts
+        .iter()
+        .all(|attempt| attempt.is_reused && oracle.backs[attempt.back as usize].server == cookie.1);
+    if is_own && is_first && server != cookie.1 && is_usable(oracle, row, cookie) {
         let message = format!("request {id} sticks to server {}, and went to {server}", cookie.1);
         return breach(GROUP, "BACK-8", message);
     }

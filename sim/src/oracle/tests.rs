@@ -1,5 +1,6 @@
 //! Each checker must fire: doctored ledgers and observations, one broken rule at a time.
 
+mod again;
 mod dials;
 mod exchange;
 mod kept;
@@ -205,6 +206,7 @@ impl Lab {
             ended_at: 0,
             is_reused,
             read_before: 0,
+            told_id: None,
             plan: None,
         });
     }

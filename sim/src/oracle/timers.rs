@@ -5,7 +5,7 @@
 //!   and no deadline lies behind.
 
 use super::ledger::{BackFault, Recorded, Row};
-use super::{Group, Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach, dials};
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
 use tidegate_core::event::{Phase, Timer, Who};
@@ -77,6 +77,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         if record.ending.who == Who::Timeout {
             return breach(GROUP, "SES-3", format!("request {id}: a timeout without a name"));
         }
+        unnamed(oracle, row, record)?;
         return blamed(oracle, row, record);
     };
     // The outcome shows when the answer's first byte is emitted, else when the record is written.
@@ -162,6 +163,19 @@ pub fn too_early(row: &Row) -> Verdict {
 /// Something lasts longer than its timer allows.
 pub fn overdue(message: String) -> Verdict {
     breach(GROUP, "SES-3", message)
+}
+
+/// A request ended for want of a connection, without a timer: the last that was tried for it was not
+/// given up while nobody had answered.
+fn unnamed(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
+    let is_blamed = record.ending.who == Who::Backend && record.ending.phase == Phase::Connect;
+    let last = dials::last_of(oracle, row).filter(|back| back.never_stood);
+    if let Some(back) = last.filter(|_| is_blamed) {
+        let (id, server) = (row.ask.id, back.server);
+        let message = format!("request {id}: server {server} was silent, and no timer is named");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
 }
 
 /// A server is blamed for a response that was cut, without a timer: it must have done something.

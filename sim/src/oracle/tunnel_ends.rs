@@ -292,6 +292,10 @@ impl Oracle {
         let sent = front.tag.len() as u64;
         let sent = if tunnel.back.is_some() { tunnel.down.bytes } else { sent };
         super::passage::recorded(self, tunnel.front, record)?;
+        let has_stood = matches!(record.ending.phase, Phase::Tunnel | Phase::Complete);
+        if let Some(back) = tunnel.back.filter(|_| has_stood) {
+            super::falls::has_risen(self, back)?;
+        }
         handshakes::recorded(front, record)?;
         self.counts(id, record, (front.read.saturating_sub(header), sent))?;
         self.kept(id, record)

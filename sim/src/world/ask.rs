@@ -85,7 +85,7 @@ fn flawed(choices: &mut Choices, slot: u64, hosts: u64, which: usize) -> Ask {
         key: 0,
         method: match text {
             text if text.starts_with("POST") => Method::Post,
-            text if text.starts_with("HEAD") => Method::Head,
+            text if text.trim_start().starts_with("HEAD") => Method::Head,
             _ => Method::Get,
         },
         minor: 1,

@@ -92,7 +92,7 @@ impl World {
                     Operation::Answer => 1,
                     _ => 2,
                 };
-                let way = draw_special(choices, &self.scenario, kind);
+                let way = draw_special(choices, &self.scenario, &desired.routes, kind);
                 change_special(desired, way)
             }
             Operation::RemoveCluster if !is_tcp => remove_cluster(desired, cluster),

@@ -286,7 +286,7 @@ fn draw_routes(choices: &mut Choices, scenario: &Scenario) -> Vec<Way> {
         && choices.chance(site!("config/special routes"), 0, Rate::percent(35))
     {
         for kind in 0..choices.between(site!("config/specials"), 0, 1, 3) {
-            let way = draw_special(choices, scenario, kind % 3);
+            let way = draw_special(choices, scenario, &routes, kind % 3);
             if !routes.iter().any(|other| other.ties(&way)) {
                 routes.push(way);
             }
@@ -305,7 +305,14 @@ fn draw_routes(choices: &mut Choices, scenario: &Scenario) -> Vec<Way> {
 }
 
 /// A route that catches some of the requests: kind 0 redirects, 1 answers, 2 leads to a cluster.
-pub(super) fn draw_special(choices: &mut Choices, scenario: &Scenario, kind: u64) -> Way {
+/// Now and then for the requests of one of `others`, but by method where that is by listener, or
+/// the other way round.
+pub(super) fn draw_special(
+    choices: &mut Choices,
+    scenario: &Scenario,
+    others: &[Way],
+    kind: u64,
+) -> Way {
     let e = kind;
     let host = choices.choose(site!("route/host"), e, scenario.clusters.len() as u64 + 1);
     let host = (host < scenario.clusters.len() as u64).then_some(host as u16);
@@ -322,8 +329,15 @@ pub(super) fn draw_special(choices: &mut Choices, scenario: &Scenario, kind: u64
     let methods = [Method::Head, Method::Post, Method::Put, Method::Delete];
     let is_wide = matches!(paths, Paths::Any | Paths::Below);
     let by_method = is_wide || choices.coin(site!("route/by method"), e);
-    let method = by_method.then(|| choices.pick(site!("route/method"), e, &methods));
     let by_listener = choices.choose(site!("route/by listener"), e, 4) == 3;
+    let is_narrow = |it: &&Way| matches!(it.paths, Paths::Digit(_) | Paths::Exact(_));
+    let like = others.iter().rfind(is_narrow).filter(|it| kind < 2 || it.host.is_some());
+    let like = like.filter(|_| choices.choose(site!("route/like another"), e, 3) == 0);
+    let (host, paths, by_method, by_listener) = match like {
+        Some(it) => (it.host, it.paths, it.method.is_none(), it.method.is_some()),
+        None => (host, paths, by_method, by_listener),
+    };
+    let method = by_method.then(|| choices.pick(site!("route/method"), e, &methods));
     let listener = choices.choose(site!("route/listener"), e, scenario.listeners as u64);
     let status = choices.pick(site!("route/redirect"), e, &[301, 302, 307, 308]);
     let parts = choices.between(site!("route/parts"), e, 1, 7);

@@ -136,6 +136,11 @@ pub(super) const FLAWS: &[Flawed] = &[
         "HEAD /r/{id} HTTP/1.1\r\nHost: {host}\r\nHost: b\r\n\r\n",
     ),
     flaw(
+        "two Hosts, of a HEAD behind an empty line",
+        &[400],
+        "\r\nHEAD /r/{id} HTTP/1.1\r\nHost: {host}\r\nHost: b\r\n\r\n",
+    ),
+    flaw(
         "a bad name, of a HEAD",
         &[400],
         "HEAD /r/{id} HTTP/1.1\r\nHost: {host}\r\na(b): y\r\n\r\n",

@@ -60,6 +60,7 @@ impl World {
         self.turn_at = u64::MAX;
         self.is_wake_scheduled = false;
         self.turns += 1;
+        self.oracle.judge(limits::slept(&self.oracle));
         let wall_clock = self.wall_clock();
         self.proxy.set_wall_clock(wall_clock);
         let now = Time(self.cx.now);

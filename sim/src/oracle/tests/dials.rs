@@ -125,11 +125,11 @@ fn balance_fires_on_a_server_that_is_marked_down_too_early() {
     let fall = lab.oracle.truth.versions[0].config.clusters[0].fall;
     for _ in 1..fall {
         let back = lab.back(0);
-        lab.oracle.back_closed(back);
+        lab.oracle.back_closed(&lab.net, back);
     }
     breaks(falls::marked_down(&lab.oracle, &down), "balance", "BACK-4");
     let back = lab.back(0);
-    lab.oracle.back_closed(back);
+    lab.oracle.back_closed(&lab.net, back);
     assert_eq!(falls::marked_down(&lab.oracle, &down), Ok(()));
 }
 
@@ -175,7 +175,7 @@ fn balance_fires_on_two_probes_at_once() {
     lab.backs_off(3, 60);
     again(lab).clean();
     let (mut lab, back) = probed(2_000);
-    lab.oracle.back_closed(back);
+    lab.oracle.back_closed(&lab.net, back);
     again(lab).clean();
     let (mut lab, back) = probed(2_000);
     lab.oracle.back_spoke(back);

@@ -306,7 +306,7 @@ fn reuse_fires_on_a_pool_that_holds_too_many() {
             lab.oracle.records += 1;
         }
         if !is_open {
-            lab.oracle.back_closed(both[0].1);
+            lab.oracle.back_closed(&lab.net, both[0].1);
         }
         let verdict = crate::oracle::reuse::pools(&mut lab.oracle, &lab.net);
         lab.clean();

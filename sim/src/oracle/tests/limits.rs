@@ -14,7 +14,7 @@ fn nature(send_proxy: Option<u8>, limit: Option<u32>) -> Nature {
     Nature { send_proxy, limit, ..Nature::default() }
 }
 
-fn lab_with(send_proxy: Option<u8>, limit: Option<u32>) -> Lab {
+pub(super) fn lab_with(send_proxy: Option<u8>, limit: Option<u32>) -> Lab {
     let mut lab = Lab::new();
     lab.oracle.truth.natures = vec![nature(send_proxy, limit); 4];
     for server in &mut lab.oracle.truth.versions[0].config.clusters[0].servers {

@@ -149,7 +149,7 @@ fn balance_fires_on_a_server_that_is_marked_down_for_old_failures() {
     let fails = |lab: &mut Lab, times| {
         for _ in 0..times {
             let back = lab.back(0);
-            lab.oracle.back_closed(back);
+            lab.oracle.back_closed(&lab.net, back);
         }
     };
     for (before, behind, is_right) in [(2, 1, false), (0, 3, true), (3, 0, false)] {
@@ -178,7 +178,7 @@ fn balance_fires_on_a_server_that_is_marked_down_for_old_failures() {
             // Of which it is not known when it began.
             lab.oracle.rows[id as usize].answer.as_mut().unwrap().begun_at = 0;
         }
-        lab.oracle.back_closed(back);
+        lab.oracle.back_closed(&lab.net, back);
         fails(&mut lab, 2);
         let verdict = falls::marked_down(&lab.oracle, &down);
         holds(verdict, is_right, "balance", "BACK-4");

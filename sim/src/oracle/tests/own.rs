@@ -103,6 +103,7 @@ fn accounting_fires_on_records_of_something_else() {
         let row = &mut lab.oracle.rows[id as usize];
         row.plans.push(plan(0, BackFault::None));
         row.attempts[0].plan = Some(0);
+        row.attempts[0].told_id = Some(7);
         lab.later(7);
         let response = Lab::response(id, 0, "Content-Length: 0");
         lab.emit_down(front, response.as_bytes());
@@ -134,10 +135,11 @@ fn accounting_fires_on_records_of_something_else() {
         lab
     };
     tells(&|_| {}).clean();
-    let wrong: [&dyn Fn(&mut AccessRecord); 17] = [
+    let wrong: [&dyn Fn(&mut AccessRecord); 18] = [
         &|it| it.method.set(b"PUT"),
         &|it| it.host.set(b"b.example"),
         &|it| it.minor = 0,
+        &|it| it.request_id = 8,
         &|it| it.client = None,
         &|it| it.listener = None,
         &|it| it.route = Some(1),

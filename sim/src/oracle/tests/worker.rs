@@ -80,7 +80,7 @@ fn timers_fires_on_an_idle_server_whose_bytes_wait() {
         lab.net.ep_mut(ep ^ 1).arrived = unread;
         lab.oracle.back_seen(&lab.net, back, has_read);
         lab.later(millis);
-        lab.oracle.back_closed(back);
+        lab.oracle.back_closed(&lab.net, back);
         lab.later(7_000);
         let record = recorded(Some(Timer::BackendIdle), 1);
         let verdict = timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
@@ -414,7 +414,7 @@ fn liveness_fires_on_failures_of_the_healthy() {
     lab.fires("liveness", "SES-4");
 }
 
-fn sticky_lab(cookie: Option<(u16, u16)>) -> (Lab, u32, u32) {
+pub(super) fn sticky_lab(cookie: Option<(u16, u16)>) -> (Lab, u32, u32) {
     let mut lab = Lab::new();
     lab.oracle.truth.versions[0].config.clusters[0].sticky = Some("tg_c0".into());
     lab.later(1);
