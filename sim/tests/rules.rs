@@ -41,7 +41,7 @@ fn every_rule_that_a_checker_names_has_a_text() {
 }
 
 /// Rules of the simulator itself: two runs of a seed are the same (`cli/twins.rs`).
-const OF_TWINS: [&str; 2] = ["BOTH-CIPHERS", "SAME-SEED"];
+const OF_TWINS: [&str; 3] = ["BOTH-CIPHERS", "RECORDED", "SAME-SEED"];
 
 // A rule has one text, and no text is of a rule that nothing can find broken.
 #[test]
