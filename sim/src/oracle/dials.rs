@@ -63,6 +63,11 @@ impl Dials {
         self.all.iter().rposition(|dial| dial.row == Some(row)).map(|dial| dial as u32)
     }
 
+    /// Whether the proxy began to connect to `server` since `from`.
+    pub(super) fn has_tried(&self, server: u16, from: u64) -> bool {
+        self.all.iter().rev().take_while(|dial| dial.at >= from).any(|dial| dial.server == server)
+    }
+
     /// When the system refused one at once.
     pub fn refused_at_once(&self) -> &[u64] {
         &self.short

@@ -4,7 +4,7 @@
 //! - BACK-8: a cookie leads to its server while that can be used, is set only when it changes,
 //!   and crosses no boundary.
 
-use super::ledger::Row;
+use super::ledger::{Back, Row};
 use super::truth::Version;
 use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
@@ -59,11 +59,19 @@ fn is_usable(oracle: &Oracle, row: &Row, (cluster, server): (u16, u16)) -> bool 
     let is_member = oracle.truth.in_force(from, oracle.now).iter().all(is_there);
     let has_failed =
         oracle.truth.connect_failures.iter().rev().any(|f| f.at >= from && f.server == server);
-    // Whatever went wrong of late may have marked it down, or tried this request there.
+    // Whatever went wrong of late may have marked it down, or tried this request there: a used
+    // connection that was lost does neither, if it is all that was lost.
     let truth = &oracle.truth;
-    let is_quiet =
-        truth.last_trouble_at < from && truth.last_health_at < from && truth.down.is_empty();
-    is_member && !has_failed && is_quiet
+    let is_lost = |back: &Back| {
+        let is_its =
+            row.attempts.iter().any(|it| std::ptr::eq(&oracle.backs[it.back as usize], back));
+        back.server == server && !is_its && back.closed_at.is_some_and(|at| at >= from)
+    };
+    let is_calm = match row.attempts.as_slice() {
+        [] => truth.last_trouble_at < from,
+        _ => !oracle.backs.iter().any(is_lost) && !oracle.dials.has_tried(server, from),
+    };
+    is_member && !has_failed && is_calm && truth.last_health_at < from && truth.down.is_empty()
 }
 
 /// A backend's response on its way to the client.

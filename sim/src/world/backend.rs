@@ -18,6 +18,8 @@ use crate::tell;
 use tidegate_core::input::{Address, SocketError};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// What some say instead: the client waits on.
+const HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\n\r\n";
 /// No response: one that came late could not be told from the answer to the next request.
 const GARBAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nwrong";
 
@@ -282,7 +284,7 @@ impl World {
         self.back_finish(b, ep, id, serial, is_whole)
     }
 
-    /// Answers `Expect: 100-continue`, mostly.
+    /// Answers `Expect: 100-continue`, mostly; some say something else, and some nothing.
     fn back_continue(&mut self, b: u32, ep: Ep, id: u32, serial: u32, is_whole: bool) {
         let is_healed = self.oracle.truth.healed_at.is_some();
         let conn = &mut self.back_conns[b as usize];
@@ -294,11 +296,12 @@ impl World {
             && !is_whole
             && !conn.is_early
             && plan.fault != BackFault::InterimStorm
-            && (is_healed || !row.ask.key.is_multiple_of(4));
+            && (is_healed || !row.ask.key.is_multiple_of(8));
+        let says = if is_healed || row.ask.key % 8 != 4 { CONTINUE } else { HINTS };
         // A part of it could run together with the final response.
-        if is_due && self.layers.space(&self.net, ep) >= CONTINUE.len() {
+        if is_due && self.layers.space(&self.net, ep) >= says.len() {
             conn.has_continued = true;
-            if self.back_say(ep, CONTINUE) {
+            if self.back_say(ep, says) {
                 // It is one of those that were to come, where these are as many as may be.
                 let plan = &mut self.oracle.rows[id as usize].plans[serial as usize];
                 plan.interims = (plan.interims + 1).min(INTERIMS_MAX);
