@@ -3,6 +3,7 @@
 use super::World;
 use super::producer::Producer;
 use super::talker::Talker;
+use crate::choice::mix;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Acceptor, Ep, Owner};
 use crate::layer::{Facts, Trouble};
@@ -290,14 +291,15 @@ impl World {
         let conn = &mut self.back_conns[b as usize];
         let row = &mut self.oracle.rows[id as usize];
         let plan = &mut row.plans[serial as usize];
+        let manner = mix(row.ask.key) % 8;
         let is_due = row.ask.expects
             && !conn.has_continued
             && conn.out.is_none()
             && !is_whole
             && !conn.is_early
             && plan.fault != BackFault::InterimStorm
-            && (is_healed || !row.ask.key.is_multiple_of(8));
-        let says = if is_healed || row.ask.key % 8 != 4 { CONTINUE } else { HINTS };
+            && (is_healed || manner != 0);
+        let says = if is_healed || manner > 1 { CONTINUE } else { HINTS };
         // A part of it could run together with the final response.
         if is_due && self.layers.space(&self.net, ep) >= says.len() {
             conn.has_continued = true;

@@ -7,6 +7,7 @@ use super::leave::Leaves;
 use super::manner::Manner;
 use super::producer::Producer;
 use super::talker::Talker;
+use crate::choice::mix;
 use crate::cx::{Ev, MS, SEC, US};
 use crate::kernel::{Ep, Owner};
 use crate::mark;
@@ -355,7 +356,7 @@ impl World {
         }
         if client.waits_100_until == 0 {
             // Some wait for longer than any timer of the proxy.
-            let wait = if row.ask.key.is_multiple_of(3) { 100 * SEC } else { SEC };
+            let wait = if mix(row.ask.key).is_multiple_of(3) { 100 * SEC } else { SEC };
             client.waits_100_until = self.cx.now + wait;
             self.client_later(c, wait);
         }
