@@ -134,13 +134,17 @@ fn is_slow_client(oracle: &Oracle, row: &Row) -> bool {
         let (low, _) = oracle.truth.span(from, now, |t| t.request_head);
         return now >= from.saturating_add(low);
     }
-    // Whoever waits for 100 is not slow: the backend is waited for. Who has sent of the body does
-    // not wait, be it in one turn with the head.
-    let has_begun = row.head_end.is_some_and(|end| oracle.fronts[row.front as usize].read > end);
-    let awaits_100 = row.ask.expects && !row.is_continued && !has_begun;
+    // Whoever waits for 100 is not slow: the backend is waited for.
     row.all_read_at.is_none()
-        && !awaits_100
+        && !awaits_100(oracle, row)
         && now >= row.last_read_at.saturating_add(shortest(oracle, row, |t| t.client_idle))
+}
+
+/// Whether the client of `row` waits for 100. Who has sent of the body does not, be it in one turn
+/// with the head.
+pub(super) fn awaits_100(oracle: &Oracle, row: &Row) -> bool {
+    let has_begun = row.head_end.is_some_and(|end| oracle.fronts[row.front as usize].read > end);
+    row.ask.expects && !row.is_continued && !has_begun
 }
 
 /// When the deadline of a request's head began to run: at the earliest, and at the latest. What

@@ -97,6 +97,11 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             bounds(oracle, row, stop, stop, |t| t.drain)
         }
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
+            let takes_all = oracle.fronts[row.front as usize].stalled_at.is_none();
+            if takes_all && answers::awaits_100(oracle, row) {
+                let message = format!("request {id}: client_idle fired while it waits for 100");
+                return breach(GROUP, "SES-3", message);
+            }
             exact(oracle, record, row.last_read_at, |t| t.client_idle)
         }
         Timer::BackendIdle => {

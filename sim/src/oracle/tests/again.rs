@@ -5,7 +5,7 @@ use super::*;
 use crate::oracle::ledger::Recorded;
 use crate::oracle::truth::{Down, Nature};
 use crate::oracle::{answers, dials, falls, limits, own, retry, timers};
-use tidegate_core::event::{Ending, Phase, Who};
+use tidegate_core::event::{Ending, Phase, Timer, Who};
 
 // BACK-3: who lost a used connection before a byte of an answer gets a fresh one.
 #[test]
@@ -136,6 +136,10 @@ fn timers_fires_on_a_client_that_waits_for_100() {
         lab.emit_down(front, format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
         lab.clean();
         lab.later(3_600_000);
+        // It is closed, or told that it was too slow.
+        let record = recorded(Some(Timer::ClientIdle), 1);
+        let row = &lab.oracle.rows[id as usize];
+        holds(timers::record(&lab.oracle, row, &record), is_right, "timers", "SES-3");
         lab.emit_down(front, &own_answer(408, "Connection: close\r\n"));
         if is_right { lab.clean() } else { lab.fires("timers", "SES-3") }
     }
