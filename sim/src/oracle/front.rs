@@ -85,9 +85,7 @@ impl Oracle {
         if status < 200 && status != 101 {
             matching::interim(&self.rows[row as usize], status)?;
             headers::interim(head)?;
-            let row = &mut self.rows[row as usize];
-            row.interims += 1;
-            row.is_continued |= status == 100;
+            self.rows[row as usize].told(status);
             self.fronts[front as usize].response_begun_at = None;
             return Ok(BodyReader::length(0));
         }

@@ -190,6 +190,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// An interim response was emitted to the client.
+    pub fn told(&mut self, status: u16) {
+        self.interims += 1;
+        self.is_continued |= status == 100;
+    }
+
     /// A request of which nothing was written yet.
     pub fn new(ask: Ask, front: u32, start: u64) -> Row {
         Row {

@@ -97,11 +97,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             bounds(oracle, row, stop, stop, |t| t.drain)
         }
         Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
-            let takes_all = oracle.fronts[row.front as usize].stalled_at.is_none();
-            if takes_all && answers::awaits_100(oracle, row) {
-                let message = format!("request {id}: client_idle fired while it waits for 100");
-                return breach(GROUP, "SES-3", message);
-            }
+            is_idle(oracle, row)?;
             exact(oracle, record, row.last_read_at, |t| t.client_idle)
         }
         Timer::BackendIdle => {
@@ -141,6 +137,17 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     Ok(())
 }
 
+/// client_idle ended a request: its client did not wait for 100, unless it took nothing.
+fn is_idle(oracle: &Oracle, row: &Row) -> Verdict {
+    let takes_all = oracle.fronts[row.front as usize].stalled_at.is_none();
+    if takes_all && answers::awaits_100(oracle, row) {
+        let id = row.ask.id;
+        let message = format!("request {id}: client_idle fired while it waits for 100");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}
+
 /// The proxy writes to a client, or gives up on it: whoever took nothing for as long as client_idle
 /// is no longer there, whatever its server did meanwhile.
 pub fn stalled(oracle: &Oracle, front: u32) -> Verdict {
@@ -170,8 +177,8 @@ pub fn overdue(message: String) -> Verdict {
     breach(GROUP, "SES-3", message)
 }
 
-/// A request ended for want of a connection, without a timer: the last that was tried for it was not
-/// given up while nobody had answered.
+/// A request ended for want of a connection, without a timer: the last that was tried for it was
+/// not given up while nobody had answered.
 fn unnamed(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let is_blamed = record.ending.who == Who::Backend && record.ending.phase == Phase::Connect;
     let last = dials::last_of(oracle, row).filter(|back| back.never_stood);

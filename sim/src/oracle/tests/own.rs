@@ -102,8 +102,7 @@ fn accounting_fires_on_records_of_something_else() {
         lab.emit_up(back, &head);
         let row = &mut lab.oracle.rows[id as usize];
         row.plans.push(plan(0, BackFault::None));
-        row.attempts[0].plan = Some(0);
-        row.attempts[0].told_id = Some(7);
+        (row.attempts[0].plan, row.attempts[0].told_id) = (Some(0), Some(7));
         lab.later(7);
         let response = Lab::response(id, 0, "Content-Length: 0");
         lab.emit_down(front, response.as_bytes());
