@@ -2,8 +2,8 @@
 //! says (LOOP-2, RUN-5). Costs a pass over everything; drivers call it in tests and simulations.
 
 use crate::proxy::Proxy;
-use crate::session::BufferWait;
 use crate::session::state::State;
+use crate::session::{BufferWait, Exchange};
 use crate::sockets::{Owner, Sockets};
 
 macro_rules! require {
@@ -140,13 +140,12 @@ impl Proxy {
 
     fn check_servers(&self) -> Result<(), String> {
         for (id, server) in self.servers.iter() {
-            let exchanges = self.sessions.iter().filter_map(|(_, s)| s.exchange.as_ref());
-            let active = exchanges.filter(|x| x.server == Some(id)).count();
+            let exchanges = self.sessions.iter().filter_map(|(_, s)| s.exchange.as_deref());
+            let probes = |x: &&Exchange| x.attempt.is_some_and(|it| server.health.is_probed_by(it));
+            let its: Vec<&Exchange> = exchanges.filter(|x| x.server == Some(id)).collect();
+            let (active, probed) = (its.len(), usize::from(server.health.is_probed()));
             require!(active == server.active as usize, "server {id:?}: {active} in flight");
-            let its = self.sessions.iter().filter_map(|(_, s)| s.exchange.as_ref());
-            let its = its.filter(|x| x.server == Some(id)).filter_map(|x| x.attempt);
-            let probes = its.filter(|&attempt| server.health.is_probed_by(attempt)).count();
-            let probed = usize::from(server.health.is_probed());
+            let probes = its.into_iter().filter(probes).count();
             require!(probes == probed, "server {id:?}: {probes} probes of {probed}");
             let idle = self.backs.iter().filter(|(_, b)| b.server == id && b.idle).count();
             require!(idle == server.idle.len(), "server {id:?}: {idle} idle connections");

@@ -138,7 +138,8 @@ fn breaks(seed: u64, variant: Option<Variant>, twins: Option<Twins>) -> Option<V
 /// # Errors
 /// A group is asked for that does not exist.
 fn search(args: &HuntArgs) -> Result<Bag, String> {
-    if let Some(group) = args.groups.iter().find(|group| !GROUPS.contains(&group.as_str())) {
+    let is_known = |group: &str| group == twins::DETERMINISM || GROUPS.contains(&group);
+    if let Some(group) = args.groups.iter().find(|group| !is_known(group)) {
         return Err(format!("no group {group:?}; there are {}", GROUPS.join(", ")));
     }
     let hunt = Hunt {
@@ -230,16 +231,18 @@ mod tests {
         }
     }
 
-    // So are recordings, where no group is asked for.
+    // So are recordings.
     #[test]
-    fn seeds_are_recorded_where_anything_counts() {
+    fn seeds_are_recorded_where_that_is_asked_for() {
         let breaks = |_, _, twins: Option<Twins>| {
             let (group, rule) = (twins::DETERMINISM, twins?.rule());
             let breach = Breach { group, rule, message: String::new() };
             Some(Violation { breach, event: 1, at: 1 })
         };
         let first = (10..400).find(|&seed| twins::is_recorded(seed));
-        for (groups, found) in [(vec![], first), (vec!["bytes".into()], None)] {
+        let determinism = vec![twins::DETERMINISM.into()];
+        for (groups, found) in [(vec![], first), (determinism, first), (vec!["bytes".into()], None)]
+        {
             let args = HuntArgs { seeds: (10, 400), groups, jobs: 1, within: 99, leashed: false };
             let (next, limit) = (AtomicU64::new(10), AtomicU64::new(400));
             let bites = Mutex::new(Vec::new());

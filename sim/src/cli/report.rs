@@ -99,7 +99,7 @@ pub(crate) struct Totals {
     pub(crate) twice: u64,
     /// Seeds run with the real cipher, and again with the stand-in.
     pub(crate) both: u64,
-    /// Seeds run once more under a recorder, and what it recorded played back.
+    /// Seeds run once more under a recorder.
     #[serde(default)]
     pub(crate) recorded: u64,
     /// Seeds run as a pair of worlds, too, between which clients must see no difference.

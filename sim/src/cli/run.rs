@@ -159,7 +159,8 @@ fn tell(shared: &Shared<'_>, totals: &mut Totals) {
 fn compared(args: &RunArgs, first: &Outcome, totals: &mut Totals) -> Option<Twins> {
     let is_twice = mix(first.seed).is_multiple_of(TWICE_EVERY);
     let is_both = world::provider_of(first.seed) == Provider::Real;
-    let is_recorded = twins::is_recorded(first.seed);
+    // What panics is recorded up to a step that was never carried out.
+    let is_recorded = twins::is_recorded(first.seed) && first.violation.is_none();
     totals.twice += u64::from(is_twice);
     totals.both += u64::from(is_both);
     totals.recorded += u64::from(is_recorded);

@@ -18,7 +18,7 @@ const RECORDED_EVERY: u64 = 40;
 /// The bytes of the recorders, one of them for each seed: in most a run fits, in some it does not.
 const RINGS: [usize; 4] = [1 << 20, 1 << 20, 1 << 20, 1 << 16];
 
-/// Whether the run of `seed` is due to be recorded, too.
+/// Whether the run of `seed` is due to be recorded, too: not one of those that are run twice.
 pub(crate) fn is_recorded(seed: u64) -> bool {
     mix(seed) % RECORDED_EVERY == 7
 }

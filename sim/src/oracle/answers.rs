@@ -5,7 +5,7 @@
 //! - RES-7: a status of the proxy follows from the state its request was in, who asked is
 //!   answered, and in the form that is preferred.
 //! - RES-8: an answer reaches whoever still reads, be the request still on its way.
-//! - REQ-9: no 502 takes the place of a whole answer that was there.
+//! - REQ-9: neither 502 nor another attempt takes the place of a whole answer that was there.
 
 use super::ledger::{Back, BackFault, Row};
 use super::{Group, Oracle, Verdict, breach, limits, retry};

@@ -108,7 +108,7 @@ impl Oracle {
     pub fn back_closed(&mut self, net: &Net, back: u32) {
         let back = &mut self.backs[back as usize];
         back.closed_at = Some(self.now);
-        back.never_stood = net.ep(back.ep).is_connecting();
+        back.is_unanswered = net.ep(back.ep).is_connecting();
         back.left_unread = back.waits_since.is_some_and(|since| since < self.now);
     }
 }
@@ -149,7 +149,7 @@ fn mine<'a>(oracle: &'a Oracle, row: &Row) -> impl Iterator<Item = &'a Dial> {
 }
 
 /// The attempts since `row` came that may have been for it, or for another.
-fn unsure<'a>(oracle: &'a Oracle, row: &'a Row) -> impl Iterator<Item = &'a Dial> {
+pub(super) fn unsure<'a>(oracle: &'a Oracle, row: &'a Row) -> impl Iterator<Item = &'a Dial> {
     let from = row.first_read_at.unwrap_or(oracle.now);
     let first = oracle.dials.all.partition_point(|dial| dial.at < from);
     let may_be_its = |dial: &&Dial| {

@@ -255,7 +255,10 @@ const ALL: [Entry; 21] = [
         name: "answers",
         files: &["answers.rs", "own.rs"],
         rules: &[
-            ("REQ-9", "no 502 takes the place of a whole answer that was there"),
+            (
+                "REQ-9",
+                "neither 502 nor another attempt takes the place of a whole answer that was there",
+            ),
             ("RES-2", "a response is cut short only for a cause"),
             (
                 "RES-7",

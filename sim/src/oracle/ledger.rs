@@ -406,7 +406,7 @@ pub struct Back {
     /// before the last of them.
     pub waits_since: Option<u64>,
     /// Whether the proxy closed it before there was an answer to its SYN.
-    pub never_stood: bool,
+    pub is_unanswered: bool,
     /// Whether it was closed on bytes that the proxy had known of, and had not read.
     pub left_unread: bool,
     /// The PROXY header that it begins with.
@@ -441,7 +441,7 @@ impl Back {
             has_shown_end: false,
             last_read_at: now,
             waits_since: None,
-            never_stood: false,
+            is_unanswered: false,
             left_unread: false,
             preface: Preface::default(),
             is_tcp: false,

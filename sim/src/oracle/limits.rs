@@ -257,14 +257,13 @@ pub fn in_turn(oracle: &Oracle, row: &Row) -> Verdict {
     Ok(())
 }
 
-/// A turn begins: nobody slept in a line although a server had room, such as one whose back-off
-/// ended meanwhile (BACK-9).
+/// A turn begins: nobody slept in a line through the end of a server's back-off (BACK-9).
 pub fn slept(oracle: &Oracle) -> Verdict {
     let is_needless = oracle.truth.down.is_empty() || oracle.turn.is_more;
     if is_needless { Ok(()) } else { lines(oracle) }
 }
 
-/// At the end of a turn that has no work left: no more requests wait for a cluster than its line
+/// At the end of a turn that has no work left, or before the next: no more requests wait for a cluster than its line
 /// has room for.
 pub fn lines(oracle: &Oracle) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };

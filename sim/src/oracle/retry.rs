@@ -9,7 +9,7 @@
 //!   gets a fresh one.
 
 use super::ledger::Row;
-use super::{Group, Oracle, Verdict, answers, breach};
+use super::{Group, Oracle, Verdict, answers, breach, dials};
 use crate::kernel::Net;
 
 const GROUP: Group = Group::Retry;
@@ -28,7 +28,6 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
         let method = row.ask.method.name();
         return breach(GROUP, "BACK-3", format!("request {id}, a {method}, was sent twice"));
     }
-    answers::not_in_its_place(oracle, net, row, "sent again")?;
     if row.attempts.len() >= EMISSIONS_MAX {
         let times = row.attempts.len() + 1;
         return breach(GROUP, "BACK-3", format!("request {id} was sent {times} times"));
@@ -59,7 +58,7 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
         let message = format!("request {id} was repeated although its connection had not failed");
         return breach(GROUP, "BACK-3", message);
     }
-    Ok(())
+    answers::not_in_its_place(oracle, net, row, "sent again")
 }
 
 /// `row` is answered 502: not because a used connection broke before a byte of an answer, where it
@@ -67,9 +66,13 @@ pub fn attempt(oracle: &Oracle, net: &Net, row: &Row, is_reused: bool) -> Verdic
 pub fn given_up(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     let [only] = row.attempts.as_slice() else { return Ok(()) };
     let back = &oracle.backs[only.back as usize];
-    let is_silent = net.content_read(back.ep) == only.read_before && !back.is_damaged();
+    let has_spoken = net.content_read(back.ep) > only.read_before;
+    let is_silent = !has_spoken && !back.is_damaged() && !back.has_garbage;
+    // What was given a part of its head does not show whose it was.
+    let has_more =
+        oracle.dials.last_for(row.ask.id).is_some() || dials::unsure(oracle, row).next().is_some();
     let is_whole = row.ask.method.is_idempotent() && row.ask.body == 0 && row.ask.flaw.is_none();
-    if only.is_reused && is_silent && is_whole && oracle.dials.last_for(row.ask.id).is_none() {
+    if only.is_reused && is_silent && is_whole && !has_more {
         let id = row.ask.id;
         let message = format!("request {id}: 502, and it was not sent again");
         return breach(GROUP, "BACK-3", message);

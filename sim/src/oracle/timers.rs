@@ -181,7 +181,7 @@ pub fn overdue(message: String) -> Verdict {
 /// not given up while nobody had answered.
 fn unnamed(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
     let is_blamed = record.ending.who == Who::Backend && record.ending.phase == Phase::Connect;
-    let last = dials::last_of(oracle, row).filter(|back| back.never_stood);
+    let last = dials::last_of(oracle, row).filter(|back| back.is_unanswered);
     if let Some(back) = last.filter(|_| is_blamed) {
         let (id, server) = (row.ask.id, back.server);
         let message = format!("request {id}: server {server} was silent, and no timer is named");

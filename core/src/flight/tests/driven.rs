@@ -128,6 +128,91 @@ fn a_reused_connection_with_a_proxy_header_is_played_back() {
     assert!(played.is_ok(), "{played:?}");
 }
 
+/// What happens to a worker while a socket waits for a session.
+#[derive(Copy, Clone, Debug)]
+enum Happens {
+    /// A configuration without the socket's listener.
+    Goes,
+    /// One with it, or with another one of its name and address.
+    Comes,
+    /// A graceful stop.
+    Stops,
+}
+
+/// The file of a session that begins behind `all`, and is sent [`GET`].
+fn recorded_behind(all: &[Happens]) -> Vec<u8> {
+    let (with, mut without) = (config(), config());
+    without.listeners = vec![Listener::new("else", vec![Address::Unix("else".into())])];
+    let settings = Settings { max_connections: 1, ..Settings::default() };
+    let mut proxy = Proxy::new(settings, [1; 32], with.clone()).expect("valid");
+    proxy.record(1 << 20);
+    let mut configs = vec![with.clone()];
+    let (mut net, mut now) = (Net::default(), Time::ZERO);
+    let mut turn = |proxy: &mut Proxy, net: &mut Net| {
+        now = Time(now.0 + 1_000_000);
+        proxy.advance(now);
+        while drive::turn(proxy, net, now) {}
+        while proxy.poll_event().is_some() {}
+    };
+    let readable = Readiness { readable: true, ..Readiness::default() };
+    // Who has begun a request does not make room at a stop.
+    net.sent[0].push_back(b"GET");
+    turn(&mut proxy, &mut net);
+    let first = net.client.take().expect("one is there");
+    let listener = proxy.listens.iter().find_map(|(_, it)| it.socket).expect("it listens");
+    proxy.ready(listener, readable);
+    turn(&mut proxy, &mut net);
+    let second = net.client.expect("it waits");
+    for happens in all {
+        match happens {
+            Happens::Stops => proxy.stop(),
+            Happens::Goes => configs.push(without.clone()),
+            Happens::Comes => configs.push(with.clone()),
+        }
+        if !matches!(happens, Happens::Stops) {
+            proxy.apply(configs.last().expect("just put there").clone()).expect("valid");
+        }
+        turn(&mut proxy, &mut net);
+    }
+    for (client, piece) in [(first, &b""[..]), (second, GET)] {
+        net.sent[0].push_back(piece);
+        proxy.ready(client, readable);
+        turn(&mut proxy, &mut net);
+    }
+    proxy.ready(net.server.expect("it was asked"), readable);
+    turn(&mut proxy, &mut net);
+    let stored: Vec<Vec<u8>> = configs.iter().map(Stored::bytes_of).collect();
+    let stored: Vec<(u64, &[u8])> = (1..).zip(stored.iter().map(|it| &it[..])).collect();
+    proxy.recording().expect("it records").write("about", &stored)
+}
+
+// SES-1, RUN-2: a session that begins when its listener is gone is played back as one of that, though
+// another one of its name and address is there, and before a stop or behind it.
+#[test]
+fn a_session_of_a_listener_that_went_is_not_given_to_another_one() {
+    use Happens::{Comes, Goes, Stops};
+    let cases: [&[Happens]; 6] = [
+        &[],
+        &[Goes, Comes],
+        &[Goes, Comes, Stops],
+        &[Goes, Stops, Comes],
+        &[Stops, Goes, Comes],
+        &[Stops, Comes],
+    ];
+    for all in cases {
+        let file = recorded_behind(all);
+        let case = Case::read(&file).expect("it is whole");
+        let is_second = |it: &&Chain| it.start.as_ref().is_some_and(|start| start.serial == 2);
+        let chain = case.chains.iter().find(is_second).expect("the second one");
+        assert_eq!((chain.flaw, chain.requests), (None, 1), "{all:?}");
+        let start = chain.start.as_ref().expect("it has one");
+        let has_gone = all.iter().any(|it| matches!(it, Goes));
+        assert_eq!(start.is_listed, !has_gone, "{all:?}");
+        let played = Player::new(&case, &StandIns::default()).expect("valid").play(chain);
+        assert!(played.is_ok(), "{all:?}: {played:?}");
+    }
+}
+
 // A head that no segment holds is told of as torn, and so is its session; what follows is kept.
 #[test]
 fn a_head_larger_than_the_ring_keeps_tears_its_session() {

@@ -5,6 +5,7 @@ mod small;
 mod tree;
 
 use super::hunt::{Bag, Bite};
+use super::twins::DETERMINISM;
 use super::{BROKEN, CLEAN, USAGE, usage};
 use crate::oracle::GROUPS;
 use patch::Plant;
@@ -217,8 +218,8 @@ fn one(args: &PlantArgs, copy: &Copy, plant: Plant) -> Result<Row, String> {
 fn seeds(args: &PlantArgs, binary: &Path, plant: &Plant) -> Fate {
     let mut hunt = vec![format!("--seeds=0..{}", args.seeds), format!("--jobs={}", args.jobs)];
     // A panic is no checker's merit.
-    let checkers =
-        GROUPS.iter().filter(|group| !UNPLANTED.contains(group)).map(ToString::to_string);
+    let checkers = GROUPS.iter().filter(|group| !UNPLANTED.contains(group));
+    let checkers = checkers.chain([&DETERMINISM]).map(ToString::to_string);
     let groups = match plant.groups.as_slice() {
         [] => checkers.collect(),
         groups => groups.to_vec(),

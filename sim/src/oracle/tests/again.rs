@@ -10,11 +10,13 @@ use tidegate_core::event::{Ending, Phase, Timer, Who};
 // BACK-3: who lost a used connection before a byte of an answer gets a fresh one.
 #[test]
 fn retry_fires_on_a_502_in_place_of_a_fresh_connection() {
-    for (method, is_reused, is_dialled, is_right) in [
-        (Method::Get, true, false, false),
-        (Method::Post, true, false, true),
-        (Method::Get, false, false, true),
-        (Method::Get, true, true, true),
+    for (method, is_reused, dialled_by, is_right) in [
+        (Method::Get, true, 0, false),
+        (Method::Post, true, 0, true),
+        (Method::Get, false, 0, true),
+        (Method::Get, true, 1, true),
+        // It may be for either of them.
+        (Method::Get, true, 2, true),
     ] {
         let mut lab = Lab::new();
         let front = lab.front();
@@ -22,7 +24,11 @@ fn retry_fires_on_a_502_in_place_of_a_fresh_connection() {
         let back = lab.back(0);
         lab.sent(id, back, is_reused);
         lab.later(1);
-        if is_dialled {
+        if dialled_by == 2 {
+            let other = lab.front();
+            lab.asked(other, ask(1, method));
+        }
+        if dialled_by > 0 {
             assert_eq!(dials::begins(&mut lab.oracle, 3, &server(3)), Ok(()));
         }
         let row = &lab.oracle.rows[id as usize];
@@ -83,7 +89,7 @@ fn balance_fires_on_a_probe_that_brings_nobody_up() {
 // SES-3: an attempt that was given up while nobody answered was given up by a timer.
 #[test]
 fn timers_fires_on_a_silent_server_without_a_timer() {
-    for (never_stood, who, is_right) in
+    for (is_unanswered, who, is_right) in
         [(true, Who::Backend, false), (false, Who::Backend, true), (true, Who::Client, true)]
     {
         let mut lab = Lab::new();
@@ -92,7 +98,7 @@ fn timers_fires_on_a_silent_server_without_a_timer() {
         lab.later(1);
         assert_eq!(dials::begins(&mut lab.oracle, 0, &server(0)), Ok(()));
         let back = lab.back(0);
-        lab.oracle.backs[back as usize].never_stood = never_stood;
+        lab.oracle.backs[back as usize].is_unanswered = is_unanswered;
         let ending = Ending { who, phase: Phase::Connect, timer: None };
         let record = Recorded { ending, status: 503, ..recorded(None, 1) };
         let row = &lab.oracle.rows[id as usize];
