@@ -14,14 +14,17 @@ use tidegate_core::config::AnswerBody;
 
 const GROUP: Group = Group::Answers;
 
-/// Phrases of RFC 9110 15 for the statuses that the proxy answers with of its own accord.
-const PHRASES: [(u16, &str); 20] = [
+/// Phrases of RFC 9110 15 for the statuses that the proxy answers with, by itself or for a route.
+const PHRASES: [(u16, &str); 23] = [
+    (200, "OK"),
+    (204, "No Content"),
     (301, "Moved Permanently"),
     (302, "Found"),
     (307, "Temporary Redirect"),
     (308, "Permanent Redirect"),
     (400, "Bad Request"),
     (401, "Unauthorized"),
+    (403, "Forbidden"),
     (404, "Not Found"),
     (408, "Request Timeout"),
     (410, "Gone"),
