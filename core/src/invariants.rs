@@ -146,7 +146,7 @@ impl Proxy {
             let (active, probed) = (its.len(), usize::from(server.health.is_probed()));
             require!(active == server.active as usize, "server {id:?}: {active} in flight");
             let probes = its.into_iter().filter(probes).count();
-            require!(probes == probed, "server {id:?}: {probes} probes of {probed}");
+            require!(probes == probed, "server {id:?} is probed by {probes}, not {probed}");
             let idle = self.backs.iter().filter(|(_, b)| b.server == id && b.idle).count();
             require!(idle == server.idle.len(), "server {id:?}: {idle} idle connections");
             let backs = self.backs.iter().filter(|(_, b)| b.server == id).count();

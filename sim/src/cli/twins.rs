@@ -1,12 +1,14 @@
 //! Two runs of a seed that must be the same, and where they first differ.
 
 use super::lift::guarded;
+use super::panics;
 use crate::choice::mix;
 use crate::flight::replay_all;
 use crate::marks::Group;
 use crate::oracle::{Breach, Violation};
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::buggify::Point;
 use tidegate_core::flight::Case;
 
@@ -92,13 +94,30 @@ impl Twins {
     /// Makes the second run beside `first`, which `options` made; whether both are the same,
     /// and the second one's events.
     pub(crate) fn hold(self, first: &Outcome, options: Options) -> (bool, u64) {
-        let second = world::run(first.seed, self.second(options, first));
-        (self.is_same(first, &second) && unplayed(&second).is_none(), second.events)
+        match self.made(first, options) {
+            Ok(second) => {
+                (self.is_same(first, &second) && unplayed(&second).is_none(), second.events)
+            }
+            Err(_) => (false, 0),
+        }
+    }
+
+    /// The second run beside `first`; `Err`: where it panicked, outside of the proxy. The recorder
+    /// did.
+    fn made(self, first: &Outcome, options: Options) -> Result<Outcome, String> {
+        let second = self.second(options, first);
+        catch_unwind(AssertUnwindSafe(|| world::run(first.seed, second)))
+            .map_err(|_| panics::last_place())
     }
 
     /// What is broken when the second run beside `first` was another. Both are made again, as
     /// `options` make the first one.
     pub(crate) fn violation(self, first: &Outcome, options: &dyn Fn() -> Options) -> Violation {
+        if let Err(place) = self.made(first, options()) {
+            let message = format!("the second of {} panicked at {place}", self.name());
+            let breach = Breach { group: DETERMINISM, rule: self.rule(), message };
+            return Violation { breach, event: first.events, at: first.virtual_nanos };
+        }
         let second = || self.second(options(), first);
         self.difference(first.seed, [options, &second])
     }

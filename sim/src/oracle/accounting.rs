@@ -32,6 +32,7 @@ pub fn invariants(found: Result<(), String>) -> Verdict {
         Ok(()) => Ok(()),
         // A socket that can go on and is not queued is a lost wake-up.
         Err(what) if what.ends_with("is ready and not queued") => super::progress::forgotten(what),
+        Err(what) if what.contains(" is probed by ") => super::balance::probes(what),
         Err(what) => breach(GROUP, "LOOP-2", what),
     }
 }

@@ -261,6 +261,11 @@ pub fn faithful(oracle: &Oracle) -> Verdict {
     Ok(())
 }
 
+/// The core found a server whose probe is nobody's: no request goes there any more.
+pub(super) fn probes(what: String) -> Verdict {
+    breach(GROUP, "BACK-4", what)
+}
+
 /// The proxy told of a server's health.
 pub fn health(oracle: &mut Oracle, event: &Event) -> Verdict {
     oracle.truth.last_health_at = oracle.now;

@@ -213,6 +213,8 @@ fn panics_and_endless_runs_are_broken_rules() {
     breaks(progress::endless(5), "progress", "LOOP-5");
     let forgotten = Err("session 1 is ready and not queued".into());
     breaks(accounting::invariants(forgotten), "progress", "LOOP-5");
+    let probed = Err("server 1 is probed by 0, not 1".into());
+    breaks(accounting::invariants(probed), "balance", "BACK-4");
 }
 
 fn access(lab: &Lab, id: u32, status: u16, request_id: u128) -> Event {
