@@ -263,8 +263,8 @@ pub fn slept(oracle: &Oracle) -> Verdict {
     if is_needless { Ok(()) } else { lines(oracle) }
 }
 
-/// At the end of a turn that has no work left, or before the next: no more requests wait for a cluster than its line
-/// has room for.
+/// At the end of a turn that has no work left, or before the next: no more requests wait for a
+/// cluster than its line has room for.
 pub fn lines(oracle: &Oracle) -> Verdict {
     let [version] = oracle.truth.versions.as_slice() else { return Ok(()) };
     let limited = oracle.truth.natures.iter().filter(|nature| nature.limit.is_some());
