@@ -57,6 +57,9 @@ pub(crate) struct Bag {
     pub(crate) seeds: u64,
 }
 
+/// Makes a run; what broke in it, or between it and its twin.
+type Breaks = fn(u64, Option<Variant>, Option<Twins>) -> Option<Violation>;
+
 struct Hunt<'a> {
     args: &'a HuntArgs,
     start: Instant,
@@ -64,8 +67,8 @@ struct Hunt<'a> {
     /// The lowest seed found, or the end.
     limit: AtomicU64,
     bites: Mutex<Vec<Bite>>,
-    /// Makes a run; what broke in it, or between it and its twin.
-    breaks: fn(u64, Option<Variant>, Option<Twins>) -> Option<Violation>,
+    /// See [`Breaks`].
+    breaks: Breaks,
 }
 
 impl Hunt<'_> {
@@ -140,7 +143,8 @@ fn breaks(seed: u64, variant: Option<Variant>, twins: Option<Twins>) -> Option<V
 fn search(args: &HuntArgs) -> Result<Bag, String> {
     let is_known = |group: &str| group == twins::DETERMINISM || GROUPS.contains(&group);
     if let Some(group) = args.groups.iter().find(|group| !is_known(group)) {
-        return Err(format!("no group {group:?}; there are {}", GROUPS.join(", ")));
+        let known = [&GROUPS[..], &[twins::DETERMINISM]].concat().join(", ");
+        return Err(format!("no group {group:?}; there are {known}"));
     }
     let hunt = Hunt {
         args,
@@ -209,6 +213,17 @@ mod tests {
         assert_eq!((none.found, none.seeds, none.others.len()), (None, 40, 2));
     }
 
+    /// The seed below `end` in which something breaks that one of `groups` says.
+    fn hunted(groups: &[&str], end: u64, breaks: Breaks) -> Option<u64> {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        let args = HuntArgs { seeds: (10, end), groups, jobs: 1, within: 99, leashed: false };
+        let (next, limit) = (AtomicU64::new(10), AtomicU64::new(end));
+        let bites = Mutex::new(Vec::new());
+        let hunt = Hunt { args: &args, start: now(), next, limit, bites, breaks };
+        hunt.work();
+        hunt.bag().found.map(|bite| bite.seed)
+    }
+
     // What breaks between two worlds is found, and pairs cost nothing where nobody asks for them.
     #[test]
     fn pairs_are_made_where_their_group_is_asked_for() {
@@ -217,18 +232,9 @@ mod tests {
             variant.map(|_| Violation { breach, event: 1, at: 1 })
         };
         let first = (10..200).find(|&seed| world::variant_of(seed).is_some()).expect("a pair");
-        for (groups, found) in [
-            (vec![], Some(first)),
-            (vec!["bytes".into(), "metamorphic".into()], Some(first)),
-            (vec!["bytes".into()], None),
-        ] {
-            let args = HuntArgs { seeds: (10, 200), groups, jobs: 1, within: 99, leashed: false };
-            let (next, limit) = (AtomicU64::new(10), AtomicU64::new(200));
-            let bites = Mutex::new(Vec::new());
-            let hunt = Hunt { args: &args, start: now(), next, limit, bites, breaks };
-            hunt.work();
-            assert_eq!(hunt.bag().found.map(|bite| bite.seed), found, "{:?}", args.groups);
-        }
+        assert_eq!(hunted(&[], 200, breaks), Some(first));
+        assert_eq!(hunted(&["bytes", "metamorphic"], 200, breaks), Some(first));
+        assert_eq!(hunted(&["bytes"], 200, breaks), None);
     }
 
     // So are recordings.
@@ -239,17 +245,10 @@ mod tests {
             let breach = Breach { group, rule, message: String::new() };
             Some(Violation { breach, event: 1, at: 1 })
         };
-        let first = (10..400).find(|&seed| twins::is_recorded(seed));
-        let determinism = vec![twins::DETERMINISM.into()];
-        for (groups, found) in [(vec![], first), (determinism, first), (vec!["bytes".into()], None)]
-        {
-            let args = HuntArgs { seeds: (10, 400), groups, jobs: 1, within: 99, leashed: false };
-            let (next, limit) = (AtomicU64::new(10), AtomicU64::new(400));
-            let bites = Mutex::new(Vec::new());
-            let hunt = Hunt { args: &args, start: now(), next, limit, bites, breaks };
-            hunt.work();
-            assert_eq!(hunt.bag().found.map(|bite| bite.seed), found, "{:?}", args.groups);
-        }
+        let first = (10..400).find(|&seed| twins::is_recorded(seed)).expect("one of so many");
+        assert_eq!(hunted(&[], 400, breaks), Some(first));
+        assert_eq!(hunted(&[twins::DETERMINISM], 400, breaks), Some(first));
+        assert_eq!(hunted(&["bytes"], 400, breaks), None);
     }
 
     #[test]
