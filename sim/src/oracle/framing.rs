@@ -108,7 +108,8 @@ pub fn response_body(oracle: &Oracle, row: &Row, head: &Head) -> Verdict<BodyRea
         return breach(GROUP, "RES-1", format!("request {id}: a 204 with framing"));
     }
     // Who has not said as much as `HEAD ` may be told more.
-    let said = oracle.fronts[row.front as usize].read.saturating_sub(row.start);
+    let from = row.start + row.ask.flaw.map_or(0, |flaw| flaw.lead);
+    let said = oracle.fronts[row.front as usize].read.saturating_sub(from);
     let is_head = row.ask.method == Method::Head && said >= 5;
     if is_head || matches!(status, 101 | 204 | 304) {
         return Ok(BodyReader::length(0));

@@ -240,7 +240,10 @@ impl Oracle {
         };
         let read = net.content_read(self.backs[back as usize].ep);
         let tunnel = &mut self.tunnels[id as usize];
-        tunnel.last_byte_at = self.now;
+        // The last words of TLS carry none.
+        if !bytes.is_empty() {
+            tunnel.last_byte_at = self.now;
+        }
         passed(&mut tunnel.down, bytes, read, "to the client")
     }
 

@@ -15,11 +15,21 @@ pub(super) struct Flawed {
 }
 
 const fn flaw(name: &'static str, statuses: &'static [u16], text: &'static str) -> Flawed {
-    Flawed { flaw: Flaw { name, statuses, in_body: false, location: None }, text }
+    let lead = lead(text.as_bytes());
+    Flawed { flaw: Flaw { name, statuses, in_body: false, location: None, lead }, text }
+}
+
+/// Bytes of the empty lines that `text` begins with.
+const fn lead(text: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < text.len() && matches!(text[at], b'\r' | b'\n') {
+        at += 1;
+    }
+    at as u64
 }
 
 const fn body_flaw(name: &'static str, text: &'static str) -> Flawed {
-    Flawed { flaw: Flaw { name, statuses: &[400], in_body: true, location: None }, text }
+    Flawed { flaw: Flaw { name, statuses: &[400], in_body: true, location: None, lead: 0 }, text }
 }
 
 /// What is redirected to `location`.
@@ -29,7 +39,8 @@ const fn moved(
     location: &'static str,
     text: &'static str,
 ) -> Flawed {
-    Flawed { flaw: Flaw { name, statuses, in_body: false, location: Some(location) }, text }
+    let Flawed { flaw, text } = flaw(name, statuses, text);
+    Flawed { flaw: Flaw { location: Some(location), ..flaw }, text }
 }
 
 /// A request in chunks, with a sound head, and what comes behind that.

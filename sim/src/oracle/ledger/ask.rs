@@ -45,6 +45,8 @@ pub struct Flaw {
     /// Where it is sent, if a redirect answers it: `{scheme}` stands for the client's, `{id}` for
     /// the request's own, and `{port}` for the port that it named, if that is kept.
     pub location: Option<&'static str>,
+    /// Bytes of the empty lines that stand before its method.
+    pub lead: u64,
 }
 
 impl Flaw {

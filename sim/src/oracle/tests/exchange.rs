@@ -74,7 +74,7 @@ fn bytes_fires_on_a_request_body_that_is_not_the_clients() {
 // REQ-8, REQ-2, REQ-3: of a body that goes wrong the sound part may cross, and it is never whole.
 #[test]
 fn flawed_bodies_are_never_mended() {
-    let flaw = Flaw { name: "test", statuses: &[400], in_body: true, location: None };
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: true, location: None, lead: 0 };
     let long = Flaw { name: "a test too long", ..flaw };
     for (flaw, passes, is_whole, broken) in [
         (flaw, 1, false, None),
@@ -125,12 +125,26 @@ fn framing_fires_on_what_can_be_read_in_two_ways() {
 fn framing_fires_on_a_flawed_request_at_a_backend() {
     let mut lab = Lab::new();
     let front = lab.front();
-    let flaw = Flaw { name: "test", statuses: &[400], in_body: false, location: None };
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: false, location: None, lead: 0 };
     let id = lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Get) });
     let back = lab.back(0);
     let head = lab.head(id);
     lab.emit_up(back, &head);
     lab.fires("framing", "REQ-2");
+}
+
+// RES-3, RES-7: who had not said `HEAD ` yet may be told a body, with an empty line before it or not.
+#[test]
+fn matching_fires_on_a_body_to_who_has_said_head() {
+    for (lead, said, is_right) in [(0, 4, true), (0, 5, false), (2, 6, true), (2, 7, false)] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let flaw = Flaw { name: "test", statuses: &[408], in_body: false, location: None, lead };
+        lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Head) });
+        lab.oracle.fronts[front as usize].read = said;
+        lab.emit_down(front, &own_answer(408, "Connection: close\r\n"));
+        if is_right { lab.clean() } else { lab.fires("matching", "RES-3") }
+    }
 }
 
 // RES-3: nobody gets what he did not ask for, or what another asked for.

@@ -87,6 +87,7 @@ fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
         statuses: &[301, 421],
         in_body: false,
         location: Some("{scheme}://moved.sim{port}/moved/{id}"),
+        lead: 0,
     };
     let fixed = Flaw { name: Flaw::FIXED, statuses: &[200, 403, 421], ..moved };
     for (flaw, status, fields, is_right) in [
@@ -114,7 +115,7 @@ fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
 // it, whatever their path, and those of other hosts may not.
 #[test]
 fn a_flaw_in_the_body_leaves_its_host_to_be_answered() {
-    let flaw = |in_body| Flaw { name: "some", statuses: &[400], in_body, location: None };
+    let flaw = |in_body| Flaw { name: "some", statuses: &[400], in_body, location: None, lead: 0 };
     for (in_body, host, paths, is_right) in [
         (true, Some(0), Paths::Exact(0), true),
         (true, Some(1), Paths::Exact(0), false),

@@ -6,6 +6,7 @@ use super::*;
 use crate::kernel::Ep;
 use crate::oracle::ledger::Attempt;
 use crate::oracle::truth::Nature;
+use crate::oracle::tunnels::Over;
 use crate::stream::{Speaker, Stream};
 use tidegate_core::effect::Close;
 use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
@@ -260,6 +261,15 @@ fn tunnels_fires_on_idle_timers_out_of_time() {
     assert_eq!(tube.closes(Close::Normal), Ok(()));
     let timer = Some(Timer::TunnelIdle);
     let idle = Ending { who: Who::Timeout, phase: Phase::Tunnel, timer };
+    let record = tube.record(idle, (20, 20));
+    tube.lab.oracle.event(&record);
+    tube.lab.clean();
+
+    // The end came in the turn in which the timer was due, whose last words are no bytes of it.
+    let mut tube = Tube::new();
+    tube.lab.later(hour);
+    tube.lab.oracle.sent_to_client(&tube.lab.net, tube.front, b"");
+    tube.lab.oracle.tunnels[0].over = Some((tube.lab.oracle.now, Over::Complete));
     let record = tube.record(idle, (20, 20));
     tube.lab.oracle.event(&record);
     tube.lab.clean();

@@ -281,7 +281,7 @@ fn accounting_fires_on_counters_that_are_off() {
 // of a head that could not be read, and of a 408 to one who had not finished to say HEAD.
 #[test]
 fn what_may_have_been_cut_is_known_as_far_as_it_can_be() {
-    let flaw = Flaw { name: "test", statuses: &[400], in_body: false, location: None };
+    let flaw = Flaw { name: "test", statuses: &[400], in_body: false, location: None, lead: 0 };
     for (flaw, tls, is_whole, truncated, is_right) in [
         (Some(flaw), true, true, 1, true),
         (Some(flaw), true, true, 0, true),
