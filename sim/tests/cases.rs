@@ -189,14 +189,22 @@ fn a_recording_takes_no_options_of_worlds() {
         &["--variant", "copy"],
         &["--html", "page.html"],
         &["--pcap", "c.pcapng"],
+        &["--record", "again.rec"],
     ] {
         let output = scratch.sim(&[&["replay", "w.rec"], option].concat());
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{option:?}: {error}");
         assert!(error.contains(option[0]) && error.contains("lift w.rec --session"), "{error}");
     }
-    assert!(!scratch.path("page.html").exists() && !scratch.path("c.pcapng").exists());
-    assert!(text(&scratch.sim(&["replay", "5"]).stdout).contains("seed 5: "));
+    for name in ["page.html", "c.pcapng", "again.rec"] {
+        assert!(!scratch.path(name).exists(), "{name}");
+    }
+    // A world is recorded while it is replayed, and what was recorded is lifted.
+    let output = scratch.sim(&["replay", "5", "--record", "again.rec"]);
+    assert!(text(&output.stdout).contains("seed 5: "), "{}", text(&output.stderr));
+    let output = scratch.sim(&["lift", "again.rec"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("seed 5"), "{}", text(&output.stdout));
     // A file without an end is no recording after a few bytes, and no case either.
     let output = scratch.sim(&["replay", "/dev/zero"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));

@@ -272,6 +272,20 @@ mod tests {
         Shared { args, start, range: Range { from: 0, to: 9 }, next, totals: Mutex::default(), bar }
     }
 
+    // A panic is a failure of its own rule: it is not recorded, and nothing of a replay hides it.
+    #[test]
+    fn what_fails_by_itself_is_not_recorded() {
+        let args = args_of(&[]);
+        let seed = (0..400).find(|&seed| twins::is_recorded(seed)).expect("one of so many");
+        for (events_max, is_due) in [(None, 1), (Some(40), 0)] {
+            let first = world::run(seed, Options { events_max, ..args.options() });
+            assert_eq!(first.violation.is_none(), is_due > 0);
+            let mut totals = Totals::default();
+            compared(&args, &first, &mut totals);
+            assert_eq!(totals.recorded, is_due);
+        }
+    }
+
     // Whatever is printed to be pasted makes the run again that failed: with what differed from the
     // seed, and twice where it takes two to fail. JUnit prints the same line.
     #[test]
