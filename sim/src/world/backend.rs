@@ -200,6 +200,9 @@ impl World {
         if conn.talker.is_some() {
             return self.back_talks(b, ep);
         }
+        if self.back_crosses(b) {
+            return self.back_end(b, false);
+        }
         match self.layers.skip(&mut self.cx, &mut self.net, ep, usize::MAX) {
             _ if self.layers.has_failed(&self.net, ep) => return self.back_end(b, false),
             Ok(0) => return self.back_end(b, false),
@@ -255,6 +258,16 @@ impl World {
         let delay = self.cx.choices.log_between(site!("backend/race"), key, US, MS);
         self.back_conns[b].close_at = Some(self.cx.now + delay);
         self.back_later(b as u32, delay);
+    }
+
+    /// Whether a server that has nothing to do had closed already when this request arrived: it is
+    /// lost unread.
+    fn back_crosses(&mut self, b: u32) -> bool {
+        let rates = self.rates();
+        let conn = &self.back_conns[b as usize];
+        let is_idle = conn.close_at.is_some() && self.net.ep(conn.ep).unread() > 0;
+        let entity = 1 << 48 | (conn.next as u64) << 32 | u64::from(b);
+        is_idle && self.cx.strikes(Fault::CloseIdle, &rates, entity)
     }
 
     /// Goes on with one exchange; true when it is over and the next may begin.

@@ -326,7 +326,9 @@ impl World {
             BackFault::Stalls => (within(0, high), After::Stall),
             BackFault::Vanishes => {
                 let how = if e.is_multiple_of(2) { After::Close } else { After::Reset };
-                (within(0, head - 1), how)
+                // Most who die have not said a word.
+                let is_silent = e & 6 != 0;
+                (if is_silent { Some(0) } else { within(0, head - 1) }, how)
             }
             BackFault::BadHead | BackFault::BadChunk => (None, After::Stay),
             BackFault::Garbage if !ends => (None, After::Garbage),
