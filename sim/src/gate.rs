@@ -8,8 +8,8 @@ use crate::mark;
 use crate::marks::Group;
 use crate::oracle::truth::ConnectFailure;
 use crate::oracle::{
-    Breach, Oracle, Side, Verdict, answers, balance, dials, limits, proxy, reconfiguration, reuse,
-    tls,
+    Breach, Oracle, Side, Verdict, answers, balance, busy, dials, limits, proxy, reconfiguration,
+    reuse, tls,
 };
 use crate::story::{Call, Fact, Who};
 use crate::swarm::Fault;
@@ -210,6 +210,7 @@ impl Kernel for Gate<'_> {
         let link = self.net.link_of(number);
         let server = link.wrapping_sub(SERVER_LINKS) as u16;
         let verdict = balance::connect(self.oracle, server, to)
+            .and_then(|()| busy::chosen(self.oracle, self.net, server, None))
             .and_then(|()| limits::connects(self.oracle, server))
             .and_then(|()| dials::alone(self.oracle, self.net, server, to))
             .and_then(|()| dials::begins(self.oracle, server, to));

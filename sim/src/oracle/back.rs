@@ -2,8 +2,8 @@
 
 use super::ledger::{Attempt, SeenRequest};
 use super::{
-    Oracle, Verdict, balance, bytes, dials, framing, headers, limits, matching, own, proxy, retry,
-    reuse, routes, sticky, timers, tls, tunnels,
+    Oracle, Verdict, balance, busy, bytes, dials, framing, headers, limits, matching, own, proxy,
+    retry, reuse, routes, sticky, timers, tls, tunnels,
 };
 use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
@@ -64,6 +64,9 @@ impl Oracle {
         retry::attempt(self, net, row, is_reused)?;
         reuse::request(self, back, row)?;
         balance::request(self, back, row)?;
+        if is_reused && row.attempts.is_empty() {
+            busy::chosen(self, net, self.backs[back as usize].server, Some(back))?;
+        }
         dials::probed(self, id)?;
         let row = &self.rows[id as usize];
         sticky::request(self, back, row, head)?;

@@ -10,6 +10,7 @@ mod attempts;
 pub mod audit;
 mod back;
 pub mod balance;
+pub mod busy;
 pub mod bytes;
 pub mod counters;
 pub mod dials;
