@@ -17,7 +17,7 @@ use tidegate_core::input::Address;
 
 const GROUP: Group = Group::Balance;
 /// How long nothing must have gone wrong for a choice to be a first one, in nanoseconds.
-pub(super) const QUIET: u64 = 4_000_000_000;
+const QUIET: u64 = 4_000_000_000;
 /// A server that gets so many requests, and so many times its share, gets them by no chance:
 /// (e / 16) ^ 16 is less than 10 ^ -12.
 const UNLIKELY: u64 = 16;
@@ -190,7 +190,7 @@ pub fn shares(cluster: usize, places: &[Place], counts: &BTreeMap<u16, u64>) -> 
 }
 
 /// The servers of a cluster among which it chooses: backups only if there is no other.
-pub(super) fn eligible(places: &[Place]) -> Vec<&Place> {
+fn eligible(places: &[Place]) -> Vec<&Place> {
     let has_primary = places.iter().any(|place| !place.is_drained && !place.is_backup);
     let is_eligible = |place: &&Place| !place.is_drained && place.is_backup != has_primary;
     places.iter().filter(is_eligible).collect()

@@ -68,6 +68,12 @@ impl Dials {
         self.all.iter().rev().take_while(|dial| dial.at >= from).any(|dial| dial.server == server)
     }
 
+    /// Whether an attempt to connect to `server` failed since `from`.
+    pub(super) fn has_failed(&self, server: u16, from: u64) -> bool {
+        let failed = |dial: &Dial| dial.failed_at.is_some_and(|at| at >= from);
+        self.all.iter().rev().any(|dial| dial.server == server && failed(dial))
+    }
+
     /// When the system refused one at once.
     pub fn refused_at_once(&self) -> &[u64] {
         &self.short
@@ -292,7 +298,7 @@ pub fn alone(oracle: &Oracle, net: &Net, server: u16, address: &Address) -> Verd
 }
 
 /// Whether a server of `cluster` surely can be used now.
-fn is_usable(oracle: &Oracle, cluster: &str, place: &Place, config: &Server) -> bool {
+pub(super) fn is_usable(oracle: &Oracle, cluster: &str, place: &Place, config: &Server) -> bool {
     let now = oracle.now;
     let is_free = !config.drained && config.weight > 0 && config.max_connections.is_none();
     let is_up = !oracle.truth.down.iter().any(|down| down.is_of(cluster, &config.addr));
