@@ -4,7 +4,7 @@
 //! - SES-3: a timer fires in its time and names itself, trickled bytes do not extend a head,
 //!   and no deadline lies behind.
 
-use super::ledger::{BackFault, Recorded, Row};
+use super::ledger::{Back, BackFault, Recorded, Row};
 use super::{Group, Oracle, Verdict, answers, breach, dials};
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
@@ -114,6 +114,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             let Some(sent) = row.attempts.last().filter(|a| a.end.is_some()) else {
                 return Ok(());
             };
+            is_awaited(oracle, row, at)?;
             exact(oracle, record, sent.ended_at, |t| t.backend_response)
         }
         _ => return Ok(()),
@@ -143,6 +144,20 @@ fn is_idle(oracle: &Oracle, row: &Row) -> Verdict {
     if takes_all && answers::awaits_100(oracle, row) {
         let id = row.ask.id;
         let message = format!("request {id}: client_idle fired while it waits for 100");
+        return breach(GROUP, "SES-3", message);
+    }
+    Ok(())
+}
+
+/// backend_response ended a request at `at`: some server may have had it still.
+fn is_awaited(oracle: &Oracle, row: &Row, at: u64) -> Verdict {
+    let is_lost = |back: &Back| back.has_shown_end && back.closed_at.is_some_and(|end| end < at);
+    // What a server has taken a part of does not show whose it is.
+    let is_partial = |back: &Back| back.closed_at.is_none_or(|end| end >= at) && back.is_short;
+    let mut its = row.attempts.iter().map(|attempt| &oracle.backs[attempt.back as usize]);
+    if its.all(is_lost) && !oracle.backs.iter().any(is_partial) && oracle.has_ample_buffers() {
+        let id = row.ask.id;
+        let message = format!("request {id}: backend_response fired, and no server had it");
         return breach(GROUP, "SES-3", message);
     }
     Ok(())
