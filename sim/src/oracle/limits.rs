@@ -145,7 +145,11 @@ fn most_connections(oracle: &Oracle, server: u16) -> Option<u32> {
     let seen = most_by_cluster(oracle, server, since.unwrap_or(oracle.now));
     let opened = open_to(oracle, server).map(|back| back.connect_at).min();
     let mut all = most_by_cluster(oracle, server, opened.unwrap_or(oracle.now));
-    all.extend(seen);
+    // Whoever connects closes idle connections above a limit that was lowered: those of its own
+    // cluster, not of another one.
+    if all.len().max(seen.len()) == 1 {
+        all.extend(seen);
+    }
     let first = all.pop_first()?.1?;
     all.into_values().try_fold(first, |sum, most| Some(sum.saturating_add(most?)))
 }

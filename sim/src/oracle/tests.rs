@@ -1,6 +1,7 @@
 //! Each checker must fire: doctored ledgers and observations, one broken rule at a time.
 
 mod again;
+mod busy;
 mod dials;
 mod exchange;
 mod kept;

@@ -167,8 +167,10 @@ fn is_awaited(oracle: &Oracle, row: &Row, at: u64) -> Verdict {
 /// is no longer there, whatever its server did meanwhile.
 pub fn stalled(oracle: &Oracle, front: u32) -> Verdict {
     let at = &oracle.fronts[front as usize];
-    // Handshakes and tunnels have timers of their own.
-    let is_inside = !at.reader.is_between() && at.tunnel.is_none();
+    // Handshakes and tunnels have timers of their own, also while the 101 is on its way.
+    let switches = |row: &Row| row.plans.last().is_some_and(|plan| plan.status == 101);
+    let is_switching = oracle.head_of_line(front).is_some_and(switches);
+    let is_inside = !at.reader.is_between() && at.tunnel.is_none() && !is_switching;
     let is_relayed = at.is_short && is_inside && oracle.has_ample_buffers();
     let Some(since) = at.stalled_at.filter(|_| is_relayed) else { return Ok(()) };
     let since = since.max(at.tried_at);

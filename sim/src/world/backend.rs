@@ -67,6 +67,8 @@ pub(super) struct BackConn {
     is_over: bool,
     is_stalled: bool,
     close_at: Option<u64>,
+    /// Whether it says something that nobody asked for before it closes.
+    speaks: bool,
     /// What it says through a tunnel, once it is one.
     pub(super) talker: Option<Talker>,
 }
@@ -79,7 +81,7 @@ impl BackConn {
         self.answer_at = answer_at;
         self.has_continued = false;
         self.token += 1;
-        self.close_at = None;
+        (self.close_at, self.speaks) = (None, false);
     }
 
     /// The answer begins.
@@ -152,6 +154,7 @@ impl World {
                 is_over: false,
                 is_stalled: false,
                 close_at: None,
+                speaks: false,
                 talker: None,
             });
             self.dress_server(server, ep);
@@ -223,6 +226,13 @@ impl World {
     fn back_idle(&mut self, b: u32) {
         let conn = &mut self.back_conns[b as usize];
         match conn.close_at {
+            Some(at) if self.cx.now >= at && conn.speaks => {
+                conn.speaks = false;
+                conn.close_at = Some(at + 2 * MS);
+                let (ep, back) = (conn.ep, conn.back);
+                self.back_speaks(ep, back);
+                self.back_later(b, 2 * MS);
+            }
             Some(at) if self.cx.now >= at => {
                 self.cx.mark(mark!("backend: closes while idle"));
                 self.back_end(b, false);
@@ -244,18 +254,21 @@ impl World {
         }
     }
 
-    /// A request, `key`, begins on its way: a server that has nothing to do may close, so that both
-    /// reach the proxy at about the same time.
+    /// A request, `key`, begins on its way: a server that has nothing to do may close, or say that
+    /// it has waited for long enough, so that both reach the proxy at about the same time.
     pub(super) fn back_races(&mut self, key: u64) {
-        let rate = self.rates().of(Fault::CloseIdle);
-        if !self.cx.choices.chance(site!("backend/races"), key, rate) {
-            return;
-        }
+        let rates = self.rates();
+        let mut may =
+            |site, fault| self.cx.choices.chance(site, key, rates.of(fault)).then_some(fault);
+        let fault = may(site!("backend/races"), Fault::CloseIdle)
+            .or_else(|| may(site!("backend/speaks"), Fault::Garbage));
+        let Some(fault) = fault else { return };
         let is_idle = |conn: &BackConn| !conn.is_over && conn.close_at.is_some();
         let mut latest = self.back_conns.iter().enumerate().rev().take(RACERS);
         let Some((b, _)) = latest.find(|(_, conn)| is_idle(conn)) else { return };
-        self.cx.fired(Fault::CloseIdle);
+        self.cx.fired(fault);
         let delay = self.cx.choices.log_between(site!("backend/race"), key, US, MS);
+        self.back_conns[b].speaks = fault == Fault::Garbage;
         self.back_conns[b].close_at = Some(self.cx.now + delay);
         self.back_later(b as u32, delay);
     }
@@ -352,6 +365,16 @@ impl World {
         true
     }
 
+    /// Says what nobody asked for.
+    fn back_speaks(&mut self, ep: Ep, back: u32) {
+        // A part of it could run together with the next response.
+        if self.layers.space(&self.net, ep) >= GARBAGE.len() {
+            self.cx.mark(mark!("backend: garbage behind a response"));
+            self.oracle.backs[back as usize].has_garbage = true;
+            self.back_say(ep, GARBAGE);
+        }
+    }
+
     /// The response was written: does what comes after it. True when the next exchange may begin.
     fn back_finish(&mut self, b: u32, ep: Ep, id: u32, serial: u32, is_whole: bool) -> bool {
         let written = self.net.content_written(ep);
@@ -386,12 +409,8 @@ impl World {
             }
             After::Garbage => {
                 conn.after = After::Stay;
-                // A part of it could run together with the next response.
-                if self.layers.space(&self.net, ep) >= GARBAGE.len() {
-                    self.cx.mark(mark!("backend: garbage behind a response"));
-                    self.oracle.backs[conn.back as usize].has_garbage = true;
-                    self.back_say(ep, GARBAGE);
-                }
+                let back = conn.back;
+                self.back_speaks(ep, back);
             }
             After::Close | After::Stay => {}
         }
@@ -404,7 +423,7 @@ impl World {
         conn.decided = None;
         conn.out = None;
         conn.token += 1;
-        conn.close_at = None;
+        (conn.close_at, conn.speaks) = (None, false);
         true
     }
 }
