@@ -1,5 +1,8 @@
-//! Group *balance*, of clusters that look at who is busy: `least-connections` never chooses a
-//! server that is far busier for its weight than another one that can be used (BACK-1).
+//! Group *balance*, of clusters that look at who is busy: who is far busier for its weight than
+//! another one that can be used is not chosen by `least-connections`.
+//!
+//! - BACK-1: only members that are not drained get requests; round-robin and source keep their
+//!   promise in a quiet run.
 
 use super::dials::is_usable;
 use super::ledger::Back;

@@ -218,7 +218,7 @@ const ALL: [Entry; 21] = [
     Entry {
         group: Group::Balance,
         name: "balance",
-        files: &["balance.rs", "sticky.rs", "dials.rs", "falls.rs"],
+        files: &["balance.rs", "sticky.rs", "dials.rs", "falls.rs", "busy.rs"],
         rules: &[
             (
                 "BACK-1",

@@ -424,6 +424,13 @@ pub struct Back {
 }
 
 impl Back {
+    /// Whether what the server says next belongs to its last answer, which has no other end.
+    pub fn answers_until_close(&self, rows: &[Row]) -> bool {
+        let last = self.seen.last().map(|seen| (&rows[seen.row as usize], seen.attempt));
+        let plan = last.and_then(|(row, n)| Some(&row.plans[row.attempts[n].plan? as usize]));
+        plan.is_some_and(|plan| plan.until_close)
+    }
+
     /// A connection to `server`; `ep` is the proxy's end.
     pub fn new(server: u16, ep: Ep, now: u64) -> Back {
         Back {

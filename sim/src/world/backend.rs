@@ -230,8 +230,10 @@ impl World {
                 conn.speaks = false;
                 conn.close_at = Some(at + 2 * MS);
                 let (ep, back) = (conn.ep, conn.back);
-                self.back_speaks(ep, back);
                 self.back_later(b, 2 * MS);
+                if !self.oracle.backs[back as usize].answers_until_close(&self.oracle.rows) {
+                    self.back_speaks(ep, back);
+                }
             }
             Some(at) if self.cx.now >= at => {
                 self.cx.mark(mark!("backend: closes while idle"));
