@@ -259,18 +259,16 @@ impl World {
     /// A request, `key`, begins on its way: a server that has nothing to do may close, or say that
     /// it has waited for long enough, so that both reach the proxy at about the same time.
     pub(super) fn back_races(&mut self, key: u64) {
-        let rates = self.rates();
-        let mut may =
-            |site, fault| self.cx.choices.chance(site, key, rates.of(fault)).then_some(fault);
-        let fault = may(site!("backend/races"), Fault::CloseIdle)
-            .or_else(|| may(site!("backend/speaks"), Fault::Garbage));
-        let Some(fault) = fault else { return };
+        let rate = self.rates().of(Fault::CloseIdle);
+        if !self.cx.choices.chance(site!("backend/races"), key, rate) {
+            return;
+        }
         let is_idle = |conn: &BackConn| !conn.is_over && conn.close_at.is_some();
         let mut latest = self.back_conns.iter().enumerate().rev().take(RACERS);
         let Some((b, _)) = latest.find(|(_, conn)| is_idle(conn)) else { return };
-        self.cx.fired(fault);
+        self.cx.fired(Fault::CloseIdle);
         let delay = self.cx.choices.log_between(site!("backend/race"), key, US, MS);
-        self.back_conns[b].speaks = fault == Fault::Garbage;
+        self.back_conns[b].speaks = self.cx.choose(site!("backend/speaks"), key, 3) == 0;
         self.back_conns[b].close_at = Some(self.cx.now + delay);
         self.back_later(b as u32, delay);
     }
