@@ -11,7 +11,7 @@ llvm_tool() {
         found=$(command -v "$candidate") || continue
         version=$("$found" --version | sed -n 's/.*version \([0-9]*\).*/\1/p' | head -1)
         # An older one does not know the format.
-        [ "$version" -ge "$major" ] || continue
+        [ "${version:-0}" -ge "$major" ] || continue
         echo "$found"
         return
     done
