@@ -43,6 +43,8 @@ pub struct Dials {
     pub(super) risen: Vec<(Box<str>, Address, u64)>,
     /// Versions that were applied when they were counted last.
     versions: usize,
+    /// Versions that were applied when it was counted last who is passed by.
+    passed_versions: usize,
     /// When the system refused one at once.
     short: Vec<u64>,
 }
@@ -351,6 +353,11 @@ fn usable<'a>(
 pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
     if oracle.truth.down.is_empty() {
         return Ok(());
+    }
+    // Turns may begin anew with each, and last longer or less long.
+    let versions = oracle.truth.versions.len();
+    if std::mem::replace(&mut oracle.dials.passed_versions, versions) != versions {
+        oracle.truth.down.iter_mut().for_each(|down| down.passed = 0);
     }
     let row = &oracle.rows[row as usize];
     let from = row.first_read_at.unwrap_or(oracle.now);

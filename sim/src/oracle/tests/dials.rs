@@ -150,6 +150,29 @@ fn balance_fires_on_a_server_that_is_never_probed() {
     assert_eq!(pass(&mut lab), Ok(()), "there is a probe");
 }
 
+// BACK-4: a server of little weight is passed by more often, which says nothing of the turns that
+// begin anew with other weights (294580).
+#[test]
+fn balance_counts_anew_who_is_passed_by_under_other_weights() {
+    let mut lab = Lab::new();
+    lab.oracle.truth.versions[0].config.clusters[0].servers[0].weight = 256;
+    lab.marks_down(3, 1);
+    lab.later(2_000);
+    let front = lab.front();
+    let id = lab.asked(front, ask(0, Method::Get));
+    for _ in 0..20 {
+        assert_eq!(dials::probed(&mut lab.oracle, id), Ok(()));
+    }
+    lab.oracle.truth.versions.push(version(lab.oracle.now));
+    lab.later(1);
+    let front = lab.front();
+    let id = lab.asked(front, ask(1, Method::Get));
+    for _ in 0..8 {
+        assert_eq!(dials::probed(&mut lab.oracle, id), Ok(()));
+    }
+    breaks(dials::probed(&mut lab.oracle, id), "balance", "BACK-4");
+}
+
 // BACK-4: one attempt probes a server whose back-off is over, and no other goes there meanwhile, as
 // long as another server can be used.
 #[test]
