@@ -133,7 +133,7 @@ impl Gate<'_> {
         let last = self.oracle.backs[back as usize].seen.last();
         let plan = last.and_then(|seen| {
             let row = &self.oracle.rows[seen.row as usize];
-            row.attempts[seen.attempt].plan.map(|plan| &row.plans[plan as usize])
+            row.plan_of(seen.attempt)
         });
         plan.is_some_and(|plan| plan.until_close && plan.end.is_some())
     }

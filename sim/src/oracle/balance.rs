@@ -2,7 +2,7 @@
 //! alone while another can be used.
 //!
 //! - BACK-1: only members that are not drained get requests; round-robin and source keep their
-//!   promise in a quiet run.
+//!   promise in a quiet run, least-connections in any.
 //! - BACK-4: a server that backs off is left alone while another can be used, for no longer
 //!   than its doublings allow, and one request probes it then.
 

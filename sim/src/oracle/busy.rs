@@ -2,7 +2,7 @@
 //! another one that can be used is not chosen by `least-connections`.
 //!
 //! - BACK-1: only members that are not drained get requests; round-robin and source keep their
-//!   promise in a quiet run.
+//!   promise in a quiet run, least-connections in any.
 
 use super::dials::is_usable;
 use super::ledger::Back;
@@ -71,7 +71,8 @@ fn may_be_tried(oracle: &Oracle, server: u16, since: u64) -> bool {
         None => back.has_failed || back.has_shown_end,
     };
     let mut its = oracle.backs.iter().filter(|back| back.server == server);
-    its.any(has_ended) || oracle.dials.has_failed(server, since)
+    its.any(has_ended)
+        || oracle.truth.failed(since, oracle.now).iter().any(|it| it.server == server)
 }
 
 /// The one cluster of `server` in `version`, if that chooses by who is busy, and all its places.

@@ -70,12 +70,6 @@ impl Dials {
         self.all.iter().rev().take_while(|dial| dial.at >= from).any(|dial| dial.server == server)
     }
 
-    /// Whether an attempt to connect to `server` failed since `from`.
-    pub(super) fn has_failed(&self, server: u16, from: u64) -> bool {
-        let failed = |dial: &Dial| dial.failed_at.is_some_and(|at| at >= from);
-        self.all.iter().rev().any(|dial| dial.server == server && failed(dial))
-    }
-
     /// When the system refused one at once.
     pub fn refused_at_once(&self) -> &[u64] {
         &self.short
@@ -354,11 +348,7 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
     if oracle.truth.down.is_empty() {
         return Ok(());
     }
-    // Turns may begin anew with each, and last longer or less long.
-    let versions = oracle.truth.versions.len();
-    if std::mem::replace(&mut oracle.dials.passed_versions, versions) != versions {
-        oracle.truth.down.iter_mut().for_each(|down| down.passed = 0);
-    }
+    turns_begin(oracle);
     let row = &oracle.rows[row as usize];
     let from = row.first_read_at.unwrap_or(oracle.now);
     let Some((version, cluster)) = certain(oracle, row) else { return Ok(()) };
@@ -395,6 +385,25 @@ pub fn probed(oracle: &mut Oracle, row: u32) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// The turns of a cluster begin anew with each version that has other servers or weights for it, or
+/// chooses in another way: who was passed by before is counted from there.
+fn turns_begin(oracle: &mut Oracle) {
+    fn turns<'a>(version: &'a Version, name: &str) -> Option<(&'a [Server], Balance)> {
+        let cluster = version.config.clusters.iter().find(|cluster| *cluster.name == *name)?;
+        Some((&cluster.servers, cluster.balance))
+    }
+    let (versions, down) = (&oracle.truth.versions, &mut oracle.truth.down);
+    let counted = std::mem::replace(&mut oracle.dials.passed_versions, versions.len());
+    let since = &versions[counted.saturating_sub(1)..];
+    for down in down {
+        let goes_on =
+            |pair: &[Version]| turns(&pair[0], &down.cluster) == turns(&pair[1], &down.cluster);
+        if !since.windows(2).all(goes_on) {
+            down.passed = 0;
+        }
+    }
 }
 
 /// `server` refused a connection: so often in a row only if it is marked down.

@@ -222,7 +222,7 @@ const ALL: [Entry; 21] = [
         rules: &[
             (
                 "BACK-1",
-                "only members that are not drained get requests; round-robin and source keep their promise in a quiet run",
+                "only members that are not drained get requests; round-robin and source keep their promise in a quiet run, least-connections in any",
             ),
             (
                 "BACK-4",

@@ -190,6 +190,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// What its server decided to answer to the attempt of this number, if it did.
+    pub fn plan_of(&self, attempt: usize) -> Option<&Plan> {
+        self.attempts[attempt].plan.map(|plan| &self.plans[plan as usize])
+    }
+
     /// An interim response was emitted to the client.
     pub fn told(&mut self, status: u16) {
         self.interims += 1;
@@ -424,13 +429,6 @@ pub struct Back {
 }
 
 impl Back {
-    /// Whether what the server says next belongs to its last answer, which has no other end.
-    pub fn answers_until_close(&self, rows: &[Row]) -> bool {
-        let last = self.seen.last().map(|seen| (&rows[seen.row as usize], seen.attempt));
-        let plan = last.and_then(|(row, n)| Some(&row.plans[row.attempts[n].plan? as usize]));
-        plan.is_some_and(|plan| plan.until_close)
-    }
-
     /// A connection to `server`; `ep` is the proxy's end.
     pub fn new(server: u16, ep: Ep, now: u64) -> Back {
         Back {

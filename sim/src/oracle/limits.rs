@@ -142,13 +142,14 @@ fn most_connections(oracle: &Oracle, server: u16) -> Option<u32> {
     let tunnels = oracle.fronts.iter().filter(|front| front.is_tcp && front.closed.is_none());
     let since = open.filter_map(|row| row.first_read_at);
     let since = since.chain(tunnels.filter_map(|front| front.accepted_at)).min();
-    let seen = most_by_cluster(oracle, server, since.unwrap_or(oracle.now));
+    let since = since.unwrap_or(oracle.now);
     let opened = open_to(oracle, server).map(|back| back.connect_at).min();
-    let mut all = most_by_cluster(oracle, server, opened.unwrap_or(oracle.now));
+    let opened = opened.unwrap_or(oracle.now).min(since);
+    let mut all = most_by_cluster(oracle, server, opened);
     // Whoever connects closes idle connections above a limit that was lowered: those of its own
     // cluster, not of another one.
-    if all.len().max(seen.len()) == 1 {
-        all.extend(seen);
+    if all.len() == 1 {
+        all.extend(most_by_cluster(oracle, server, since));
     }
     let first = all.pop_first()?.1?;
     all.into_values().try_fold(first, |sum, most| Some(sum.saturating_add(most?)))

@@ -49,7 +49,7 @@ fn unclean(oracle: &Oracle, net: &Net, back: u32) -> Option<&'static str> {
         return Some("the last request was not sent whole");
     }
     let row = &oracle.rows[last.row as usize];
-    let Some(plan) = row.attempts[last.attempt].plan.map(|plan| &row.plans[plan as usize]) else {
+    let Some(plan) = row.plan_of(last.attempt) else {
         return Some("the last request was not answered");
     };
     let read = net.content_read(at.ep);

@@ -389,7 +389,7 @@ pub fn before_the_101(oracle: &Oracle, net: &Net, back: u32) -> Verdict {
     let row = &oracle.rows[seen.row as usize];
     // Whose other answer was read to its end may have the next request, before the client has taken
     // that answer.
-    let plan = row.attempts[seen.attempt].plan.map(|plan| &row.plans[plan as usize]);
+    let plan = row.plan_of(seen.attempt);
     let has_declined = plan
         .filter(|plan| plan.status != 101)
         .is_some_and(|plan| plan.end.is_some_and(|end| end <= net.content_read(at.ep)));

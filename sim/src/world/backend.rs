@@ -66,11 +66,19 @@ pub(super) struct BackConn {
     pub(super) has_continued: bool,
     is_over: bool,
     is_stalled: bool,
-    close_at: Option<u64>,
-    /// Whether it says something that nobody asked for before it closes.
-    speaks: bool,
+    /// What it is about to do, and when, while it has nothing to do.
+    idle: Option<(u64, Idle)>,
     /// What it says through a tunnel, once it is one.
     pub(super) talker: Option<Talker>,
+}
+
+/// What a server does that nobody has asked for anything.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Idle {
+    /// It closes.
+    Closes,
+    /// It says something, and closes a while later.
+    Speaks,
 }
 
 impl BackConn {
@@ -81,7 +89,7 @@ impl BackConn {
         self.answer_at = answer_at;
         self.has_continued = false;
         self.token += 1;
-        (self.close_at, self.speaks) = (None, false);
+        self.idle = None;
     }
 
     /// The answer begins.
@@ -153,8 +161,7 @@ impl World {
                 has_continued: false,
                 is_over: false,
                 is_stalled: false,
-                close_at: None,
-                speaks: false,
+                idle: None,
                 talker: None,
             });
             self.dress_server(server, ep);
@@ -225,17 +232,20 @@ impl World {
 
     fn back_idle(&mut self, b: u32) {
         let conn = &mut self.back_conns[b as usize];
-        match conn.close_at {
-            Some(at) if self.cx.now >= at && conn.speaks => {
-                conn.speaks = false;
-                conn.close_at = Some(at + 2 * MS);
+        match conn.idle {
+            Some((at, Idle::Speaks)) if self.cx.now >= at => {
+                conn.idle = Some((at + 2 * MS, Idle::Closes));
                 let (ep, back) = (conn.ep, conn.back);
                 self.back_later(b, 2 * MS);
-                if !self.oracle.backs[back as usize].answers_until_close(&self.oracle.rows) {
+                // What is said behind an answer that has no other end belongs to that.
+                let last = self.oracle.backs[back as usize].seen.last();
+                let plan =
+                    last.and_then(|it| self.oracle.rows[it.row as usize].plan_of(it.attempt));
+                if plan.is_none_or(|plan| !plan.until_close) {
                     self.back_speaks(ep, back);
                 }
             }
-            Some(at) if self.cx.now >= at => {
+            Some((at, Idle::Closes)) if self.cx.now >= at => {
                 self.cx.mark(mark!("backend: closes while idle"));
                 self.back_end(b, false);
             }
@@ -250,7 +260,7 @@ impl World {
                     at = self.cx.now + delay;
                     self.back_later(b, delay);
                 }
-                self.back_conns[b as usize].close_at = Some(at);
+                self.back_conns[b as usize].idle = Some((at, Idle::Closes));
             }
             None => {}
         }
@@ -263,13 +273,14 @@ impl World {
         if !self.cx.choices.chance(site!("backend/races"), key, rate) {
             return;
         }
-        let is_idle = |conn: &BackConn| !conn.is_over && conn.close_at.is_some();
+        let is_idle = |conn: &BackConn| !conn.is_over && conn.idle.is_some();
         let mut latest = self.back_conns.iter().enumerate().rev().take(RACERS);
         let Some((b, _)) = latest.find(|(_, conn)| is_idle(conn)) else { return };
         self.cx.fired(Fault::CloseIdle);
         let delay = self.cx.choices.log_between(site!("backend/race"), key, US, MS);
-        self.back_conns[b].speaks = self.cx.choose(site!("backend/speaks"), key, 3) == 0;
-        self.back_conns[b].close_at = Some(self.cx.now + delay);
+        let speaks = self.cx.choose(site!("backend/speaks"), key, 3) == 0;
+        let what = if speaks { Idle::Speaks } else { Idle::Closes };
+        self.back_conns[b].idle = Some((self.cx.now + delay, what));
         self.back_later(b as u32, delay);
     }
 
@@ -278,7 +289,7 @@ impl World {
     fn back_crosses(&mut self, b: u32) -> bool {
         let rates = self.rates();
         let conn = &self.back_conns[b as usize];
-        let is_idle = conn.close_at.is_some() && self.net.ep(conn.ep).unread() > 0;
+        let is_idle = conn.idle.is_some() && self.net.ep(conn.ep).unread() > 0;
         let entity = 1 << 48 | (conn.next as u64) << 32 | u64::from(b);
         is_idle && self.cx.strikes(Fault::CloseIdle, &rates, entity)
     }
@@ -423,7 +434,7 @@ impl World {
         conn.decided = None;
         conn.out = None;
         conn.token += 1;
-        (conn.close_at, conn.speaks) = (None, false);
+        conn.idle = None;
         true
     }
 }

@@ -1,6 +1,6 @@
 //! Checkers of what is tried again, and of what nobody came back to.
 
-use super::worker::recorded;
+use super::worker::{recorded, times_out};
 use super::*;
 use crate::oracle::ledger::Recorded;
 use crate::oracle::truth::{Down, Nature};
@@ -159,5 +159,38 @@ fn ids_of_requests_are_numbers_in_two_forms() {
     assert_eq!(own::request_id(b"00000000-0000-0000-0000-000000abcdef"), Some(0xab_cdef));
     for other in ["client-7", "", &plain[1..], &format!("{plain}0"), &plain.replace('a', "g")] {
         assert_eq!(own::request_id(other.as_bytes()), None, "{other}");
+    }
+}
+
+// BACK-3: a chunked request whose end was read behind its head was not held whole.
+#[test]
+fn retry_asks_no_repetition_of_what_came_in_parts() {
+    for (parts, is_right) in [(false, false), (true, true)] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, ask(0, Method::Get));
+        let back = lab.back(0);
+        lab.sent(id, back, true);
+        let row = &mut lab.oracle.rows[id as usize];
+        row.all_read_at = row.head_read_at.map(|at| at + u64::from(parts));
+        let row = &lab.oracle.rows[id as usize];
+        holds(retry::given_up(&lab.oracle, &lab.net, row), is_right, "retry", "BACK-3");
+    }
+}
+
+// SES-3: a server that has lost the request is waited for no longer.
+#[test]
+fn timers_fires_on_a_wait_for_nobody() {
+    for (is_lost, partial, is_right) in
+        [(true, false, false), (false, false, true), (true, true, true)]
+    {
+        let mut lab = Lab::new();
+        let (_, id, back) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+        let back = &mut lab.oracle.backs[back as usize];
+        (back.has_shown_end, back.closed_at) = (is_lost, is_lost.then_some(lab.cx.now));
+        let other = lab.back(3);
+        lab.oracle.backs[other as usize].is_short = partial;
+        lab.later(30_000);
+        times_out(&lab, id, (Timer::BackendResponse, 1), is_right);
     }
 }

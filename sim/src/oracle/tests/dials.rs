@@ -163,13 +163,21 @@ fn balance_counts_anew_who_is_passed_by_under_other_weights() {
     for _ in 0..20 {
         assert_eq!(dials::probed(&mut lab.oracle, id), Ok(()));
     }
-    lab.oracle.truth.versions.push(version(lab.oracle.now));
-    lab.later(1);
-    let front = lab.front();
-    let id = lab.asked(front, ask(1, Method::Get));
-    for _ in 0..8 {
-        assert_eq!(dials::probed(&mut lab.oracle, id), Ok(()));
-    }
+    let passes = |lab: &mut Lab, version: Version, n: u32, times: u32| {
+        lab.oracle.truth.versions.push(version);
+        lab.later(1);
+        let front = lab.front();
+        let id = lab.asked(front, ask(n, Method::Get));
+        for _ in 0..times {
+            assert_eq!(dials::probed(&mut lab.oracle, id), Ok(()));
+        }
+        id
+    };
+    let lighter = version(lab.oracle.now);
+    passes(&mut lab, lighter, 1, 8);
+    // With the same servers turns go on.
+    let same = version(lab.oracle.now);
+    let id = passes(&mut lab, same, 2, 0);
     breaks(dials::probed(&mut lab.oracle, id), "balance", "BACK-4");
 }
 

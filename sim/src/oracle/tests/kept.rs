@@ -121,17 +121,20 @@ fn answers_fires_on_a_close_that_is_a_reset() {
 // SES-3: a client that takes nothing is not kept, whatever its server does.
 #[test]
 fn timers_fires_on_a_client_that_takes_nothing_for_too_long() {
-    for (is_short, reads, millis, is_right) in [
-        (true, false, 61_000, false),
-        (true, false, 60_000, true),
-        (false, false, 61_000, true),
-        (true, true, 61_000, true),
+    for (is_short, reads, status, millis, is_right) in [
+        (true, false, 200, 61_000, false),
+        (true, false, 200, 60_000, true),
+        (false, false, 200, 61_000, true),
+        (true, true, 200, 61_000, true),
+        // It is a tunnel's already.
+        (true, false, 101, 61_000, true),
     ] {
         let mut lab = Lab::new();
         let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(9, BackFault::None));
         lab.emit_down(front, Lab::response(id, 0, "Content-Length: 9").as_bytes());
         let at = &mut lab.oracle.fronts[front as usize];
         (at.stalled_at, at.is_short) = (Some(lab.oracle.now), is_short);
+        lab.oracle.rows[id as usize].plans[0].status = status;
         lab.later(millis);
         if reads {
             lab.oracle.fronts[front as usize].tried_at = lab.oracle.now;

@@ -209,6 +209,53 @@ fn limits_fires_on_servers_with_too_many_connections_and_overtaking() {
     assert_eq!(limits::lines(&lab.oracle), Ok(()), "and there is room for one");
 }
 
+// BACK-9: who connects for one cluster does not close what another one has above its limit.
+#[test]
+fn limits_of_two_clusters_leave_each_other_what_they_have() {
+    for (has_two, is_right) in [(false, false), (true, true)] {
+        let mut lab = lab_with(None, None);
+        lab.back(0);
+        lab.back(0);
+        lab.later(1);
+        let mut lowered = version(lab.oracle.now);
+        lowered.config.clusters[0].servers[0].max_connections = Some(1);
+        if has_two {
+            let mut other = lowered.config.clusters[0].clone();
+            other.name = "c1".into();
+            lowered.config.clusters.push(other);
+        }
+        lab.oracle.truth.versions.push(lowered);
+        lab.later(1);
+        holds(limits::connects(&lab.oracle, 0), is_right, "limits", "BACK-9");
+    }
+}
+
+// BACK-9: who sees an older version connects within its limits.
+#[test]
+fn limits_are_those_of_the_version_that_is_seen() {
+    for (is_old, is_right) in [(true, true), (false, false)] {
+        let mut lab = lab_with(None, Some(3));
+        let mut other = lab.oracle.truth.versions[0].config.clusters[0].clone();
+        (other.name, other.servers[0].max_connections) = ("c1".into(), Some(1));
+        lab.oracle.truth.versions[0].config.clusters.push(other);
+        let mut newer = lab.oracle.truth.versions[0].clone();
+        newer.config.clusters[0].servers[0].max_connections = Some(1);
+        lab.later(1);
+        if is_old {
+            let front = lab.front();
+            let id = lab.asked(front, ask(0, Method::Get));
+            lab.oracle.rows[id as usize].first_read_at = Some(lab.oracle.now);
+        }
+        lab.later(1);
+        newer.at = lab.oracle.now;
+        lab.oracle.truth.versions.push(newer);
+        lab.later(1);
+        lab.back(0);
+        lab.back(0);
+        holds(limits::connects(&lab.oracle, 0), is_right, "limits", "BACK-9");
+    }
+}
+
 // BACK-9, RES-7: 503 needs a full line or a long wait.
 #[test]
 fn answers_fires_on_a_503_with_room_in_the_line() {

@@ -1,5 +1,6 @@
 //! Checkers of who comes first, of what is too large, and of timers that are nobody's request's.
 
+use super::worker::times_out;
 use super::*;
 use crate::kernel::Net;
 use crate::oracle::{accept, answers, balance, falls, limits, progress, reuse, timers};
@@ -113,10 +114,7 @@ fn timers_fires_on_the_timeouts_of_another_version() {
         newer.at = lab.oracle.now;
         lab.oracle.truth.versions.push(newer);
         lab.later(30_000);
-        let record = super::worker::recorded(Some(Timer::BackendResponse), seen);
-        let row = &lab.oracle.rows[id as usize];
-        let verdict = timers::record(&lab.oracle, row, &record);
-        holds(verdict, is_right, "timers", "SES-3");
+        times_out(&lab, id, (Timer::BackendResponse, seen), is_right);
     }
 }
 

@@ -67,6 +67,14 @@ fn timers_fires_early_and_late() {
     assert_eq!(timers::next_deadline(5, 6, None), Ok(()));
 }
 
+/// Request `id`, which saw the version of this number, is recorded as ended by `timer`: it may be
+/// or not (SES-3).
+pub(super) fn times_out(lab: &Lab, id: u32, (timer, version): (Timer, u64), is_right: bool) {
+    let record = recorded(Some(timer), version);
+    let verdict = timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
+    holds(verdict, is_right, "timers", "SES-3");
+}
+
 // SES-3: who waits to be read is not idle, be the record written when it may.
 #[test]
 fn timers_fires_on_an_idle_server_whose_bytes_wait() {
@@ -82,9 +90,7 @@ fn timers_fires_on_an_idle_server_whose_bytes_wait() {
         lab.later(millis);
         lab.oracle.back_closed(&lab.net, back);
         lab.later(7_000);
-        let record = recorded(Some(Timer::BackendIdle), 1);
-        let verdict = timers::record(&lab.oracle, &lab.oracle.rows[id as usize], &record);
-        holds(verdict, is_right, "timers", "SES-3");
+        times_out(&lab, id, (Timer::BackendIdle, 1), is_right);
     }
 }
 
