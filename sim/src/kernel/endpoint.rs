@@ -68,6 +68,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// How long what it sends takes to arrive, in nanoseconds, in the middle of its jitter.
+    pub(crate) fn usual_latency(&self) -> u64 {
+        self.latency + self.latency / 8
+    }
+
     fn new(
         address: u16,
         link: u32,

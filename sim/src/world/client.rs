@@ -295,7 +295,7 @@ impl World {
             client.manner.requests -= 1;
             return;
         }
-        self.back_races(asked.key);
+        self.back_races(ep, asked.key);
         let start = self.net.content_written(ep);
         let id =
             self.oracle.row_begun(front, start, |id| crate::oracle::ledger::Ask { id, ..asked });
@@ -380,9 +380,12 @@ impl World {
         } else if let Some(at) = manner.stalls_at
             && self.net.ep(ep).written >= at
         {
-            client.manner.stalls_at = None;
-            let site = site!("client/stall");
-            let pause = self.cx.choices.log_between(site, client.slot, 10 * MS, 3 * SEC);
+            let (choices, slot) = (&mut self.cx.choices, client.slot);
+            let pause = choices.log_between(site!("client/stall"), slot, 10 * MS, 3 * SEC);
+            // Some stall again, under another configuration than the one they began with.
+            let further = choices.log_between(site!("client/stall at"), slot, 1, 8192);
+            let is_last = choices.coin(site!("client/last stall"), slot);
+            client.manner.stalls_at = (!is_last).then_some(at + further);
             client.not_before_write = self.cx.now + pause;
             self.client_later(c, pause);
             return Pushed::Later;

@@ -30,6 +30,7 @@ impl World {
     /// Draws how the next connection of client `c` behaves.
     pub(super) fn draw_manner(&mut self, c: u32, role: Role) -> Manner {
         let slot = self.clients[c as usize].slot;
+        let is_last = self.crowd.is_some();
         let (rates, scenario, cx) = (self.rates(), &self.scenario, &mut self.cx);
         let requests = cx.choices.between(site!("client/requests"), slot, 1, scenario.requests_max);
         let depth = cx.choices.between(site!("client/depth"), slot, 1, scenario.depth_max);
@@ -43,7 +44,9 @@ impl World {
             manner.drips = Some(delay);
         }
         manner.half_closes = cx.strikes(Fault::HalfClose, &rates, slot);
-        manner.is_silent = cx.strikes(Fault::Silent, &rates, slot);
+        // A session that begins behind a stop and lasts shows whether the stop's time is its own.
+        manner.is_silent = cx.strikes(Fault::Silent, &rates, slot)
+            || (is_last && cx.choose(site!("crowd/silent"), slot, 4) == 0);
         if manner.is_silent || cx.strikes(Fault::Hoard, &rates, slot) {
             manner.hoards = cx.choices.log_between(site!("client/hoard"), slot, 10 * MS, 80 * SEC);
         }

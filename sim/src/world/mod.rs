@@ -6,6 +6,7 @@ mod ask;
 mod backend;
 mod client;
 mod controller;
+mod crowd;
 mod desired;
 mod dress;
 mod episodes;
@@ -52,6 +53,7 @@ use crate::swarm::{Fault, Operation};
 use crate::tls::{Provider, Streams};
 use backend::{BackConn, Server};
 use client::{Client, Role};
+use crowd::Crowd;
 use desired::{Desired, listener_address};
 use episodes::Episode;
 use pairs::Part;
@@ -102,7 +104,7 @@ pub struct World {
     is_wake_scheduled: bool,
     stop_limit: u64,
     /// The last clients before a stop in the middle of chaos are on their way.
-    is_crowded: bool,
+    crowd: Option<Crowd>,
     settled_at: u64,
     until: Option<u64>,
     /// The configurations so far, as a flight recording keeps them.
@@ -187,7 +189,7 @@ impl World {
             turns: 0,
             is_wake_scheduled: false,
             stop_limit: u64::MAX,
-            is_crowded: false,
+            crowd: None,
             settled_at: u64::MAX,
             until: options.until,
             flown,

@@ -127,23 +127,14 @@ impl World {
                     self.cx.after(100 * MS, 0, Ev::Control);
                 }
             }
-            Phase::Chaos if self.is_crowded => {
+            Phase::Chaos if self.crowd.is_some() => {
                 self.cx.mark(mark!("phase: stopped in the middle of chaos"));
                 self.stop(Phase::RoughStop);
             }
             Phase::Chaos => {
                 let skips = !self.scenario.is_faultless
                     && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
-                if skips {
-                    // Some come at the last moment, so that the stop meets a queue.
-                    self.is_crowded = true;
-                    for _ in 0..self.cx.choices.choose(site!("phase/last"), 0, 9) {
-                        self.add_client(Role::Chaos, 1, 10 * MS);
-                    }
-                    self.cx.after(12 * MS, 0, Ev::Phase);
-                } else {
-                    self.heal();
-                }
+                if skips { self.gather() } else { self.heal() }
             }
             Phase::Heal => self.show_health(),
             Phase::Drain => self.stop(Phase::Stopping),

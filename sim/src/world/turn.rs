@@ -41,7 +41,8 @@ impl World {
             self.scenario.turn_delay
         };
         let delay = self.cx.choose(site!("turn/delay"), 0, most);
-        self.schedule_turn(self.cx.now + delay);
+        let (now, at) = (self.cx.now, self.cx.now + delay);
+        self.schedule_turn(self.crowd.map_or(at, |crowd| crowd.wakes(now, at)));
     }
 
     /// The wall clock jumps: it is off by `millis` from now on.
