@@ -18,6 +18,18 @@ pub fn host_name(host: u16) -> String {
     }
 }
 
+/// What routes for hosts by a wildcard name: `*.` and one of these.
+pub const WILDCARDS: [&str; 2] = ["example", "wild.example"];
+
+/// Which of [`WILDCARDS`] stands for `host`, if any: for one label alone.
+pub fn wildcard_of(host: u16) -> Option<usize> {
+    match host {
+        0 | 1 => Some(0),
+        UNKNOWN_HOST => None,
+        _ => Some(1),
+    }
+}
+
 /// The Cookie field of a request, with or without the sticky cookie that names a server in
 /// `cluster`. One beside it has a name that begins with that one's.
 pub fn cookies(cluster: u16, sticky: Option<u16>) -> String {

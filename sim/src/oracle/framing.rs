@@ -3,13 +3,14 @@
 //!
 //! - REQ-2: what two servers could read in two ways never reaches one, and no emitted head has
 //!   two readings or two framings.
-//! - REQ-10: requests go to backends as HTTP/1.1.
+//! - REQ-10: requests go to backends as HTTP/1.1, and clients of it may ask again.
 //! - RES-1: an emitted response is framed as the strict reader wants it, and 204 has no
 //!   framing.
 //! - RES-4: a client of HTTP/1.0 gets no chunks, and no connection is kept behind a body whose
 //!   end only closing tells.
 
 use super::ledger::{Ask, Flaw, Method, Row};
+use super::truth::Version;
 use super::{Breach, Group, Oracle, Verdict, breach};
 use crate::refhttp::{BodyReader, Head, Step, lenient_view};
 
@@ -123,6 +124,24 @@ pub fn response_body(oracle: &Oracle, row: &Row, head: &Head) -> Verdict<BodyRea
         }
         None => BodyReader::until_close(),
     })
+}
+
+/// A server's response to `row`, the one of plan `serial`, is emitted: a client of HTTP/1.1 that
+/// wants to ask again may, once its request is read, unless the proxy stops or its listener goes.
+pub fn lets_stay(oracle: &Oracle, row: &Row, serial: u32, keeps: bool) -> Verdict {
+    let since = oracle.fronts[row.front as usize].accepted_at.unwrap_or(0);
+    let name = format!("l{}", row.ask.listener);
+    let is_there = |version: &Version| version.config.listeners.iter().any(|it| *it.name == *name);
+    let goes = || !oracle.truth.in_force(since, oracle.now).iter().all(is_there);
+    let wants_more = row.ask.keeps && row.ask.minor >= 1 && row.ask.flaw.is_none();
+    // A server that waited for the whole request got it from a proxy that had read it.
+    let is_read = !row.plans[serial as usize].is_early;
+    if !keeps && wants_more && is_read && oracle.truth.stop_at.is_none() && !goes() {
+        let id = row.ask.id;
+        let message = format!("request {id}: its client may not ask again, for no reason");
+        return breach(GROUP, "REQ-10", message);
+    }
+    Ok(())
 }
 
 /// Whether a response's head lets the client use the connection again.

@@ -98,6 +98,7 @@ impl Oracle {
         let mut wanted = own::Text::Any;
         match serial {
             Some(serial) => {
+                framing::lets_stay(self, row, serial, keeps || status == 101)?;
                 headers::response(self, row, serial, head)?;
                 sticky::response(self, row, serial, head)?;
             }

@@ -124,7 +124,7 @@ const ALL: [Entry; 21] = [
                 "REQ-2",
                 "what two servers could read in two ways never reaches one, and no emitted head has two readings or two framings",
             ),
-            ("REQ-10", "requests go to backends as HTTP/1.1"),
+            ("REQ-10", "requests go to backends as HTTP/1.1, and clients of it may ask again"),
             (
                 "RES-1",
                 "an emitted response is framed as the strict reader wants it, and 204 has no framing",

@@ -54,6 +54,8 @@ pub struct Plan {
     pub interims: u32,
     /// What the backend does wrong, if anything.
     pub fault: BackFault,
+    /// Whether it may begin before the request is whole.
+    pub is_early: bool,
     /// Whether the end of the body is that of the connection.
     pub is_by_close: bool,
     /// Whether the connection ended without the close_notify that TLS demands.

@@ -10,9 +10,43 @@ use super::truth::{Place, Version};
 use super::{Group, Oracle, Verdict, breach};
 use crate::refhttp::Head;
 use crate::wire;
-use tidegate_core::config::{FixedAnswer, PathRule, Route, Target};
+use tidegate_core::config::{FixedAnswer, HostPattern, PathRule, Route, Target};
 
 const GROUP: Group = Group::Routes;
+
+/// Which hosts a route is for: the later the variant, the more specific.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Hosts {
+    /// All.
+    Any,
+    /// Those one label below [`wire::WILDCARDS`] of this number.
+    Below(usize),
+    /// This one.
+    Only(u16),
+}
+
+impl Hosts {
+    fn has(self, host: u16) -> bool {
+        match self {
+            Hosts::Any => true,
+            Hosts::Below(n) => wire::wildcard_of(host) == Some(n),
+            Hosts::Only(only) => only == host,
+        }
+    }
+
+    /// Whether it is for one host, or for those below one name.
+    pub fn is_named(self) -> bool {
+        self != Hosts::Any
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Hosts::Any => 0,
+            Hosts::Below(_) => 1,
+            Hosts::Only(_) => 2,
+        }
+    }
+}
 
 /// Which paths a route matches. All requests ask for `/r/ID`, perhaps with more behind it.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -56,8 +90,8 @@ pub enum Lead {
 /// One route.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// The host that it is for; all hosts without one.
-    pub host: Option<u16>,
+    /// The hosts that it is for.
+    pub hosts: Hosts,
     /// Its paths.
     pub paths: Paths,
     /// Its method; all methods without one.
@@ -74,7 +108,7 @@ impl Way {
     /// The plain route of `host`.
     pub fn of_host(host: u16, cluster: usize) -> Way {
         Way {
-            host: Some(host),
+            hosts: Hosts::Only(host),
             paths: Paths::Any,
             method: None,
             listener: None,
@@ -85,7 +119,7 @@ impl Way {
 
     fn matches(&self, ask: &Ask) -> bool {
         let is_more = matches!(self.paths, Paths::Exact(_)) && ask.has_more_path();
-        !is_more && self.may_match(ask) && self.host.is_none_or(|host| host == ask.host)
+        !is_more && self.may_match(ask) && self.hosts.has(ask.host)
     }
 
     /// Whether it matches a request of which nothing but method, number and listener is known.
@@ -101,7 +135,7 @@ impl Way {
     }
 
     /// How specific it is, the host before all, then the path (ROUTE-2).
-    fn rank(&self) -> (bool, u8, bool, bool) {
+    fn rank(&self) -> (u8, u8, bool, bool) {
         let path = match self.paths {
             Paths::Exact(_) => 4,
             Paths::Digit(_) => 3,
@@ -109,12 +143,12 @@ impl Way {
             Paths::Below => 1,
             Paths::Any => 0,
         };
-        (self.host.is_some(), path, self.method.is_some(), self.listener.is_some())
+        (self.hosts.rank(), path, self.method.is_some(), self.listener.is_some())
     }
 
     /// Whether both match alike, which is an error: some request would find both.
     pub fn ties(&self, other: &Way) -> bool {
-        let key = |way: &Way| (way.host, way.method, way.listener);
+        let key = |way: &Way| (way.hosts, way.method, way.listener);
         // Regular expressions tie by their place in the file.
         key(self) == key(other) && self.paths == other.paths
     }
@@ -174,7 +208,7 @@ pub fn may_answer(oracle: &Oracle, row: &Row, status: u16) -> bool {
     // What is not well-formed may name no host; where its flaw is in the body, it names its own,
     // and whatever path the flaw was written with.
     let of_flawed = |way: &Way, flaw: Flaw| {
-        let is_host = way.host.is_none() || (flaw.in_body && way.host == Some(row.ask.host));
+        let is_host = !way.hosts.is_named() || (flaw.in_body && way.hosts.has(row.ask.host));
         is_host && way.may_match(&row.ask) && says(way)
     };
     versions(oracle, row).any(|version| {
@@ -262,6 +296,16 @@ fn at_its_place(oracle: &Oracle, row: &Row, head: &Head, flaw: Flaw) -> Verdict 
     };
     let is_redirect = (300..400).contains(&status) && flaw.location.is_some();
     let is_right = |version: &Version| fixed(version).is_none_or(|fixed| fixed == status);
+    let is_left_out = status == 404 && flaw.location.is_some();
+    let knows_wildcards = |version: &Version| {
+        let is_it =
+            |route: &Route| matches!(&route.host, HostPattern::Wildcard(at) if &**at == "wild.sim");
+        version.config.routes.iter().any(is_it)
+    };
+    if is_left_out && versions(oracle, row).all(knows_wildcards) {
+        let message = format!("request {id} ({}) was answered 404, and has a route", flaw.name);
+        return breach(GROUP, "ROUTE-1", message);
+    }
     if flaw.is_fixed() && status != 421 && !versions(oracle, row).any(is_right) {
         let message = format!("request {id} ({}) was answered {status}", flaw.name);
         return breach(GROUP, "ROUTE-1", message);

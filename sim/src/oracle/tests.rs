@@ -86,6 +86,7 @@ fn plan(body: u64, fault: BackFault) -> Plan {
         is_bodyless: false,
         interims: 0,
         fault,
+        is_early: false,
         is_by_close: false,
         is_unsaid: false,
         until_close: false,

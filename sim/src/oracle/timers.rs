@@ -4,7 +4,7 @@
 //! - SES-3: a timer fires in its time and names itself, trickled bytes do not extend a head,
 //!   and no deadline lies behind.
 
-use super::ledger::{Back, BackFault, Recorded, Row};
+use super::ledger::{Answer, Back, BackFault, Recorded, Row};
 use super::{Group, Oracle, Verdict, answers, breach, dials};
 use std::time::Duration;
 use tidegate_core::config::Timeouts;
@@ -96,7 +96,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
             };
             bounds(oracle, row, stop, stop, |t| t.drain)
         }
-        Timer::ClientIdle if row.all_read_at.is_none() && row.answer.is_none() => {
+        Timer::ClientIdle if waits_for_body(row) => {
             is_idle(oracle, row)?;
             exact(oracle, record, row.last_read_at, |t| t.client_idle)
         }
@@ -136,6 +136,15 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
         return breach(GROUP, "SES-3", message);
     }
     Ok(())
+}
+
+/// Whether client_idle ended a request whose client owed the rest of it: with 408, if it could be
+/// told so. What is read behind that is discarded, and says nothing of the time before.
+fn waits_for_body(row: &Row) -> bool {
+    let is_told = |answer: &Answer| {
+        answer.status == 408 && answer.serial.is_none() && row.last_read_at <= answer.begun_at
+    };
+    row.all_read_at.is_none() && row.answer.as_ref().is_none_or(is_told)
 }
 
 /// client_idle ended a request: its client did not wait for 100, unless it took nothing.

@@ -181,6 +181,18 @@ fn fill(all: &mut Vec<u8>, kept: &mut Vec<u8>, has_sum: bool) {
     kept.extend_from_slice(&tlv);
 }
 
+/// Where announced clients went: to the shortest and the longest of addresses and ports, too.
+const TO_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(198, 51, 100, 7), Ipv4Addr::new(198, 151, 100, 207), Ipv4Addr::new(8, 8, 8, 8)];
+/// See [`TO_V4`].
+const TO_V6: [Ipv6Addr; 3] = [
+    Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1),
+    Ipv6Addr::new(0x2001, 0x1db8, 0x1111, 0x2222, 0x3333, 0x4444, 0x5555, 0x6666),
+    Ipv6Addr::LOCALHOST,
+];
+/// See [`TO_V4`].
+const TO_PORTS: [u16; 5] = [443, 443, 0, 9, 65_535];
+
 /// A header that is in order, and its bytes. The client it announces is number `number`.
 fn draw_good(
     choices: &mut Choices,
@@ -194,14 +206,15 @@ fn draw_good(
     let (source, destination): (IpAddr, IpAddr) = match is_v6 {
         true => (
             Ipv6Addr::from([0x2001, 0xdb8, 0, 0, 0, 0, u16::from(high), u16::from(low)]).into(),
-            Ipv6Addr::from([0x2001, 0xdb8, 1, 0, 0, 0, 0, 1]).into(),
+            choices.pick(site!("announce/to v6"), entity, &TO_V6).into(),
         ),
         false => (
             Ipv4Addr::from([203, 0, 113 ^ high, low]).into(),
-            Ipv4Addr::from([198, 51, 100, 7]).into(),
+            choices.pick(site!("announce/to v4"), entity, &TO_V4).into(),
         ),
     };
-    let pair = (SocketAddr::new(source, port), SocketAddr::new(destination, 443));
+    let to_port = choices.pick(site!("announce/to port"), entity, &TO_PORTS);
+    let pair = (SocketAddr::new(source, port), SocketAddr::new(destination, to_port));
     let family = if is_v6 { 0x21 } else { 0x11 };
     let (mut tlvs, mut kept) = draw_tlvs(choices, entity);
     let sum = choices.coin(site!("announce/sum"), entity);

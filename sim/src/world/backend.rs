@@ -266,8 +266,8 @@ impl World {
         }
     }
 
-    /// A request, `key`, begins on its way from `ep`: a server that has nothing to do may close, or say that
-    /// it has waited for long enough, so that both reach the proxy at about the same time.
+    /// A request, `key`, begins on its way from `ep`: a server that has nothing to do may close, or
+    /// say that it has waited for long enough, so that both reach the proxy at about the same time.
     pub(super) fn back_races(&mut self, ep: Ep, key: u64) {
         let rate = self.rates().of(Fault::CloseIdle);
         if !self.cx.choices.chance(site!("backend/races"), key, rate) {
@@ -277,8 +277,8 @@ impl World {
         let mut latest = self.back_conns.iter().enumerate().rev().take(RACERS);
         let Some((b, _)) = latest.find(|(_, conn)| is_idle(conn)) else { return };
         self.cx.fired(Fault::CloseIdle);
-        // Half of them arrive when the request does, to be told of in the same turn.
-        let delay = match self.cx.choices.coin(site!("backend/aims"), key) {
+        // Most of them arrive when the request does, to be told of in the same turn.
+        let delay = match self.cx.choose(site!("backend/aims"), key, 4) > 0 {
             true => {
                 let (front, back) = (self.net.ep(ep), self.net.ep(self.back_conns[b].ep));
                 let ahead = front.usual_latency().saturating_sub(back.usual_latency());
@@ -286,7 +286,7 @@ impl World {
             }
             false => self.cx.choices.log_between(site!("backend/race"), key, US, MS),
         };
-        let speaks = self.cx.choose(site!("backend/speaks"), key, 3) == 0;
+        let speaks = self.cx.choices.coin(site!("backend/speaks"), key);
         let what = if speaks { Idle::Speaks } else { Idle::Closes };
         self.back_conns[b].idle = Some((self.cx.now + delay, what));
         self.back_later(b as u32, delay);

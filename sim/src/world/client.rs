@@ -365,6 +365,21 @@ impl World {
         !client.awaits_100
     }
 
+    /// Client `c` stops behind byte `at` of its connection, and goes on later.
+    fn client_stalls(&mut self, c: u32, at: u64) -> Pushed {
+        let client = &mut self.clients[c as usize];
+        let (choices, slot) = (&mut self.cx.choices, client.slot);
+        let pause = choices.log_between(site!("client/stall"), slot, 10 * MS, 3 * SEC);
+        // Some stop again, under another configuration than the one that they began with.
+        let further = choices.log_between(site!("client/stall at"), slot, 1, 512);
+        let is_last = choices.choose(site!("client/last stall"), slot, 4) == 0;
+        client.manner.stalls_at = (!is_last).then_some(at + further);
+        client.not_before_write = self.cx.now + pause;
+        self.client_later(c, pause);
+        self.control_hurries(slot);
+        Pushed::Later
+    }
+
     fn client_push(&mut self, c: u32, ep: Ep) -> Pushed {
         let client = &mut self.clients[c as usize];
         let manner = client.manner;
@@ -377,18 +392,17 @@ impl World {
             client.not_before_write = self.cx.now + delay;
         } else if client.awaits_100 {
             max = (out.head_bytes() - out.sent()) as usize;
-        } else if let Some(at) = manner.stalls_at
-            && self.net.ep(ep).written >= at
-        {
-            let (choices, slot) = (&mut self.cx.choices, client.slot);
-            let pause = choices.log_between(site!("client/stall"), slot, 10 * MS, 3 * SEC);
-            // Some stall again, under another configuration than the one they began with.
-            let further = choices.log_between(site!("client/stall at"), slot, 1, 8192);
-            let is_last = choices.coin(site!("client/last stall"), slot);
-            client.manner.stalls_at = (!is_last).then_some(at + further);
-            client.not_before_write = self.cx.now + pause;
-            self.client_later(c, pause);
-            return Pushed::Later;
+        } else if let Some(at) = manner.stalls_at {
+            let head_left = out.head_bytes().saturating_sub(out.sent());
+            let site = site!("client/stalls in head");
+            match at.saturating_sub(self.net.content_written(ep)) {
+                // Most wait for a body to stop in.
+                0 if head_left > 0 && self.cx.choose(site, client.slot, 4) > 0 => {
+                    max = head_left as usize;
+                }
+                0 => return self.client_stalls(c, at),
+                left => max = left as usize,
+            }
         }
         let Some(bytes) = out.peek(max) else { return Pushed::All };
         match self.layers.send(&mut self.cx, &mut self.net, ep, bytes) {

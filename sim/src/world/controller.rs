@@ -8,7 +8,7 @@ use crate::cx::{Ev, MS, SEC};
 use crate::mark;
 use crate::marks::Group;
 use crate::oracle::reconfiguration;
-use crate::oracle::routes::{Lead, Way};
+use crate::oracle::routes::{Hosts, Lead, Way};
 use crate::oracle::truth::Place;
 use crate::site;
 use crate::story::Who;
@@ -45,6 +45,23 @@ impl World {
         }
         let pause = self.cx.choices.log_between(site!("control/pause"), 0, 20 * MS, SEC);
         self.cx.after(pause, 0, Ev::Control);
+    }
+
+    /// A client, `key`, stops in the middle of a body: an operator who has had enough of that waits
+    /// less for whoever begins from now on.
+    pub(super) fn control_hurries(&mut self, key: u64) {
+        let hurries = self.cx.choose(site!("control/hurries"), key, 4) > 0;
+        if !hurries || self.is_closed() || !self.controls.contains(&Operation::Timeout) {
+            return;
+        }
+        let millis = self.cx.choices.log_between(site!("control/hurry"), key, 20, 400);
+        self.operations += 1;
+        if !self.cx.choices.omits(site!("operation"), self.operations) {
+            let mut desired = self.desired.clone();
+            desired.timeouts.set("client_idle", Duration::from_millis(millis));
+            self.fired.operations += 1;
+            self.carry_out(&[Operation::Timeout], desired);
+        }
     }
 
     fn carry_out(&mut self, done: &[Operation], desired: Desired) {
@@ -231,7 +248,8 @@ fn change_route(
 
 /// Takes a route out that matches as `way` does, or puts that one in.
 fn change_special(desired: &mut Desired, way: Way) -> bool {
-    let is_plain = |it: &Way| it.host.is_some_and(|host| it.ties(&Way::of_host(host, 0)));
+    let is_plain =
+        |it: &Way| matches!(it.hosts, Hosts::Only(host) if it.ties(&Way::of_host(host, 0)));
     if let Lead::Cluster(cluster) = way.to
         && !desired.present[cluster]
     {

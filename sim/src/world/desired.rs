@@ -6,7 +6,7 @@ use super::secure::{Secure, server_name};
 use crate::choice::{Choices, Rate};
 use crate::cx::Cx;
 use crate::oracle::ledger::Method;
-use crate::oracle::routes::{Lead, Paths, Turn, Way};
+use crate::oracle::routes::{Hosts, Lead, Paths, Turn, Way};
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
 use crate::wire;
@@ -199,9 +199,10 @@ impl Desired {
         let listener = way.listener.filter(|&n| self.listeners[n]);
         Route {
             listener: listener.map(|n| format!("l{n}").into()),
-            host: match way.host {
-                Some(host) => HostPattern::Exact(wire::host_name(host).into()),
-                None => HostPattern::Any,
+            host: match way.hosts {
+                Hosts::Only(host) => HostPattern::Exact(wire::host_name(host).into()),
+                Hosts::Below(n) => HostPattern::Wildcard(wire::WILDCARDS[n].into()),
+                Hosts::Any => HostPattern::Any,
             },
             path: match way.paths {
                 Paths::Any => PathRule::Any,
@@ -276,8 +277,7 @@ fn draw_places(choices: &mut Choices, scenario: &Scenario) -> Vec<Vec<Place>> {
 fn draw_routes(choices: &mut Choices, scenario: &Scenario) -> Vec<Way> {
     let count = scenario.clusters.len();
     let mut routes: Vec<Way> = (0..count).map(|n| Way::of_host(n as u16, n)).collect();
-    for way in &mut routes {
-        let entity = u64::from(way.host.unwrap_or(0));
+    for (way, entity) in routes.iter_mut().zip(0..) {
         if choices.chance(site!("config/edits"), entity, Rate::percent(20)) {
             way.edits = choices.between(site!("config/edit"), entity, 1, 3) as u8;
         }
@@ -314,10 +314,14 @@ pub(super) fn draw_special(
     kind: u64,
 ) -> Way {
     let e = kind;
-    let host = choices.choose(site!("route/host"), e, scenario.clusters.len() as u64 + 1);
-    let host = (host < scenario.clusters.len() as u64).then_some(host as u16);
-    // What names no host must not reach a server: its answer is one of a few.
-    let host = if kind == 2 { host.or(Some(0)) } else { host };
+    let count = scenario.clusters.len() as u64;
+    let hosts = match choices.choose(site!("route/host"), e, count + 3) {
+        host if host < count => Hosts::Only(host as u16),
+        // What names no host must not reach a server: its answer is one of a few.
+        at if at == count && kind == 2 => Hosts::Only(0),
+        at if at == count => Hosts::Any,
+        at => Hosts::Below((at - count - 1) as usize),
+    };
     let digit = choices.choose(site!("route/digit"), e, 10) as u8;
     let id = choices.choose(site!("route/id"), e, 60) as u32;
     let paths = match choices.choose(site!("route/paths"), e, 6) {
@@ -331,11 +335,11 @@ pub(super) fn draw_special(
     let by_method = is_wide || choices.coin(site!("route/by method"), e);
     let by_listener = choices.choose(site!("route/by listener"), e, 4) == 3;
     let is_narrow = |it: &&Way| matches!(it.paths, Paths::Digit(_) | Paths::Exact(_));
-    let like = others.iter().rfind(is_narrow).filter(|it| kind < 2 || it.host.is_some());
+    let like = others.iter().rfind(is_narrow).filter(|it| kind < 2 || it.hosts.is_named());
     let like = like.filter(|_| choices.choose(site!("route/like another"), e, 3) == 0);
-    let (host, paths, by_method, by_listener) = match like {
-        Some(it) => (it.host, it.paths, it.method.is_none(), it.method.is_some()),
-        None => (host, paths, by_method, by_listener),
+    let (hosts, paths, by_method, by_listener) = match like {
+        Some(it) => (it.hosts, it.paths, it.method.is_none(), it.method.is_some()),
+        None => (hosts, paths, by_method, by_listener),
     };
     let method = by_method.then(|| choices.pick(site!("route/method"), e, &methods));
     let listener = choices.choose(site!("route/listener"), e, scenario.listeners as u64);
@@ -345,7 +349,7 @@ pub(super) fn draw_special(
     let has_body = fixed != 204 && choices.coin(site!("route/body"), e);
     let cluster = choices.choose(site!("route/cluster"), e, scenario.clusters.len() as u64);
     Way {
-        host,
+        hosts,
         paths,
         method,
         listener: by_listener.then_some(listener as usize),

@@ -46,7 +46,7 @@ impl World {
         manner.half_closes = cx.strikes(Fault::HalfClose, &rates, slot);
         // A session that begins behind a stop and lasts shows whether the stop's time is its own.
         manner.is_silent = cx.strikes(Fault::Silent, &rates, slot)
-            || (is_last && cx.choose(site!("crowd/silent"), slot, 4) == 0);
+            || (is_last && cx.choices.coin(site!("crowd/silent"), slot));
         if manner.is_silent || cx.strikes(Fault::Hoard, &rates, slot) {
             manner.hoards = cx.choices.log_between(site!("client/hoard"), slot, 10 * MS, 80 * SEC);
         }

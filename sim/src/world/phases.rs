@@ -133,7 +133,7 @@ impl World {
             }
             Phase::Chaos => {
                 let skips = !self.scenario.is_faultless
-                    && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(8));
+                    && self.cx.chance(site!("phase/stop in chaos"), 0, Rate::percent(12));
                 if skips { self.gather() } else { self.heal() }
             }
             Phase::Heal => self.show_health(),

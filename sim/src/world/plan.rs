@@ -107,6 +107,7 @@ fn draw_plan(
         is_bodyless,
         interims: interims as u32,
         fault,
+        is_early: false,
         is_by_close: false,
         is_unsaid: false,
         until_close: until_close && !is_bodyless,
@@ -216,10 +217,11 @@ impl World {
         let (id, e) = (row.ask.id, row.ask.key);
         let is_slow = self.oracle.fronts[row.front as usize].is_slow;
         let body = (body_max, is_slow);
-        let plan = draw_plan(cx, &self.scenario.swarm, &rates, &row.ask, body);
+        let mut plan = draw_plan(cx, &self.scenario.swarm, &rates, &row.ask, body);
         // Who vanishes does so now and then before it has got the whole of a request.
         let vanishes = plan.fault == BackFault::Vanishes && e.is_multiple_of(2);
         let is_early = cx.strikes(Fault::Early, &rates, e) || vanishes;
+        plan.is_early = is_early;
         let delay = if cx.strikes(Fault::SlowResponse, &rates, e) {
             cx.choices.log_between(site!("plan/delay"), e, 10 * MS, 5 * SEC)
         } else {

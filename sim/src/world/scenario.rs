@@ -236,7 +236,9 @@ impl Draw<'_> {
         let mut timeouts = Timeouts::default();
         let is_short = self.swarm.has(Fault::ShortTimeouts);
         for (name, entity) in Timeouts::NAMES.iter().zip(0..) {
-            if is_short && self.choices.coin(site!("scenario/timeout"), entity) {
+            // What begins behind a stop shows soonest whose its time is if that is short.
+            let is_hasty = *name == "drain" && self.faulty(site!("scenario/drain"), 30);
+            if is_hasty || (is_short && self.choices.coin(site!("scenario/timeout"), entity)) {
                 let site = site!("scenario/timeout span");
                 let millis = self.choices.log_between(site, entity, 60, 4_000);
                 timeouts.set(name, Duration::from_millis(millis));

@@ -94,6 +94,8 @@ impl World {
             self.net.proxy_woken.rotate_left(by);
             let other = self.cx.choose(site!("turn/swap"), 0, batch as u64) as usize;
             self.net.proxy_woken.swap(0, other);
+            // What happens between the wait for events and a system call is told in the next turn.
+            batch -= self.cx.choose(site!("turn/untold"), 0, batch as u64) as usize;
         }
         batch = self.shuffle_batch().unwrap_or(batch).min(self.scenario.batch_max);
         for _ in 0..batch {

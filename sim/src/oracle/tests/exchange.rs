@@ -5,8 +5,9 @@ use super::*;
 use crate::body::{BodyKey, Direction};
 use crate::oracle::ledger::{Attempt, Flaw};
 use crate::oracle::{answers, bytes, retry};
-use tidegate_core::config::Reuse;
+use tidegate_core::config::{Listener, Reuse};
 use tidegate_core::event::{AccessRecord, Event};
+use tidegate_core::input::Address;
 
 fn body(id: u32, serial: u32, len: usize) -> Vec<u8> {
     BodyKey::new(id, Direction::Down(serial)).at(0, len).to_vec()
@@ -252,6 +253,29 @@ fn framing_fires_on_the_wrong_version() {
         lab.emit_down(front, Lab::response(id, 0, field).as_bytes());
         lab.fires("framing", "RES-4");
     }
+}
+
+// REQ-10: a client of HTTP/1.1 that wants to ask again may, unless it said otherwise itself, its
+// request was perhaps not read whole, the proxy stops, or its listener goes.
+#[test]
+fn framing_fires_on_a_client_that_may_not_ask_again() {
+    let stays = || ask(0, Method::Get);
+    let closing = |asked: Ask, change: &dyn Fn(&mut Lab)| {
+        let mut lab = Lab::new();
+        let listener = Listener::new("l0", vec![Address::Ip(([10, 0, 0, 1], 8000).into())]);
+        lab.oracle.truth.versions[0].config.listeners.push(listener);
+        let (front, id, _) = lab.relayed(asked, plan(0, BackFault::None));
+        change(&mut lab);
+        let last = Lab::response(id, 0, "Content-Length: 0\r\nConnection: close");
+        lab.emit_down(front, last.as_bytes());
+        lab
+    };
+    closing(stays(), &|_| ()).fires("framing", "REQ-10");
+    closing(Ask { keeps: false, ..stays() }, &|_| ()).clean();
+    closing(stays(), &|lab| lab.oracle.rows[0].ask.minor = 0).clean();
+    closing(stays(), &|lab| lab.oracle.rows[0].plans[0].is_early = true).clean();
+    closing(stays(), &|lab| lab.oracle.truth.stop_at = Some(0)).clean();
+    closing(stays(), &|lab| lab.oracle.truth.versions.push(version(0))).clean();
 }
 
 // RES-5: who was told that the connection ends is told nothing more.

@@ -118,6 +118,31 @@ fn timers_fires_on_the_timeouts_of_another_version() {
     }
 }
 
+// SES-1, SES-3: whoever is told 408 in the middle of a body had as long as its request's version
+// gives; what comes behind that says nothing of the time before.
+#[test]
+fn timers_fires_on_a_408_by_the_time_of_another_version() {
+    for (seen, comes_late, is_right) in [(2, false, true), (1, false, false), (1, true, true)] {
+        let mut lab = Lab::new();
+        let front = lab.front();
+        let id = lab.asked(front, Ask { body: 5, ..ask(0, Method::Put) });
+        let row = &mut lab.oracle.rows[id as usize];
+        (row.end, row.all_read_at) = (Some(105), None);
+        lab.later(1);
+        let mut newer = version(lab.oracle.now);
+        newer.timeouts.client_idle = std::time::Duration::from_secs(30);
+        lab.oracle.truth.versions.push(newer);
+        lab.later(30_000);
+        lab.emit_down(front, &own_answer(408, "Connection: close\r\n"));
+        lab.clean();
+        lab.later(1);
+        if comes_late {
+            lab.oracle.rows[id as usize].last_read_at = lab.oracle.now;
+        }
+        times_out(&lab, id, (Timer::ClientIdle, seen), is_right);
+    }
+}
+
 // SES-3: a connection that lies idle is closed in its time.
 #[test]
 fn timers_fires_on_a_connection_that_is_idle_for_ever() {

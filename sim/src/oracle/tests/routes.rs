@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::oracle::ledger::Flaw;
-use crate::oracle::routes::{Lead, Paths, Turn, Way};
+use crate::oracle::routes::{Hosts, Lead, Paths, Turn, Way};
 use crate::oracle::truth::covers;
 use crate::oracle::{balance, routes};
 use std::collections::BTreeMap;
-use tidegate_core::config::{FixedAnswer, Network, PathRule, Route, Target};
+use tidegate_core::config::{FixedAnswer, HostPattern, Network, PathRule, Route, Target};
 
 fn lab(ways: &[Way]) -> Lab {
     let mut lab = Lab::new();
@@ -33,7 +33,7 @@ fn answered(ways: &[Way], fields: &str, status: u16) -> Lab {
 #[test]
 fn the_model_takes_the_most_specific_route_whatever_the_order() {
     let any = |paths, method, to| Way {
-        host: None,
+        hosts: Hosts::Any,
         paths,
         method,
         listener: None,
@@ -58,6 +58,26 @@ fn the_model_takes_the_most_specific_route_whatever_the_order() {
         version.routes.reverse();
         assert_eq!(version.cluster_of(&asked), Some(expected));
         ways.retain(|way| way.to != Lead::Cluster(expected));
+    }
+}
+
+// ROUTE-2: a host before those below a name, and these before all.
+#[test]
+fn the_model_takes_a_wildcard_for_one_label_alone() {
+    let way = |hosts, to| Way { hosts, ..way(Paths::Any, Lead::Cluster(to)) };
+    let exact = Way { paths: Paths::Exact(7), ..way(Hosts::Any, 0) };
+    let ways = [exact, way(Hosts::Below(0), 1), way(Hosts::Below(1), 2), way(Hosts::Only(1), 3)];
+    let mut version = version(0);
+    version.routes = ways.to_vec();
+    let unknown = crate::wire::UNKNOWN_HOST;
+    for (host, expected) in [(0, 1), (1, 3), (2, 2), (3, 2), (unknown, 0)] {
+        let asked = Ask { host, ..ask(7, Method::Get) };
+        assert_eq!(version.cluster_of(&asked), Some(expected), "{host}");
+        let name = crate::wire::host_name(host);
+        let of = crate::wire::wildcard_of(host).map(|n| crate::wire::WILDCARDS[n]);
+        assert_eq!(of.is_some(), host != unknown);
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        assert!(of.is_none() || of == parent, "{name}");
     }
 }
 
@@ -89,12 +109,15 @@ fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
         location: Some("{scheme}://moved.sim{port}/moved/{id}"),
         lead: 0,
     };
+    let wild = Flaw { statuses: &[301, 404, 421], ..moved };
     let fixed = Flaw { name: Flaw::FIXED, statuses: &[200, 403, 421], ..moved };
     for (flaw, status, fields, is_right) in [
         (moved, 301, "Location: http://moved.sim/moved/0\r\n", true),
         (moved, 301, "Location: http://moved.sim/moved/1\r\n", false),
         (moved, 301, "", false),
         (moved, 421, "", true),
+        (wild, 301, "Location: http://moved.sim/moved/0\r\n", true),
+        (wild, 404, "", false),
         (fixed, 403, "", true),
         (fixed, 421, "", true),
         (fixed, 200, "", false),
@@ -103,7 +126,9 @@ fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
         let answer = Target::Answer(FixedAnswer { status: 403, body: None });
         let path = PathRule::Exact("/fixed".into());
         let route = Route { path, to: answer, ..Route::to_cluster("") };
-        lab.oracle.truth.versions[0].config.routes.push(route);
+        let host = HostPattern::Wildcard("wild.sim".into());
+        let wild = Route { host, ..route.clone() };
+        lab.oracle.truth.versions[0].config.routes.extend([route, wild]);
         let front = lab.front();
         lab.asked(front, Ask { flaw: Some(flaw), ..ask(0, Method::Get) });
         lab.emit_down(front, &own_answer(status, fields));
@@ -116,21 +141,24 @@ fn routes_fires_on_odd_requests_that_are_sent_elsewhere() {
 #[test]
 fn a_flaw_in_the_body_leaves_its_host_to_be_answered() {
     let flaw = |in_body| Flaw { name: "some", statuses: &[400], in_body, location: None, lead: 0 };
-    for (in_body, host, paths, is_right) in [
-        (true, Some(0), Paths::Exact(0), true),
-        (true, Some(1), Paths::Exact(0), false),
-        (true, Some(0), Paths::Exact(9), false),
-        (true, None, Paths::Any, true),
-        (false, Some(0), Paths::Exact(0), false),
-        (false, None, Paths::Any, true),
+    for (in_body, hosts, paths, is_right) in [
+        (true, Hosts::Only(0), Paths::Exact(0), true),
+        (true, Hosts::Only(1), Paths::Exact(0), false),
+        (true, Hosts::Below(0), Paths::Exact(0), true),
+        (true, Hosts::Below(1), Paths::Exact(0), false),
+        (true, Hosts::Only(0), Paths::Exact(9), false),
+        (true, Hosts::Any, Paths::Any, true),
+        (false, Hosts::Only(0), Paths::Exact(0), false),
+        (false, Hosts::Below(0), Paths::Exact(0), false),
+        (false, Hosts::Any, Paths::Any, true),
     ] {
-        let special = Way { host, ..way(paths, Lead::Answer(403, false)) };
+        let special = Way { hosts, ..way(paths, Lead::Answer(403, false)) };
         let mut lab = lab(&[Way::of_host(0, 0), special]);
         let front = lab.front();
         let id = lab.asked(front, Ask { flaw: Some(flaw(in_body)), ..ask(0, Method::Post) });
         let row = &lab.oracle.rows[id as usize];
         let found = routes::may_answer(&lab.oracle, row, 403);
-        assert_eq!(found, is_right, "{in_body}, {host:?}, {paths:?}");
+        assert_eq!(found, is_right, "{in_body}, {hosts:?}, {paths:?}");
     }
 }
 
