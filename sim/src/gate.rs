@@ -350,9 +350,14 @@ impl Kernel for Gate<'_> {
         result
     }
 
-    fn local_addr(&mut self, _: SocketId) -> Option<SocketAddr> {
+    fn local_addr(&mut self, id: SocketId) -> Option<SocketAddr> {
         self.call();
-        Some(LOCAL_ADDRESS)
+        match self.oracle.side(self.sockets.ep(id)) {
+            Side::Front(front) => {
+                Some(listener_socket(self.oracle.fronts[front as usize].listener))
+            }
+            Side::Back(_) => None,
+        }
     }
 
     fn keep_alive(&mut self, id: SocketId) {
@@ -401,15 +406,10 @@ impl Kernel for Gate<'_> {
     }
 }
 
-/// Where the proxy's listener number `n` is.
+/// Where clients of the proxy's listener number `n` find it, be it on that address or on all.
 pub fn listener_socket(n: usize) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8000 + n as u16))
 }
-
-/// What the system says of a client's connection; no listener is on all addresses, so that nobody
-/// asks.
-const LOCAL_ADDRESS: SocketAddr =
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 255, 0, 1), 8080));
 
 /// Links of servers begin here; those of clients begin at 0.
 pub const SERVER_LINKS: u32 = 1 << 16;

@@ -10,7 +10,7 @@ use crate::oracle::routes::{Hosts, Lead, Paths, Turn, Way};
 use crate::oracle::truth::{Place, TlsTruth, Version};
 use crate::site;
 use crate::wire;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tidegate_core::config::{
     AnswerBody, Balance, Cluster, Config, FixedAnswer, Forward, HostPattern, Listener, Network,
@@ -367,9 +367,13 @@ pub(super) fn draw_special(
     }
 }
 
-/// Where the proxy's listener number `n` is.
+/// Where the proxy's listener number `n` is: on one address, or, every other one, on all of them.
 pub(super) fn listener_address(n: usize) -> Address {
-    Address::Ip(([10, 0, 0, 1], 8000 + n as u16).into())
+    let mut at = crate::gate::listener_socket(n);
+    if n % 2 == 1 {
+        at.set_ip(Ipv4Addr::UNSPECIFIED.into());
+    }
+    Address::Ip(at)
 }
 
 /// Where server number `n` is.
