@@ -49,13 +49,14 @@ impl Proxy {
         self.vacancy = true;
     }
 
-    /// Whether the local address of connections to `listener` is wanted with them: servers are
-    /// told of it, and the listener's own does not say it.
+    /// Whether the local address of connections to `listener` is wanted with them: the listener's
+    /// own does not say it, and servers may be told of it (PP-1), by this configuration or by a
+    /// later one that the connection lives to see.
     pub fn tells_local_address(&self, listener: SocketId) -> bool {
         let Some(Owner::Listener(id)) = self.sockets.get(listener).map(|s| s.owner) else {
             return false;
         };
-        self.versions[self.current].announces && self.listens[id].addr().is_none()
+        self.listens[id].is_on_all()
     }
 
     /// Accepting from `listener` came to an end for now: for want of connections, for an error,

@@ -35,6 +35,11 @@ impl Listen {
         }
     }
 
+    /// Whether each of its connections may have come by another address.
+    pub(crate) fn is_on_all(&self) -> bool {
+        matches!(&self.at, Address::Ip(addr) if addr.ip().is_unspecified())
+    }
+
     /// The local port, 0 for a Unix socket.
     pub(crate) fn port(&self) -> u16 {
         match &self.at {

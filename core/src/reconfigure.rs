@@ -61,7 +61,6 @@ impl Proxy {
             |listener: &crate::config::Listener| config.timeouts.with(&listener.timeouts);
         let listeners = config.listeners.iter().map(of_listener).collect();
         let forwards = config.listeners.iter().map(|it| view_forward(it, &indices)).collect();
-        let announces = config.clusters.iter().any(|cluster| cluster.send_proxy.is_some());
         self.version_serial += 1;
         let serial = self.version_serial;
         self.note_worker(Tag::Installed, serial);
@@ -72,7 +71,6 @@ impl Proxy {
             clusters_of_routes,
             listeners,
             forwards,
-            announces,
             users: 1,
             config: Arc::clone(&config),
         };

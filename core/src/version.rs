@@ -24,8 +24,6 @@ pub(crate) struct Version {
     pub(crate) listeners: Vec<Timeouts>,
     /// For each listener of the configuration where its TCP connections go.
     pub(crate) forwards: Vec<ForwardView>,
-    /// Whether a cluster announces clients to its servers.
-    pub(crate) announces: bool,
     /// Exchanges that see this version, and one for being the current one.
     pub(crate) users: usize,
 }
@@ -85,7 +83,6 @@ impl Version {
             clusters_of_routes: Vec::new(),
             listeners: Vec::new(),
             forwards: Vec::new(),
-            announces: false,
             users: 1,
         }
     }

@@ -116,6 +116,22 @@ fn the_local_address_is_asked_for_where_it_is_not_known() {
     check(&rig);
 }
 
+// PP-1, RUN-1: a client that came before servers were to be told of it is announced all the same.
+// Seed 710452.
+#[test]
+fn a_reload_may_begin_to_announce_who_is_there() {
+    let on_all = |mut config: Config| {
+        config.listeners[0].binds = vec!["0.0.0.0:8080".parse().map(super::super_ip).expect("one")];
+        config
+    };
+    let mut rig = rig_of(Settings::default(), on_all(simple_config()));
+    let client = rig.connect();
+    rig.proxy.apply(on_all(announcing(Version::V1))).expect("valid");
+    rig.feed(client, GET);
+    assert!(heard(&rig).starts_with("PROXY TCP4 127.0.0.1 192.0.2.1 40000 8443\r\n"));
+    check(&rig);
+}
+
 // BACK-6: a connection that announced one client does not carry another's requests.
 #[test]
 fn announced_connections_are_not_shared() {
