@@ -170,10 +170,11 @@ fn cut(oracle: &Oracle) -> (u64, u64) {
             }
         }
     };
-    // A tunnel is closed by a reset where somebody has not got all, and nowhere else.
+    // A tunnel is closed by a reset where somebody has not got all, and nowhere else. What was
+    // asked for before on its connection, and not agreed to, has no record as a tunnel.
     let is_broken = |tunnel: &Tunnel| {
         let closed = oracle.fronts[tunnel.front as usize].closed;
-        closed.is_some_and(|(_, how)| how == Close::Reset)
+        tunnel.record.is_some() && closed.is_some_and(|(_, how)| how == Close::Reset)
     };
     let broken = count(&oracle.tunnels, is_broken);
     let low = count(&oracle.rows, is_sure) + broken;

@@ -71,8 +71,9 @@ pub fn given_up(oracle: &Oracle, net: &Net, row: &Row) -> Verdict {
     // What was given a part of its head does not show whose it was.
     let has_more =
         oracle.dials.last_for(row.ask.id).is_some() || dials::unsure(oracle, row).next().is_some();
-    // A chunked one has its end behind its head, and may be cut by what is read at once.
-    let is_held = row.ask.body == 0 && row.all_read_at == row.head_read_at;
+    // A chunked one has its end behind its head, and may be cut by what is read at once, or in two
+    // reads of one turn.
+    let is_held = row.ask.body == 0 && !row.ask.is_chunked;
     let may_repeat = row.ask.method.is_idempotent() && is_held && row.ask.flaw.is_none();
     if only.is_reused && is_silent && may_repeat && !has_more {
         let id = row.ask.id;

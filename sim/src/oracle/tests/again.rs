@@ -162,17 +162,15 @@ fn ids_of_requests_are_numbers_in_two_forms() {
     }
 }
 
-// BACK-3: a chunked request whose end was read behind its head was not held whole.
+// BACK-3: a chunked request whose end may have been read behind its head was not held whole.
 #[test]
 fn retry_asks_no_repetition_of_what_came_in_parts() {
-    for (parts, is_right) in [(false, false), (true, true)] {
+    for (is_chunked, is_right) in [(false, false), (true, true)] {
         let mut lab = Lab::new();
         let front = lab.front();
-        let id = lab.asked(front, ask(0, Method::Get));
+        let id = lab.asked(front, Ask { is_chunked, ..ask(0, Method::Get) });
         let back = lab.back(0);
         lab.sent(id, back, true);
-        let row = &mut lab.oracle.rows[id as usize];
-        row.all_read_at = row.head_read_at.map(|at| at + u64::from(parts));
         let row = &lab.oracle.rows[id as usize];
         holds(retry::given_up(&lab.oracle, &lab.net, row), is_right, "retry", "BACK-3");
     }

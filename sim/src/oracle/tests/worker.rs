@@ -4,12 +4,14 @@
 use super::*;
 use crate::oracle::ledger::{Flaw, Recorded};
 use crate::oracle::truth::Down;
+use crate::oracle::tunnels::TunnelRecord;
 use crate::oracle::{
     accept, accounting, balance, counters, dials, liveness, panics, progress, reconfiguration,
     timers,
 };
 use crate::wire;
 use std::rc::Rc;
+use tidegate_core::effect::Close;
 use tidegate_core::event::{AccessRecord, Ending, Event, Phase, Timer, Who};
 use tidegate_core::input::Readiness;
 use tidegate_core::stats::{Counters, Gauges};
@@ -281,6 +283,23 @@ fn accounting_fires_on_counters_that_are_off() {
     }
     lab.oracle.rows[id as usize].answer.as_mut().unwrap().end = Some(1);
     breaks(counters::counted(&lab.oracle, &right), "accounting", "RUN-5");
+}
+
+// RUN-5: what was asked for as a tunnel and never became one is not cut with its connection.
+#[test]
+fn only_what_was_a_tunnel_is_cut() {
+    let mut lab = Lab::new();
+    let front = lab.front();
+    for _ in 0..2 {
+        lab.oracle.tcp_begun(front, 0);
+    }
+    lab.oracle.fronts[front as usize].closed = Some((lab.cx.now, Close::Reset));
+    let ending = Ending { who: Who::Backend, phase: Phase::Tunnel, timer: None };
+    lab.oracle.tunnels[1].record = Some(TunnelRecord { at: 0, ending, attempts: 1 });
+    for (truncated, is_right) in [(0, false), (1, true), (2, false)] {
+        let counters = Counters { accepted: 1, sessions: 1, truncated, ..Counters::default() };
+        holds(counters::counted(&lab.oracle, &counters), is_right, "accounting", "RUN-5");
+    }
 }
 
 // RUN-5: what a record that names nobody may have counted as cut is not held against the counter:
