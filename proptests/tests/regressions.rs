@@ -294,6 +294,30 @@ fn what_is_said_before_the_first_byte_of_a_request_is_read_first() {
     check(&rig);
 }
 
+// BACK-7: the buffers that such bytes were read into, several where a large answer came before, were
+// still there when the answer of the next connection was to be read. Seed 967706.
+#[test]
+fn what_is_said_before_the_first_byte_of_a_request_leaves_no_buffers_behind() {
+    let mut rig = rig();
+    let (client, back) = served_once(&mut rig);
+    rig.feed(client, GET);
+    let large =
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", &[b'x'; 200_000][..]].concat();
+    rig.feed(back, &large);
+    rig.kernel.wire(back).room = 0;
+    rig.feed(client, GET);
+    rig.kernel.wire(back).room = usize::MAX;
+    rig.kernel.wire(back).to_proxy.extend_from_slice(POISON);
+    rig.proxy.ready(back, Readiness { writable: true, ..READABLE });
+    rig.turn();
+    assert_eq!(rig.proxy.gauges().buffers_lent, 2, "those that were promised");
+    let fresh = server(&rig);
+    assert_ne!(fresh, back);
+    rig.feed(fresh, OK);
+    assert_eq!(statuses(&rig, client), [200, 200, 200]);
+    check(&rig);
+}
+
 // RES-7: requests that failed before they had a route got the built-in answer, not the listener's.
 #[test]
 fn a_listeners_own_answers_serve_for_bad_heads() {

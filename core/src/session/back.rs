@@ -21,6 +21,7 @@ impl Proxy {
         if x.given == 0 {
             // Nothing was asked yet: this is no answer to this request (BACK-7).
             self.reach.decided(Decision::ServerSpokeUnasked);
+            x.response.take_back(&mut self.pool);
             return self.back_lost(id, Fault::Closed);
         }
         x.response_begun = true;
