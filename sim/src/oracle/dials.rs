@@ -266,16 +266,19 @@ pub fn alone(oracle: &Oracle, net: &Net, server: u16, address: &Address) -> Verd
     let Some(down) = known.find(|down| down.is_of(&config.name, address)) else {
         return Ok(());
     };
+    // A tunnel's server has passed as soon as its connection stands.
+    let stands = |back: &Back| {
+        back.is_tcp && back.connect_at >= down.until && !net.ep(back.ep).is_connecting()
+    };
     // What is told in this turn, of the probe or of others there, may be its verdict.
     let has_moved = |back: &&Back| {
-        back.server == server && (back.last_read_at == oracle.now && back.connect_at < oracle.now)
+        let is_told = back.last_read_at == oracle.now || stands(back);
+        back.server == server && is_told && back.connect_at < oracle.now
     };
     let probes = |back: &&Back| {
         let is_its = back.server == server && back.connect_at >= down.until;
         let is_silent = back.last_read_at == back.connect_at && !back.has_failed;
-        // A tunnel's server has passed as soon as its connection stands.
-        let is_open = back.is_tcp && !net.ep(back.ep).is_connecting();
-        is_its && is_silent && back.closed_at.is_none() && !is_open
+        is_its && is_silent && back.closed_at.is_none() && !stands(back)
     };
     let Some(probe) = oracle.backs.iter().find(probes) else { return Ok(()) };
     let all = &mut version.clusters[number].iter().zip(&config.servers);

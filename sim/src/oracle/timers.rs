@@ -142,7 +142,7 @@ pub fn record(oracle: &Oracle, row: &Row, record: &Recorded) -> Verdict {
 /// told so. What is read behind that is discarded, and says nothing of the time before.
 fn waits_for_body(row: &Row) -> bool {
     let is_told = |answer: &Answer| {
-        answer.status == 408 && answer.serial.is_none() && row.last_read_at <= answer.begun_at
+        answer.status == 408 && answer.serial.is_none() && row.last_read_at < answer.begun_at
     };
     row.all_read_at.is_none() && row.answer.as_ref().is_none_or(is_told)
 }

@@ -214,13 +214,16 @@ fn balance_fires_on_two_probes_at_once() {
     let (mut lab, _) = probed(2_000);
     lab.oracle.event(&Event::ServerUp { cluster: "c0".into(), addr: server(0) });
     again(lab).clean();
-    // A tunnel's server has passed once its connection stands.
-    for stands in [false, true] {
+    // A tunnel's server has passed once its connection stands: what is begun then probes nothing.
+    for (stands, is_followed) in [(false, false), (true, false), (true, true)] {
         let (mut lab, back) = probed(2_000);
         let back = &mut lab.oracle.backs[back as usize];
         back.is_tcp = true;
         if stands {
             lab.net.deliver(&mut lab.cx, back.ep, Flight::SynAck);
+        }
+        if is_followed {
+            lab.back(0);
         }
         let lab = again(lab);
         if stands { lab.clean() } else { lab.fires("balance", "BACK-4") }
