@@ -15,7 +15,7 @@ use tidegate_core::config::{FixedAnswer, HostPattern, PathRule, Route, Target};
 const GROUP: Group = Group::Routes;
 
 /// Which hosts a route is for: the later the variant, the more specific.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Hosts {
     /// All.
     Any,
