@@ -129,10 +129,10 @@ pub fn response_body(oracle: &Oracle, row: &Row, head: &Head) -> Verdict<BodyRea
 /// A server's response to `row`, the one of plan `serial`, is emitted: a client of HTTP/1.1 that
 /// wants to ask again may, once its request is read, unless the proxy stops or its listener goes.
 pub fn lets_stay(oracle: &Oracle, row: &Row, serial: u32, keeps: bool) -> Verdict {
-    let since = oracle.fronts[row.front as usize].accepted_at.unwrap_or(0);
     let name = format!("l{}", row.ask.listener);
     let is_there = |version: &Version| version.config.listeners.iter().any(|it| *it.name == *name);
-    let goes = || !oracle.truth.in_force(since, oracle.now).iter().all(is_there);
+    // Who waited in the backlog of one that went is accepted when another may have its name again.
+    let goes = || !oracle.truth.versions.iter().all(is_there);
     let wants_more = row.ask.keeps && row.ask.minor >= 1 && row.ask.flaw.is_none();
     // A server that waited for the whole request got it from a proxy that had read it.
     let is_read = !row.plans[serial as usize].is_early;

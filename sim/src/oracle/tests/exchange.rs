@@ -276,6 +276,12 @@ fn framing_fires_on_a_client_that_may_not_ask_again() {
     closing(stays(), &|lab| lab.oracle.rows[0].plans[0].is_early = true).clean();
     closing(stays(), &|lab| lab.oracle.truth.stop_at = Some(0)).clean();
     closing(stays(), &|lab| lab.oracle.truth.versions.push(version(0))).clean();
+    // It came back, and its client waited in the backlog of the one that went.
+    closing(stays(), &|lab| {
+        let again = lab.oracle.truth.versions[0].clone();
+        lab.oracle.truth.versions.extend([version(0), again]);
+    })
+    .clean();
 }
 
 // RES-5: who was told that the connection ends is told nothing more.
