@@ -129,8 +129,7 @@ pub fn response_body(oracle: &Oracle, row: &Row, head: &Head) -> Verdict<BodyRea
 /// A server's response to `row`, the one of plan `serial`, is emitted: a client of HTTP/1.1 that
 /// wants to ask again may, once its request is read, unless the proxy stops or its listener goes.
 pub fn lets_stay(oracle: &Oracle, row: &Row, serial: u32, keeps: bool) -> Verdict {
-    let name = format!("l{}", row.ask.listener);
-    let is_there = |version: &Version| version.config.listeners.iter().any(|it| *it.name == *name);
+    let is_there = |version: &Version| version.has_listener(row.ask.listener.into());
     // Who waited in the backlog of one that went is accepted when another may have its name again.
     let goes = || !oracle.truth.versions.iter().all(is_there);
     let wants_more = row.ask.keeps && row.ask.minor >= 1 && row.ask.flaw.is_none();

@@ -337,12 +337,12 @@ fn nobody_has_room(
 
 /// The versions until `until` of which one may say what the listener of `row` lets pass: those that
 /// its request may have seen, and, once the listener was removed, those that its connection may
-/// have begun under, since it keeps what it had (SES-1).
+/// have begun under and the last that had it, since it keeps what it had (SES-1).
 pub fn of_listener<'a>(oracle: &'a Oracle, row: &Row, until: u64) -> &'a [Version] {
     let front = &oracle.fronts[row.front as usize];
     let from = match oracle.truth.keeps_listener(front.listener, front.begun_at, until) {
         true => row.first_read_at.unwrap_or(until),
-        false => front.begun_at,
+        false => oracle.truth.had_listener(front.listener, front.begun_at),
     };
     oracle.truth.in_force(from, until)
 }

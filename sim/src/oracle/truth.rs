@@ -72,6 +72,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether the listener with this number is there.
+    pub fn has_listener(&self, number: usize) -> bool {
+        let name = format!("l{number}");
+        self.config.listeners.iter().any(|listener| *listener.name == *name)
+    }
+
     /// The configuration of cluster number `number`, if it is there.
     pub fn cluster(&self, number: usize) -> Option<&Cluster> {
         let is_it = |cluster: &&Cluster| cluster.name[1..].parse() == Ok(number);
@@ -203,9 +209,15 @@ impl Truth {
     /// came by one that was gone meanwhile came by another than the one that is there again: no
     /// route of that one's is for him.
     pub fn keeps_listener(&self, listener: usize, from: u64, to: u64) -> bool {
-        let name = format!("l{listener}");
-        let has_it = |version: &Version| version.config.listeners.iter().any(|l| *l.name == *name);
-        self.in_force(from, to).iter().all(has_it)
+        self.in_force(from, to).iter().all(|version| version.has_listener(listener))
+    }
+
+    /// Since when the version was in force that had the listener with this number last, at `at` or
+    /// before: one that is gone takes who comes to its socket until nobody is in its backlog.
+    pub fn had_listener(&self, listener: usize, at: u64) -> u64 {
+        let known = self.versions.iter().rev().filter(|version| version.at <= at);
+        let last = known.into_iter().find(|version| version.has_listener(listener));
+        last.map_or(at, |version| version.at)
     }
 
     /// The serial numbers in force at some time from `from` to `to`.

@@ -3,10 +3,10 @@
 use super::*;
 use crate::oracle::proxy::{self, Announcement};
 use crate::oracle::truth::Nature;
-use crate::oracle::{balance, limits, tunnels};
+use crate::oracle::{answers, balance, limits, tunnels};
 use crate::refproxy;
 use std::net::SocketAddr;
-use tidegate_core::config::Balance;
+use tidegate_core::config::{Balance, Listener};
 use tidegate_core::effect::Close;
 use tidegate_core::event::Event;
 
@@ -164,6 +164,27 @@ fn proxy_fires_on_lost_surplus() {
     let verdict = lab.oracle.tunnel_up(&lab.net, back, stream.at(12, 8));
     breaks(verdict, "PROXY", "PP-1");
     assert_eq!(tunnels::before_the_101(&lab.oracle, &lab.net, back), Ok(()));
+}
+
+// REQ-3, SES-1: who comes to the socket of a listener that is gone has the limits that it had last.
+#[test]
+fn a_listener_that_is_gone_keeps_its_limits_for_who_still_comes() {
+    let mut lab = Lab::new();
+    let at = Address::Ip(([10, 0, 0, 1], 8000).into());
+    lab.oracle.truth.versions[0].config.listeners.push(Listener::new("l0", vec![at]));
+    lab.oracle.truth.versions[0].max_body = Some(10);
+    for _ in 0..3 {
+        lab.later(1_000);
+        let gone = Version { max_body: Some(20), ..version(lab.oracle.now) };
+        lab.oracle.truth.versions.push(gone);
+    }
+    lab.later(1_000);
+    let front = lab.front();
+    let id = lab.asked(front, Ask { body: 15, ..ask(0, Method::Post) });
+    let row = &lab.oracle.rows[id as usize];
+    assert_eq!(answers::own(&lab.oracle, &lab.net, row, 413), Ok(()));
+    assert_eq!(limits::body(&lab.oracle, row, 20), Ok(()));
+    breaks(limits::body(&lab.oracle, row, 21), "limits", "REQ-3");
 }
 
 // SES-3: proxy_header is neither early nor late.
