@@ -122,10 +122,7 @@ impl Proxy {
             match self.read_plaintext(id, owner) {
                 Ok(0) => break,
                 Ok(n) => self.plain_received(id, n),
-                Err(failure) => {
-                    self.take_back_loan(id);
-                    return self.tls_failed(id, failure);
-                }
+                Err(failure) => return self.tls_failed(id, failure),
             }
         }
         if let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) {
