@@ -34,9 +34,10 @@ fn a_clean_run_exits_with_0_and_tells_what_it_did() {
     let report = read(&json);
     assert_eq!(report["totals"]["seeds"], 24);
     assert_eq!(report["totals"]["failures"].as_array().map(Vec::len), Some(0));
-    // Where a stop comes in the middle of chaos there may have been no success before it.
-    let served = report["marks"]["status: 2xx"]["seeds"].as_u64();
-    assert!(served.is_some_and(|seeds| (20..=24).contains(&seeds)), "{served:?}");
+    // Nobody may have been served where a stop came in the middle of chaos, and there alone.
+    let seeds = |mark: &str| report["marks"][mark]["seeds"].as_u64().expect("a mark");
+    let (served, stopped) = (seeds("status: 2xx"), seeds("phase: stopped in the middle of chaos"));
+    assert!(served <= 24 && served + stopped >= 24, "{served} and {stopped}");
 }
 
 // Where cases go is made before the seeds run; where it cannot be, nothing runs.

@@ -132,7 +132,7 @@ pub fn lets_stay(oracle: &Oracle, row: &Row, serial: u32, keeps: bool) -> Verdic
     let is_there = |version: &Version| version.has_listener(row.ask.listener.into());
     // Who waited in the backlog of one that went is accepted when another may have its name again.
     let goes = || !oracle.truth.versions.iter().all(is_there);
-    let wants_more = row.ask.keeps && row.ask.minor >= 1 && row.ask.flaw.is_none();
+    let wants_more = row.ask.keeps && row.ask.minor >= 1;
     // A server that waited for the whole request got it from a proxy that had read it.
     let is_read = !row.plans[serial as usize].is_early;
     if !keeps && wants_more && is_read && oracle.truth.stop_at.is_none() && !goes() {

@@ -215,9 +215,8 @@ impl Truth {
     /// Since when the version was in force that had the listener with this number last, at `at` or
     /// before: one that is gone takes who comes to its socket until nobody is in its backlog.
     pub fn had_listener(&self, listener: usize, at: u64) -> u64 {
-        let known = self.versions.iter().rev().filter(|version| version.at <= at);
-        let last = known.into_iter().find(|version| version.has_listener(listener));
-        last.map_or(at, |version| version.at)
+        let mut known = self.versions.iter().rev().filter(|version| version.at <= at);
+        known.find(|version| version.has_listener(listener)).map_or(at, |version| version.at)
     }
 
     /// The serial numbers in force at some time from `from` to `to`.
