@@ -70,6 +70,7 @@ pub mod input;
 mod invariants;
 pub mod listen;
 mod names;
+mod plaintext;
 pub mod proxy;
 pub mod proxy_protocol;
 pub mod reach;

@@ -41,7 +41,7 @@ impl Proxy {
 
     /// Whether the owner of a socket can take bytes from it; an idle session gets its buffers
     /// first.
-    fn may_read(&mut self, owner: Owner) -> bool {
+    pub(crate) fn may_read(&mut self, owner: Owner) -> bool {
         match owner {
             Owner::Front(session) => self.front_may_read(session),
             Owner::Back(_) => true,
@@ -69,82 +69,12 @@ impl Proxy {
 
     /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
     pub fn received(&mut self, id: SocketId, n: usize) {
-        self.note_socket(id, Tag::Read, n as u64, false);
-        let Some(socket) = self.sockets.get_mut(id) else {
-            self.counters.stale_ids += 1;
-            return;
-        };
-        let owner = socket.owner;
-        let Some(tls) = socket.tls_mut() else { return self.plain_received(id, n) };
-        if let Owner::Front(session) = owner
-            && !tls.has_begun()
-            && crate::http1::plaintext_on_tls(&self.cipher[..n])
-        {
-            return self.refuse_plaintext(session, n);
+        self.note_read(id, n);
+        match self.sockets.get(id).map(|socket| socket.tls().is_some()) {
+            None => self.counters.stale_ids += 1,
+            Some(false) => self.plain_received(id, n),
+            Some(true) => self.cipher_received(id, n),
         }
-        let fed = tls.feed(&self.cipher[..n]);
-        self.fed(id, fed);
-    }
-
-    /// TLS was given bytes: goes on with what came of them.
-    pub(crate) fn fed(&mut self, id: SocketId, fed: Result<(), crate::tls::TlsFailure>) {
-        if let Err(failure) = fed {
-            return self.tls_failed(id, failure);
-        }
-        let socket = self.sockets.get_mut(id).expect("it was just fed");
-        let owner = socket.owner;
-        if socket.tls_mut().is_some_and(Tls::secured) {
-            match owner {
-                Owner::Front(session) => self.front_secured(session),
-                Owner::Back(back) => self.back_connected(self.backs[back].session),
-                Owner::Listener(_) | Owner::Queued | Owner::Closing => {}
-            }
-            self.settle_owner(id, Moved::Nobody);
-        }
-        self.deliver(id);
-    }
-
-    /// Hands plaintext on that TLS holds, as long as the session takes it.
-    pub(crate) fn deliver(&mut self, id: SocketId) {
-        while let Some(socket) = self.sockets.get(id)
-            && socket.wants(Ops::READ)
-            && let Some(tls) = socket.tls()
-            && tls.has_input()
-        {
-            let owner = socket.owner;
-            if !tls.has_plaintext() {
-                self.plain_received(id, 0);
-                break;
-            }
-            if !self.may_read(owner) {
-                break;
-            }
-            match self.read_plaintext(id, owner) {
-                Ok(0) => break,
-                Ok(n) => self.plain_received(id, n),
-                Err(failure) => return self.tls_failed(id, failure),
-            }
-        }
-        if let Some(tls) = self.sockets.get_mut(id).and_then(|socket| socket.tls_mut()) {
-            tls.rest();
-        }
-        self.settle_owner(id, Moved::Nobody);
-    }
-
-    fn read_plaintext(
-        &mut self,
-        id: SocketId,
-        owner: Owner,
-    ) -> Result<usize, crate::tls::TlsFailure> {
-        let Proxy { sockets, sessions, backs, servers, pool, discard, flight, now, .. } = self;
-        let window = |back: &Back| {
-            let window = u64::from(servers[back.server].read_window);
-            window_of(flight.as_deref_mut(), *now, back, window)
-        };
-        let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
-        let count = plain_space(owner, sessions, backs, window, pool, discard, &mut space);
-        let tls = sockets.get_mut(id).and_then(|socket| socket.tls_mut());
-        tls.expect("the caller has seen it").read(&mut space[..count])
     }
 
     /// Bytes of the session came by `id`, in the space lent last; none are the end.
@@ -197,7 +127,7 @@ impl Proxy {
         mut send: impl FnMut(&[&[u8]]) -> Result<usize, SocketError>,
     ) {
         let Some(owner) = self.sockets.get(id).map(|socket| socket.owner) else { return };
-        self.seal(id, owner);
+        let unsealed = self.seal(id, owner);
         // Bytes on the wire, which a preface or TLS makes more than the session's own.
         let mut wrote = 0;
         let mut send = |from: &[&[u8]]| send(from).inspect(|&n| wrote = n);
@@ -226,6 +156,7 @@ impl Proxy {
             }
             Some(sent) => sent,
         };
+        self.note_sealed(id, owner, unsealed, sent.is_ok_and(|(_, all)| all));
         if sent.is_err() {
             self.gave_on(owner, offered as u64);
         }
@@ -254,19 +185,20 @@ impl Proxy {
     }
 
     /// Turns a session's output into records, once the ones before are out. From here on it
-    /// counts as sent.
-    fn seal(&mut self, id: SocketId, owner: Owner) {
+    /// counts as sent. Returns how much of what was offered TLS did not take.
+    fn seal(&mut self, id: SocketId, owner: Owner) -> usize {
         let is_small = self.buggify.point(Point::SmallRecord);
         let Proxy { sockets, sessions, backs, .. } = self;
-        let Some(tls) = sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else { return };
+        let Some(tls) = sockets.get_mut(id).and_then(|socket| socket.tls_mut()) else { return 0 };
         if !tls.is_secured() || tls.owes() {
-            return;
+            return 0;
         }
         let mut slices: [&[u8]; SLICES_MAX] = [&[]; SLICES_MAX];
         let mut count = output(owner, sessions, backs, &mut slices);
         if is_small {
             count = count.min(1);
         }
+        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
         let sealed = tls.seal(&slices[..count]);
         match owner {
             Owner::Front(session) if sealed > 0 => {
@@ -288,6 +220,7 @@ impl Proxy {
             }
             _ => {}
         }
+        offered - sealed
     }
 
     /// A write on `id` took everything before and the first `n` bytes of the session's output.
@@ -427,13 +360,13 @@ impl Proxy {
 }
 
 /// How many buffers the first read of a response is given: `live`, as the server's last one needed.
-fn window_of(flight: Option<&mut Flight>, now: Time, back: &Back, live: u64) -> usize {
+pub(crate) fn window_of(flight: Option<&mut Flight>, now: Time, back: &Back, live: u64) -> usize {
     let settled = |flight: &mut Flight| flight.settle_on(now, back.session, Verdict::Window, live);
     flight.map_or(live, settled) as usize
 }
 
 /// The session's own space for bytes from a socket of `owner`.
-fn plain_space<'a>(
+pub(crate) fn plain_space<'a>(
     owner: Owner,
     sessions: &'a mut Slots<Session>,
     backs: &Slots<Back>,

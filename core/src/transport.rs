@@ -3,7 +3,7 @@
 
 use crate::input::SocketError;
 use crate::proxy::SLICES_MAX;
-use crate::tls::Tls;
+use crate::tls::{PlayedWrite, Tls};
 
 /// The layers of one socket.
 pub(crate) struct Transport {
@@ -44,6 +44,15 @@ impl Transport {
     /// Whether the preface was not sent whole yet: nothing else may be written before it.
     pub(crate) fn owes_preface(&self) -> bool {
         !self.preface.is_empty()
+    }
+
+    /// In a replay: the next write offers `offered` bytes of the preface and of records, before it
+    /// TLS leaves `unsealed` bytes of plaintext, and behind it records if so.
+    pub(crate) fn play_write(&mut self, offered: usize, unsealed: usize, leaves: bool) {
+        let offered = offered.saturating_sub(self.preface.len());
+        if let Some(tls) = &mut self.tls {
+            tls.play_write(PlayedWrite { unsealed, offered, leaves });
+        }
     }
 
     /// Sends by `send`, once, what goes out next: the preface, and behind it records, or, without

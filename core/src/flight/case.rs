@@ -50,7 +50,7 @@ pub enum Flaw {
     TooLarge,
     /// Its configuration was not kept.
     ConfigForgotten,
-    /// It speaks TLS, with its client or with a server: a replay does not model records yet.
+    /// TLS could not even be begun with the settings that it had, and those are not kept.
     Tls,
     /// Its entries make no sense.
     Malformed,
@@ -62,7 +62,7 @@ names! {
         StartOverwritten => "its start was overwritten",
         TooLarge => "a head was larger than the recorder keeps",
         ConfigForgotten => "its configuration was not kept",
-        Tls => "it speaks TLS",
+        Tls => "no TLS could be made of its settings",
         Malformed => "its entries are malformed",
     }
 }

@@ -1,6 +1,7 @@
 //! What the recorder writes: tagged entries of a few bytes, decoded without trust.
 
 use crate::names::names;
+use crate::tls::Told;
 
 /// What an entry tells. Its number is part of the file format: add new ones at the end, and raise
 /// [`FORMAT`](super::FORMAT) when one changes its meaning.
@@ -19,7 +20,8 @@ pub(crate) enum Tag {
     Ready,
     /// Space for a read is lent. It is left out where the session's next entry is that read.
     Lent,
-    /// A read gave `a` bytes, 0 at the end of the stream; space was lent for it before.
+    /// A read gave `a` bytes, 0 at the end of the stream; space was lent for it before. With
+    /// [`FLAG`] they are TLS's.
     Read,
     /// A read was owed, and the session could take nothing.
     NoRoom,
@@ -63,6 +65,11 @@ pub(crate) enum Tag {
     /// A head that is, byte by byte, the last one of that side of the session; `a` as of
     /// [`Tag::Head`]. Whatever overwrites that one has overwritten the start of the session, too.
     Again,
+    /// Of what the next entry writes, TLS was offered `a` bytes more than it took; [`FLAG`]: it has
+    /// more to send than it offered. It is left out where neither is so.
+    Sealed,
+    /// The session goes on with plaintext that TLS holds, or with its end.
+    Delivered,
 }
 
 names! {
@@ -94,6 +101,8 @@ names! {
         Alive => "alive",
         Torn => "torn",
         Again => "head again",
+        Sealed => "sealed",
+        Delivered => "delivered",
     }
 }
 
@@ -191,7 +200,8 @@ pub(crate) enum Verdict {
     Address,
     /// The server: 0 none, 1 all are full, 2 + its index in the cluster.
     Server,
-    /// The idle connection: 0 none, 1 one that takes bytes, 2 one that is full.
+    /// The idle connection: 0 none, 1 one that takes bytes, 2 one that is full; with TLS 2 more,
+    /// and 4 more if that has bytes to send.
     Idle,
     /// Whether the line for a server had no room: 0 or 1.
     LineFull,
@@ -203,6 +213,14 @@ pub(crate) enum Verdict {
     Window,
     /// Whether the connection was kept for others: 0 or 1.
     Kept,
+    /// Whether a TLS client's first bytes are HTTP in the clear: 0 no, 1 yes, 2 for HEAD.
+    Cleartext,
+    /// What came of bytes for TLS: a [`Told`](crate::tls::Told).
+    Opened,
+    /// What came of reading plaintext: another one.
+    Plain,
+    /// Whether the certificate that the client was shown is good for its request: 0 or 1.
+    Covers,
 }
 
 names! {
@@ -217,6 +235,10 @@ names! {
         Sticky => "sticky server",
         Window => "read window",
         Kept => "connection kept",
+        Cleartext => "cleartext",
+        Opened => "records opened",
+        Plain => "plaintext read",
+        Covers => "certificate covers",
     }
 }
 
@@ -232,13 +254,15 @@ impl Verdict {
     pub(super) fn usual(self) -> u64 {
         match self {
             Verdict::Server => 2,
-            Verdict::LineFull | Verdict::Sticky => 0,
+            Verdict::LineFull | Verdict::Sticky | Verdict::Cleartext => 0,
+            Verdict::Opened | Verdict::Plain => Told::EXPECTED,
             Verdict::Buffers
             | Verdict::Address
             | Verdict::Idle
             | Verdict::StillFree
             | Verdict::Window
-            | Verdict::Kept => 1,
+            | Verdict::Kept
+            | Verdict::Covers => 1,
         }
     }
 

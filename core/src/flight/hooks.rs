@@ -16,6 +16,8 @@ use crate::session::state::State;
 use crate::session::{ResponsePhase, SessionId};
 use crate::sockets::{Ops, Owner, Socket};
 use crate::time::Time;
+use crate::tls::Tls;
+use crate::transport::Transport;
 use std::time::Duration;
 
 impl Proxy {
@@ -55,7 +57,7 @@ impl Proxy {
 
     /// The session that a socket works for now, and whether it is the server's side of it.
     #[inline]
-    fn worked_for(&self, owner: Owner) -> Option<(SessionId, bool)> {
+    pub(crate) fn worked_for(&self, owner: Owner) -> Option<(SessionId, bool)> {
         match owner {
             Owner::Front(session) => Some((session, false)),
             Owner::Back(back) => {
@@ -296,25 +298,23 @@ impl Proxy {
         if let Some(flight) = self.flight.as_deref_mut()
             && let Some(number) = flight.forced(Verdict::Idle)
         {
-            return (number > 0).then(|| self.make_idle(server, id, number == 2));
+            return (number > 0).then(|| self.make_idle(server, id, number - 1));
         }
         let back = self.take_idle(server, id, others);
         if let Some(flight) = self.flight.as_deref_mut() {
             let socket = back.and_then(|back| self.sockets.get(self.backs[back].socket));
-            let takes = |socket: &Socket| if socket.is_ready(Ops::WRITE) { 1 } else { 2 };
-            flight.decided(self.now, id, Verdict::Idle, socket.map_or(0, takes));
-            if socket.is_some_and(|socket| socket.tls().is_some()) {
-                self.note_flaw(id, Flaw::Tls);
-            }
+            flight.decided(self.now, id, Verdict::Idle, socket.map_or(0, number_of_idle));
         }
         back
     }
 
-    /// A connection as one that was taken out of the pool.
-    fn make_idle(&mut self, server: ServerId, session: SessionId, is_full: bool) -> BackId {
+    /// A connection as one that was taken out of the pool: bits of [`number_of_idle`].
+    fn make_idle(&mut self, server: ServerId, session: SessionId, bits: u64) -> BackId {
         let back = self.backs.next_id();
-        let socket = self.sockets.insert(Owner::Back(back), false, None);
-        if is_full {
+        let tls = (bits & 2 != 0).then(|| Tls::played_idle(bits & 4 != 0));
+        let transport = Transport::new(Vec::new(), tls);
+        let socket = self.sockets.insert(Owner::Back(back), false, transport);
+        if bits & 1 != 0 {
             self.sockets.exhausted(socket, Ops::WRITE);
         }
         let deadline = self.back_deadline(back);
@@ -399,12 +399,12 @@ impl Flight {
     }
 
     #[inline]
-    fn is_replay(&self) -> bool {
+    pub(super) fn is_replay(&self) -> bool {
         matches!(self.mode, Mode::Replay(_))
     }
 
     #[inline]
-    fn forced(&mut self, what: Verdict) -> Option<u64> {
+    pub(super) fn forced(&mut self, what: Verdict) -> Option<u64> {
         match &mut self.mode {
             Mode::Record(_) => None,
             Mode::Replay(script) => script.forced(what),
@@ -458,6 +458,13 @@ fn number_of(choice: Choice) -> u64 {
         Choice::Full => 1,
         Choice::Server(pick) => 2 + u64::from(pick.index),
     }
+}
+
+/// An idle connection, as [`Verdict::Idle`] has it.
+fn number_of_idle(socket: &Socket) -> u64 {
+    let of_tls = |tls: &Tls| if tls.is_flushed() { 2 } else { 2 + 4 };
+    let is_full = !socket.is_ready(Ops::WRITE);
+    1 + u64::from(is_full) + socket.tls().map_or(0, of_tls)
 }
 
 /// What of a record must come out equal: kinds, sizes, spans and parsed fields, no payload.

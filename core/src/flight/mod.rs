@@ -4,7 +4,8 @@
 //! with others. Both are written as entries of a few bytes into a ring of the worker's (`Tag`):
 //! steps (reads, writes, readiness, timers) *before* they are carried out, decisions (`Verdict`)
 //! where they fall. What the parsers look at is kept as it came: heads, the framing of chunked
-//! bodies, PROXY headers. Of bodies and tunnels only the lengths are.
+//! bodies, PROXY headers. Of bodies and tunnels only the lengths are. Of TLS it is told what each
+//! call of it came to (`tls`): the parsers' bytes are plaintext, and no secret is kept.
 //!
 //! A rolling hash over what the session gave out (sizes, times, parsed fields, effects, its
 //! deadlines) stands in the ring at the end of each request and of the session. [`Player`]
@@ -26,7 +27,9 @@ mod image;
 mod mask;
 mod replay;
 mod ring;
+mod script;
 mod start;
+mod tls;
 pub mod wire;
 
 pub use case::{Case, Chain, Damage, Flaw, Reading};
@@ -40,7 +43,7 @@ use entry::{OVERHEAD, Word};
 use ring::{Place, Ring};
 
 /// Version of the file format.
-pub const FORMAT: u16 = 4;
+pub const FORMAT: u16 = 5;
 /// Keeps a time that is zero from making zero of a product.
 const KEY: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Stands in recordings where a byte stood that no parser looks at, and in replays where none is
@@ -112,7 +115,7 @@ pub(crate) struct Loan {
 
 enum Mode {
     Record(Ring),
-    Replay(replay::Script),
+    Replay(script::Script),
 }
 
 impl Flight {

@@ -2,10 +2,11 @@
 //! recording; what it gives out must roll into the same hash.
 
 use super::case::{Case, Chain, Raw};
-use super::entry::{BACK, Cause, FLAG, Tag, Verdict};
+use super::entry::{BACK, Cause, FLAG, Tag};
 use super::hooks::slot;
+use super::script::{Content, Script, name_of};
 use super::wire::Stored;
-use super::{AMPLE, FILLER, Flaw, Flight, Mode};
+use super::{AMPLE, Flaw, Flight, Mode};
 use crate::accept::Waiting;
 use crate::config::{Compiled, Settings, TlsClient, TlsServer};
 use crate::effect::Close;
@@ -18,8 +19,12 @@ use crate::proxy::{Proxy, SLICES_MAX};
 use crate::session::{BufferWait, Moved, SessionId};
 use crate::sockets::{Ops, Owner};
 use crate::time::Time;
+use crate::tls::Tls;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+
+/// Bytes of records that one write takes at most, by far: what is sealed at a time, and what a
+/// handshake says.
+const RECORDS_MAX: usize = 1 << 20;
 
 /// Where a replay left its recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,107 +67,6 @@ pub struct Played {
     pub hash: u64,
 }
 
-/// The entries of a chain that are not content, and how far they were used up.
-pub(super) struct Script {
-    entries: Vec<(Tag, u64, u64)>,
-    next: usize,
-    /// Decisions that came out as usual since the last entry that was used up.
-    usual: u64,
-    wrong: Option<String>,
-}
-
-impl Script {
-    /// The recorded outcome of a decision that is asked for now.
-    #[cold]
-    pub(super) fn forced(&mut self, what: Verdict) -> Option<u64> {
-        let Some(&(tag, a, value)) = self.entries.get(self.next) else {
-            let what = what.name();
-            self.differs(format!("the replay decides on \"{what}\"; the recording is over"));
-            // Anything will do: what follows counts no more.
-            return Some(0);
-        };
-        match Verdict::of(a).filter(|_| tag == Tag::Decided) {
-            Some((kind, omitted)) if omitted == self.usual => {
-                if kind != what {
-                    let (what, recorded) = (what.name(), name_of(tag, a));
-                    let text = format!("the replay decides on \"{what}\"; recorded is {recorded}");
-                    self.differs(text);
-                }
-                self.used_up();
-                Some(value)
-            }
-            _ => {
-                self.usual += 1;
-                Some(what.usual())
-            }
-        }
-    }
-
-    /// The next entry was used up.
-    fn used_up(&mut self) {
-        self.next += 1;
-        self.usual = 0;
-    }
-
-    /// A milestone was reached with this hash.
-    #[cold]
-    pub(super) fn reached(&mut self, tag: Tag, hash: u64) {
-        match self.entries.get(self.next) {
-            Some(&(kind, recorded, _)) if kind == tag => {
-                if recorded != hash {
-                    let tag = tag.name();
-                    self.differs(format!("\"{tag}\": hash {hash:016x}, recorded {recorded:016x}"));
-                }
-                self.used_up();
-            }
-            Some(&(kind, a, _)) => {
-                let recorded = name_of(kind, a);
-                let tag = tag.name();
-                self.differs(format!("the replay has \"{tag}\"; recorded is {recorded}"));
-            }
-            None => {
-                let tag = tag.name();
-                self.differs(format!("the replay has \"{tag}\"; the recording is over"));
-            }
-        }
-    }
-
-    fn differs(&mut self, what: String) {
-        self.wrong.get_or_insert(what);
-    }
-}
-
-fn name_of(tag: Tag, a: u64) -> String {
-    match (tag, Verdict::of(a)) {
-        (Tag::Decided, Some((what, _))) => format!("the decision on \"{}\"", what.name()),
-        _ => format!("\"{} {a}\"", tag.name()),
-    }
-}
-
-/// What the bytes of one side of a session were, as far as that is known.
-#[derive(Default)]
-struct Content {
-    known: BTreeMap<u64, Arc<[u8]>>,
-    at: u64,
-}
-
-impl Content {
-    /// Fills `into` with the next bytes.
-    fn next(&mut self, into: &mut [u8]) {
-        into.fill(FILLER);
-        let (from, to) = (self.at, self.at + into.len() as u64);
-        let before = self.known.range(..from).next_back();
-        for (&start, bytes) in before.into_iter().chain(self.known.range(from..to)) {
-            let (first, last) = (start.max(from), (start + bytes.len() as u64).min(to));
-            if first < last {
-                let piece = &bytes[(first - start) as usize..(last - start) as usize];
-                into[(first - from) as usize..(last - from) as usize].copy_from_slice(piece);
-            }
-        }
-        self.at = to;
-    }
-}
-
 impl<'a> Player<'a> {
     /// A player for the sessions of `case`.
     ///
@@ -201,14 +105,21 @@ impl Stored {
     /// The configuration, with `stand_ins` where it speaks TLS.
     fn with_tls(&self, stand_ins: &StandIns) -> crate::config::Config {
         let mut config = self.config.clone();
-        for &index in &self.secure_listeners {
+        let identity = |mark: u64| {
+            let mut identity = [0; 32];
+            identity[..8].copy_from_slice(&mark.to_le_bytes());
+            identity
+        };
+        for &(index, mark) in &self.secure_listeners {
             if let Some(listener) = config.listeners.get_mut(usize::from(index)) {
-                listener.tls = stand_ins.server.clone();
+                let tls = stand_ins.server.clone();
+                listener.tls = tls.map(|tls| TlsServer { identity: identity(mark), ..tls });
             }
         }
-        for &index in &self.secure_clusters {
+        for &(index, mark) in &self.secure_clusters {
             if let Some(cluster) = config.clusters.get_mut(usize::from(index)) {
-                cluster.tls = stand_ins.client.clone();
+                let tls = stand_ins.client.clone();
+                cluster.tls = tls.map(|tls| TlsClient { identity: identity(mark), ..tls });
             }
         }
         config
@@ -220,7 +131,6 @@ struct Replay<'a> {
     player: &'a Player<'a>,
     /// Entries that are not content.
     entries: Vec<&'a (Time, Raw)>,
-    content: [Content; 2],
     proxy: Proxy,
     id: SessionId,
     steps: usize,
@@ -238,14 +148,10 @@ impl<'a> Replay<'a> {
             let side = usize::from(raw.flags & BACK != 0);
             let at = told[side].checked_add(raw.a)?;
             told[side] = at.checked_add(raw.bytes.len() as u64)?;
-            known[side].known.insert(at, raw.bytes.clone());
+            known[side].know(at, &raw.bytes);
         }
-        let script = Script {
-            entries: entries.iter().map(|(_, raw)| (raw.tag, raw.a, raw.b)).collect(),
-            next: 1,
-            usual: 0,
-            wrong: None,
-        };
+        let script = entries.iter().map(|(_, raw)| (raw.tag, raw.a, raw.b));
+        let script = Script::new(script.collect(), known);
         let first = player.compiled.get(&start.opened)?;
         // One session needs little of what a worker has.
         let settings = Settings {
@@ -282,7 +188,7 @@ impl<'a> Replay<'a> {
         let id = proxy.sessions.next_id();
         let (peer, local) = (start.peer, start.local);
         proxy.create_session(Waiting { socket, listener, peer, local, since: at });
-        Some(Replay { player, entries, content: known, proxy, id, steps: 0 })
+        Some(Replay { player, entries, proxy, id, steps: 0 })
     }
 
     fn run(&mut self) -> Result<Played, Difference> {
@@ -339,13 +245,14 @@ impl<'a> Replay<'a> {
         if self.proxy.sessions.get(self.id).is_none() && raw.tag.has_slot() {
             return Err(format!("the session has ended; recorded is \"{}\"", raw.tag.name()));
         }
-        if raw.tag != Tag::Scarce {
+        if !matches!(raw.tag, Tag::Scarce | Tag::Sealed) {
             self.arrange(at);
         }
         match raw.tag {
             Tag::Stopped => self.proxy.stop(),
             Tag::Installed => self.install(raw.a)?,
-            Tag::Scarce => {}
+            // They tell of the step behind them.
+            Tag::Scarce | Tag::Sealed => {}
             Tag::Fired => self.fire(raw)?,
             Tag::Granted => self.grant()?,
             Tag::Woken => self.wake(),
@@ -437,9 +344,10 @@ impl<'a> Replay<'a> {
             }
             Tag::Blocked if !flagged => self.proxy.blocked(id, false),
             Tag::Failed if !flagged => self.proxy.failed(id, error, false),
-            Tag::Blocked => return self.transmit(id, Err(SocketError::WouldBlock), false),
-            Tag::Failed => return self.transmit(id, Err(error), false),
-            Tag::Sent => return self.transmit(id, Ok(raw.a as usize), flagged),
+            Tag::Blocked => return self.transmit(id, at, Err(SocketError::WouldBlock), false),
+            Tag::Failed => return self.transmit(id, at, Err(error), false),
+            Tag::Sent => return self.transmit(id, at, Ok(raw.a as usize), flagged),
+            Tag::Delivered => return self.deliver(id),
             Tag::Resumed => self.proxy.resume_input(id),
             tag => return Err(format!("\"{}\" is no step of a session", tag.name())),
         }
@@ -454,24 +362,56 @@ impl<'a> Replay<'a> {
         }
         let mut later = self.entries[at + 1..].iter().map(|(_, raw)| raw);
         let passed = [Tag::Decided, Tag::Scarce, Tag::Installed, Tag::Stopped];
-        let next = later.find(|raw| !passed.contains(&raw.tag));
-        let n = next.filter(|raw| raw.tag == Tag::Read).map_or(0, |raw| raw.a);
+        let next = later.find(|raw| !passed.contains(&raw.tag)).filter(|raw| raw.tag == Tag::Read);
+        let (n, is_tls) = next.map_or((0, false), |raw| (raw.a, raw.flags & FLAG != 0));
+        let mut content = std::mem::take(&mut self.script().content);
         let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
         let count = self.proxy.recv_space(id, &mut space);
         let offered: u64 = space[..count].iter().map(|slice| slice.len() as u64).sum();
         if n > offered {
             return Err(format!("{n} bytes were read; the replay has room for {offered}"));
         }
-        let content = &mut self.content[usize::from(raw.flags & BACK != 0)];
-        let mut left = n as usize;
-        for slice in &mut space[..count] {
-            let take = left.min(slice.len());
-            content.next(&mut slice[..take]);
-            left -= take;
+        if !is_tls {
+            content[usize::from(raw.flags & BACK != 0)].fill(&mut space[..count], n as usize);
         }
+        self.script().content = content;
         if 0 < n && n < offered {
             self.proxy.sockets.short_read(id);
         }
+        Ok(())
+    }
+
+    /// TLS has input of which no edge tells.
+    fn deliver(&mut self, id: SocketId) -> Result<(), String> {
+        let socket = self.proxy.sockets.get(id).ok_or("the socket is gone")?;
+        let has_input = socket.tls().is_some_and(Tls::has_input);
+        if !socket.wants(Ops::READ) || !has_input {
+            return Err("plaintext was handed on; the replay owes none".into());
+        }
+        self.proxy.deliver(id);
+        Ok(())
+    }
+
+    /// Tells TLS, if `id` has any, what the write at `at` comes to: `wrote` bytes are taken, and
+    /// more is left of those that were offered, if `partial`.
+    fn play_write(
+        &mut self,
+        id: SocketId,
+        at: usize,
+        wrote: usize,
+        partial: bool,
+    ) -> Result<(), String> {
+        let socket = self.proxy.sockets.get_mut(id).ok_or("the socket is gone")?;
+        let Some(transport) = socket.transport.as_deref_mut() else { return Ok(()) };
+        if wrote > RECORDS_MAX {
+            return Err(format!("{wrote} bytes were written; TLS never holds so many"));
+        }
+        let before = self.entries[..at].iter().rev().map(|(_, raw)| raw);
+        let mut told = before.take_while(|raw| matches!(raw.tag, Tag::Scarce | Tag::Sealed));
+        let sealed = told.find(|raw| raw.tag == Tag::Sealed);
+        let leaves = partial || sealed.is_some_and(|raw| raw.flags & FLAG != 0);
+        let unsealed = sealed.map_or(0, |raw| raw.a as usize);
+        transport.play_write(wrote + usize::from(partial), unsealed, leaves);
         Ok(())
     }
 
@@ -479,9 +419,11 @@ impl<'a> Replay<'a> {
     fn transmit(
         &mut self,
         id: SocketId,
+        at: usize,
         outcome: Result<usize, SocketError>,
         partial: bool,
     ) -> Result<(), String> {
+        self.play_write(id, at, outcome.unwrap_or(0), partial || outcome.is_err())?;
         let mut offered = None;
         self.proxy.transmit(id, |slices| {
             let all: usize = slices.iter().map(|slice| slice.len()).sum();

@@ -248,4 +248,4 @@ impl Item for Server {}
 impl Item for Route {}
 impl Item for Network {}
 impl Item for Address {}
-impl Item for u16 {}
+impl Item for (u16, u64) {}

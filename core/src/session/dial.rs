@@ -109,9 +109,6 @@ impl Proxy {
             self.note_flaw(id, Flaw::Tls);
             return self.fail(id, 503, ending(Who::Proxy, Phase::Connect));
         };
-        if transport.as_deref().is_some_and(|transport| transport.tls.is_some()) {
-            self.note_flaw(id, Flaw::Tls);
-        }
         let speech = self.speech_of(id, pick);
         self.counters.connects += 1;
         self.gave(id, u64::from(pick.index));
@@ -190,6 +187,7 @@ impl Proxy {
         }
         let server = &config.servers[usize::from(pick.index)];
         let tls = match config.tls.as_ref().zip(server.tls_name.as_ref()) {
+            Some(_) if self.is_replay() => Some(Tls::played(false)),
             Some((settings, name)) => Some(Tls::client(settings, name.clone())?),
             None => None,
         };

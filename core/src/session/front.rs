@@ -173,6 +173,7 @@ impl Proxy {
             port: self.listens[session.listener].port(),
             client: session.peer,
             tls: self.sockets.get(session.front).and_then(|socket| socket.tls()),
+            flight: self.flight.as_deref_mut().map(|flight| (flight, self.now, id)),
             request_id: x.record.request_id,
             path: &mut self.path_scratch,
         };

@@ -127,11 +127,16 @@ impl Proxy {
     }
 
     fn begin_handshake(&mut self, id: SessionId) {
-        let tls = self.opening_listener(id).tls.as_ref().and_then(Tls::server);
+        let tls = match self.is_replay() {
+            true => Some(Tls::played(true)),
+            false => self.opening_listener(id).tls.as_ref().and_then(Tls::server),
+        };
         let due = self.now.deadline(self.opening_timeouts(id).tls_handshake);
         let front = self.sessions[id].front;
-        let Some(tls) = tls else { return self.close_session(id, Close::Normal) };
-        self.note_flaw(id, Flaw::Tls);
+        let Some(tls) = tls else {
+            self.note_flaw(id, Flaw::Tls);
+            return self.close_session(id, Close::Normal);
+        };
         let socket = self.sockets.get_mut(front).expect("a live session's socket");
         socket.transport = Transport::new(Vec::new(), Some(tls));
         let session = &mut self.sessions[id];
@@ -147,7 +152,7 @@ impl Proxy {
         self.reach.decided(Decision::HandshakeSurplus);
         self.cipher[..n].copy_from_slice(surplus);
         self.release_exchange(id);
-        self.received(front, n);
+        self.cipher_received(front, n);
     }
 
     /// The client's handshake is complete.
@@ -215,7 +220,7 @@ impl Proxy {
     }
 
     /// An HTTP client spoke in the clear where TLS is expected: a 400 that it can read (TLS-2).
-    pub(crate) fn refuse_plaintext(&mut self, id: SessionId, n: usize) {
+    pub(crate) fn refuse_plaintext(&mut self, id: SessionId, n: usize, head_only: bool) {
         self.note_tls_failure(id, TlsFailure::NotTls);
         let front = self.sessions[id].front;
         self.sockets.get_mut(front).expect("a live session's socket").transport = None;
@@ -224,7 +229,6 @@ impl Proxy {
         }
         self.release_opening(id);
         self.begin_exchange(id, Move::FirstByte);
-        let head_only = self.cipher[..n].starts_with(b"HEAD ");
         let x = self.sessions[id].x();
         x.facts.head_only = head_only;
         x.record.received = n as u64;

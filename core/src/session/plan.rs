@@ -1,12 +1,14 @@
 //! What a complete request head asks for, decided in one pass over its bytes: where it goes, what
 //! is sent on, what is remembered.
 
-use super::Facts;
+use super::{Facts, SessionId};
 use crate::config::{Redirect, Target};
 use crate::event::AccessRecord;
+use crate::flight::{Flight, Verdict};
 use crate::http1::{
     self, Forwarding, Framing, Refusal, Request, Scheme, field_space, is_idempotent,
 };
+use crate::time::Time;
 use crate::tls::Tls;
 use crate::version::Version;
 use std::net::SocketAddr;
@@ -45,6 +47,8 @@ pub(crate) struct Context<'a> {
     pub(crate) client: Option<SocketAddr>,
     /// The client's TLS, if there is any.
     pub(crate) tls: Option<&'a Tls>,
+    /// The recorder, if there is one, and what it is told by: the time and the session.
+    pub(crate) flight: Option<(&'a mut Flight, Time, SessionId)>,
     pub(crate) request_id: u128,
     /// Reused for a path that had to be normalised.
     pub(crate) path: &'a mut Vec<u8>,
@@ -78,7 +82,7 @@ pub(crate) fn plan(
     };
     let mut plan =
         Plan { facts, framing: request.framing, destination: Destination::Nowhere, stuck_to: None };
-    if !host.is_empty() && context.tls.is_some_and(|tls| !tls.covers(host)) {
+    if !host.is_empty() && !context.is_covered(host) {
         plan.destination = Destination::Misdirected;
         return Ok(plan);
     }
@@ -112,6 +116,14 @@ pub(crate) fn plan(
 }
 
 impl Context<'_> {
+    /// Whether the certificate that the client was shown is good for `host`; there may be none.
+    fn is_covered(&mut self, host: &[u8]) -> bool {
+        let Some(tls) = self.tls else { return true };
+        let live = tls.covers(host);
+        let Some((flight, now, id)) = &mut self.flight else { return live };
+        flight.settle_on(*now, *id, Verdict::Covers, u64::from(live)) != 0
+    }
+
     fn scheme(&self) -> Scheme {
         if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
     }

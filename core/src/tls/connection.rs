@@ -1,5 +1,6 @@
 //! One TLS connection over slices.
 
+use super::played::{Played, Told, Write as PlayedWrite};
 use super::{Certificates, TlsFacts, TlsFailure, TlsVersion};
 use crate::config::{TlsClient, TlsServer};
 use crate::event::Text;
@@ -25,9 +26,17 @@ pub(crate) enum End {
     Truncated,
 }
 
+/// Who speaks TLS.
+#[expect(clippy::large_enum_variant, reason = "every live one is rustls, and boxed with its socket")]
+enum Engine {
+    Rustls(Connection),
+    /// Nobody: what was said is told by a recording.
+    Played(Played),
+}
+
 /// One connection's TLS state.
 pub(crate) struct Tls {
-    conn: Connection,
+    engine: Engine,
     /// Those that the client could be shown.
     certificates: Option<Arc<Certificates>>,
     /// Bytes from the socket that were not opened for want of room; short-lived and rare.
@@ -64,8 +73,25 @@ impl Tls {
 
     fn new(mut conn: Connection, certificates: Option<Arc<Certificates>>) -> Tls {
         conn.set_buffer_limit(Some(SEAL_BYTES_MAX));
+        Tls::with_engine(Engine::Rustls(conn), certificates)
+    }
+
+    /// One that a replay tells what it comes to.
+    pub(crate) fn played(is_server: bool) -> Tls {
+        Tls::with_engine(Engine::Played(Played::begin(is_server)), None)
+    }
+
+    /// The same, of a connection to a server that stood idle.
+    pub(crate) fn played_idle(wants_write: bool) -> Tls {
+        let version = Some(TlsVersion::Tls13);
+        let engine = Played { version, wants_write, ..Played::begin(false) };
+        let tls = Tls::with_engine(Engine::Played(engine), None);
+        Tls { has_begun: true, is_secured: true, ..tls }
+    }
+
+    fn with_engine(engine: Engine, certificates: Option<Arc<Certificates>>) -> Tls {
         Tls {
-            conn,
+            engine,
             certificates,
             parked: Vec::new(),
             held: 0,
@@ -105,11 +131,12 @@ impl Tls {
 
     /// Opens records until the plaintext held is enough, and gives back what is left.
     fn open<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], TlsFailure> {
+        let Engine::Rustls(conn) = &mut self.engine else { return Ok(&[]) };
         while !bytes.is_empty() && self.held < HELD_BYTES_MAX && !self.has_notified {
-            if self.conn.read_tls(&mut bytes).is_err() {
+            if conn.read_tls(&mut bytes).is_err() {
                 return Err(TlsFailure::Protocol);
             }
-            match self.conn.process_new_packets() {
+            match conn.process_new_packets() {
                 Ok(state) => {
                     self.held = state.plaintext_bytes_to_read();
                     self.has_notified = state.peer_has_closed();
@@ -123,12 +150,15 @@ impl Tls {
 
     /// Once, when the handshake has come to its end.
     pub(crate) fn secured(&mut self) -> bool {
-        if self.conn.is_handshaking() || std::mem::replace(&mut self.is_secured, true) {
+        if self.version().is_none() || std::mem::replace(&mut self.is_secured, true) {
             return false;
         }
-        let is_server = matches!(self.conn, Connection::Server(_));
+        let is_server = match &self.engine {
+            Engine::Rustls(conn) => matches!(conn, Connection::Server(_)),
+            Engine::Played(played) => played.is_server,
+        };
         // In TLS 1.2 the client waits for what is owed now; in 1.3 it is tickets.
-        self.tickets_only = is_server && self.version() == TlsVersion::Tls13;
+        self.tickets_only = is_server && self.version() == Some(TlsVersion::Tls13);
         true
     }
 
@@ -142,18 +172,24 @@ impl Tls {
         self.is_secured
     }
 
-    fn version(&self) -> TlsVersion {
-        match self.conn.protocol_version() {
+    /// The version agreed on, once the handshake has come to its end.
+    fn version(&self) -> Option<TlsVersion> {
+        let conn = match &self.engine {
+            Engine::Played(played) => return played.version,
+            Engine::Rustls(conn) if conn.is_handshaking() => return None,
+            Engine::Rustls(conn) => conn,
+        };
+        Some(match conn.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
             _ => TlsVersion::Tls13,
-        }
+        })
     }
 
     /// The name that the client asked for, if any.
     pub(crate) fn sni(&self) -> Option<&str> {
-        match &self.conn {
-            Connection::Server(conn) => conn.server_name(),
-            Connection::Client(_) => None,
+        match &self.engine {
+            Engine::Rustls(Connection::Server(conn)) => conn.server_name(),
+            Engine::Rustls(Connection::Client(_)) | Engine::Played(_) => None,
         }
     }
 
@@ -170,8 +206,11 @@ impl Tls {
     pub(crate) fn facts(&self) -> TlsFacts {
         let mut sni = Text::EMPTY;
         sni.set(self.sni().unwrap_or_default().as_bytes());
-        let resumed = self.conn.handshake_kind() == Some(HandshakeKind::Resumed);
-        TlsFacts { version: self.version(), resumed, sni }
+        let resumed = match &self.engine {
+            Engine::Rustls(conn) => conn.handshake_kind() == Some(HandshakeKind::Resumed),
+            Engine::Played(_) => false,
+        };
+        TlsFacts { version: self.version().unwrap_or(TlsVersion::Tls13), resumed, sni }
     }
 
     /// Whether there is something to read: plaintext, or the end.
@@ -201,7 +240,8 @@ impl Tls {
         let mut total = 0;
         for slice in space {
             while !slice.is_empty() && self.held > 0 {
-                let Ok(n) = self.conn.reader().read(slice) else {
+                let Engine::Rustls(conn) = &mut self.engine else { return Ok(total) };
+                let Ok(n) = conn.reader().read(slice) else {
                     return Err(TlsFailure::Protocol);
                 };
                 self.held -= n;
@@ -223,10 +263,13 @@ impl Tls {
         for (to, from) in vectored.iter_mut().zip(slices) {
             *to = io::IoSlice::new(from);
         }
-        let sealed = match slices {
-            [] => 0,
-            [one] => self.conn.writer().write(one).unwrap_or(0),
-            _ => self.conn.writer().write_vectored(&vectored[..slices.len()]).unwrap_or(0),
+        let sealed = match (&mut self.engine, slices) {
+            (Engine::Played(played), _) => played.seal(slices.iter().map(|it| it.len()).sum()),
+            (_, []) => 0,
+            (Engine::Rustls(conn), [one]) => conn.writer().write(one).unwrap_or(0),
+            (Engine::Rustls(conn), _) => {
+                conn.writer().write_vectored(&vectored[..slices.len()]).unwrap_or(0)
+            }
         };
         if sealed > 0 {
             self.tickets_only = false;
@@ -236,12 +279,19 @@ impl Tls {
 
     /// Whether nothing at all is to be sent, so that more may be sealed.
     pub(crate) fn is_flushed(&self) -> bool {
-        !self.conn.wants_write()
+        !self.wants_write()
     }
 
     /// Whether bytes are to be sent that do not wait for others.
     pub(crate) fn owes(&self) -> bool {
-        self.conn.wants_write() && !self.tickets_only
+        self.wants_write() && !self.tickets_only
+    }
+
+    fn wants_write(&self) -> bool {
+        match &self.engine {
+            Engine::Rustls(conn) => conn.wants_write(),
+            Engine::Played(played) => played.wants_write,
+        }
     }
 
     /// Hands the records to `send`, which takes as much as it likes from the front.
@@ -252,8 +302,12 @@ impl Tls {
         &mut self,
         send: impl FnMut(&[&[u8]]) -> Result<usize, E>,
     ) -> Result<usize, E> {
+        let conn = match &mut self.engine {
+            Engine::Rustls(conn) => conn,
+            Engine::Played(played) => return played.write_with(send),
+        };
         let mut writer = Records { send, error: None };
-        match self.conn.write_tls(&mut writer) {
+        match conn.write_tls(&mut writer) {
             Ok(n) => Ok(n),
             Err(_) => Err(writer.error.expect("only `send` fails")),
         }
@@ -262,7 +316,10 @@ impl Tls {
     /// Says that nothing more will be sent, behind everything that is owed.
     pub(crate) fn close_notify(&mut self) {
         if self.is_secured {
-            self.conn.send_close_notify();
+            match &mut self.engine {
+                Engine::Rustls(conn) => conn.send_close_notify(),
+                Engine::Played(played) => played.close_notify(),
+            }
             self.tickets_only = false;
         }
     }
@@ -270,9 +327,14 @@ impl Tls {
     /// Everything that is owed, in one piece.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         let mut output = Vec::new();
-        while self.conn.wants_write() {
-            let taken = self.conn.write_tls(&mut output);
-            debug_assert!(taken.is_ok(), "a vector takes everything");
+        match &mut self.engine {
+            Engine::Played(played) => played.wants_write = false,
+            Engine::Rustls(conn) => {
+                while conn.wants_write() {
+                    let taken = conn.write_tls(&mut output);
+                    debug_assert!(taken.is_ok(), "a vector takes everything");
+                }
+            }
         }
         output
     }
@@ -284,8 +346,41 @@ impl Tls {
         if self.held == 0 && self.parked.is_empty() {
             self.parked = Vec::new();
             // rustls shrinks its buffer before it reads; the end of the stream it would remember.
-            let read = self.conn.read_tls(&mut Empty);
+            let Engine::Rustls(conn) = &mut self.engine else { return };
+            let read = conn.read_tls(&mut Empty);
             debug_assert!(read.is_err() || self.has_notified);
+        }
+    }
+
+    /// What a recording keeps of it: the outcome of a call aside.
+    pub(crate) fn told(&self, outcome: Result<usize, TlsFailure>) -> Told {
+        Told {
+            n: outcome.unwrap_or(0),
+            failure: outcome.err(),
+            version: self.version(),
+            has_notified: self.has_notified,
+            wants_write: self.wants_write(),
+            held: self.held,
+        }
+    }
+
+    /// In a replay, in place of [`Tls::feed`] and [`Tls::read`]: comes to what is told.
+    ///
+    /// # Errors
+    /// What was recorded.
+    pub(crate) fn play(&mut self, told: Told) -> Result<usize, TlsFailure> {
+        let Engine::Played(played) = &mut self.engine else { return Ok(0) };
+        self.has_begun = true;
+        (self.held, self.has_notified) = (told.held, told.has_notified);
+        (played.version, played.wants_write) = (told.version, told.wants_write);
+        played.has_ended |= told.failure.is_some();
+        told.failure.map_or(Ok(told.n), Err)
+    }
+
+    /// In a replay: what the next write comes to.
+    pub(crate) fn play_write(&mut self, write: PlayedWrite) {
+        if let Engine::Played(played) = &mut self.engine {
+            played.write = write;
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `Tls` holds one rustls connection, client's or server's: bytes from the socket go in by
 //! `Tls::feed`, plaintext comes out by `Tls::read`; plaintext goes in by `Tls::seal`, records
-//! come out by `Tls::write_with`. It is the one type of the core that names `std::io`, which
+//! come out by `Tls::write_with`. In a replay of a recording there is no rustls in it, and it comes
+//! to what was recorded (`played`). It is the one type of the core that names `std::io`, which
 //! rustls' buffered interface speaks, and it does no I/O: readers and writers are slices.
 //!
 //! What it holds is bounded: of input, at most one record's plaintext, one partial record, and
@@ -16,9 +17,11 @@
 mod certificates;
 mod connection;
 pub(crate) mod hello;
+mod played;
 
 pub use certificates::{Certificate, Certificates};
 pub(crate) use connection::{End, RECV_BYTES, Tls};
+pub(crate) use played::{Told, Write as PlayedWrite};
 
 use crate::event::Text;
 use crate::names::names;

@@ -73,10 +73,10 @@ impl Item for (u16, AnswerBody) {}
 pub struct Stored {
     /// The configuration, without TLS.
     pub config: Config,
-    /// The listeners that terminate TLS, by index.
-    pub secure_listeners: Vec<u16>,
-    /// The clusters that are spoken to by TLS, by index.
-    pub secure_clusters: Vec<u16>,
+    /// The listeners that terminate TLS, by index, each with what tells its settings from others.
+    pub secure_listeners: Vec<(u16, u64)>,
+    /// The clusters that are spoken to by TLS, likewise.
+    pub secure_clusters: Vec<(u16, u64)>,
 }
 wired!(Stored { config, secure_listeners, secure_clusters });
 
@@ -86,12 +86,23 @@ impl Stored {
     pub fn bytes_of(config: &Config) -> Vec<u8> {
         let mut out = Vec::new();
         config.put(&mut out);
-        let listeners = config.listeners.iter().zip(0u16..).filter(|(it, _)| it.tls.is_some());
-        listeners.map(|(_, index)| index).collect::<Vec<u16>>().put(&mut out);
-        let clusters = config.clusters.iter().zip(0u16..).filter(|(it, _)| it.tls.is_some());
-        clusters.map(|(_, index)| index).collect::<Vec<u16>>().put(&mut out);
+        let listeners = config.listeners.iter().map(|it| it.tls.as_ref().map(|tls| tls.identity));
+        secure(listeners).put(&mut out);
+        let clusters = config.clusters.iter().map(|it| it.tls.as_ref().map(|tls| tls.identity));
+        secure(clusters).put(&mut out);
         out
     }
+}
+
+/// Those that have TLS settings, by index, with a quarter of what identifies those: enough to tell
+/// them apart, too little to find out what they were.
+fn secure(identities: impl Iterator<Item = Option<[u8; 32]>>) -> Vec<(u16, u64)> {
+    let quarter = |identity: [u8; 32]| {
+        let words = identity.chunks_exact(8);
+        words.fold(0, |sum, word| sum ^ u64::from_le_bytes(word.try_into().expect("8 of 32")))
+    };
+    let of_index = |(index, it): (u16, Option<[u8; 32]>)| Some((index, quarter(it?)));
+    (0u16..).zip(identities).filter_map(of_index).collect()
 }
 
 fn filler(text: &str) -> Box<str> {
