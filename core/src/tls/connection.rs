@@ -27,7 +27,10 @@ pub(crate) enum End {
 }
 
 /// Who speaks TLS.
-#[expect(clippy::large_enum_variant, reason = "every live one is rustls, and boxed with its socket")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every live one is rustls, and boxed with its socket"
+)]
 enum Engine {
     Rustls(Connection),
     /// Nobody: what was said is told by a recording.
