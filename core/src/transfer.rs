@@ -156,7 +156,7 @@ impl Proxy {
             }
             Some(sent) => sent,
         };
-        self.note_sealed(id, owner, unsealed, sent.is_ok_and(|(_, all)| all));
+        self.note_sealed(owner, unsealed);
         if sent.is_err() {
             self.gave_on(owner, offered as u64);
         }

@@ -46,12 +46,12 @@ impl Transport {
         !self.preface.is_empty()
     }
 
-    /// In a replay: the next write offers `offered` bytes of the preface and of records, before it
-    /// TLS leaves `unsealed` bytes of plaintext, and behind it records if so.
-    pub(crate) fn play_write(&mut self, offered: usize, unsealed: usize, leaves: bool) {
+    /// In a replay: the next write offers `offered` bytes of the preface and of records, and before
+    /// it TLS leaves `unsealed` bytes of plaintext.
+    pub(crate) fn play_write(&mut self, offered: usize, unsealed: usize) {
         let offered = offered.saturating_sub(self.preface.len());
         if let Some(tls) = &mut self.tls {
-            tls.play_write(PlayedWrite { unsealed, offered, leaves });
+            tls.play_write(PlayedWrite { unsealed, offered });
         }
     }
 

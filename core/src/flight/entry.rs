@@ -65,8 +65,8 @@ pub(crate) enum Tag {
     /// A head that is, byte by byte, the last one of that side of the session; `a` as of
     /// [`Tag::Head`]. Whatever overwrites that one has overwritten the start of the session, too.
     Again,
-    /// Of what the next entry writes, TLS was offered `a` bytes more than it took; [`FLAG`]: it has
-    /// more to send than it offered. It is left out where neither is so.
+    /// Before the next entry's write TLS was offered `a` bytes more than it took. It is left out
+    /// where it took all.
     Sealed,
     /// The session goes on with plaintext that TLS holds, or with its end.
     Delivered,

@@ -409,9 +409,8 @@ impl<'a> Replay<'a> {
         let before = self.entries[..at].iter().rev().map(|(_, raw)| raw);
         let mut told = before.take_while(|raw| matches!(raw.tag, Tag::Scarce | Tag::Sealed));
         let sealed = told.find(|raw| raw.tag == Tag::Sealed);
-        let leaves = partial || sealed.is_some_and(|raw| raw.flags & FLAG != 0);
         let unsealed = sealed.map_or(0, |raw| raw.a as usize);
-        transport.play_write(wrote + usize::from(partial), unsealed, leaves);
+        transport.play_write(wrote + usize::from(partial), unsealed);
         Ok(())
     }
 

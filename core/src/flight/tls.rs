@@ -1,6 +1,6 @@
 //! Where TLS meets the recorder: what each call of it came to is recorded, and played back.
 
-use super::{BACK, Entry, FLAG, Flight, Mode, Tag, Verdict, hooks::slot};
+use super::{BACK, Entry, Flight, Mode, Tag, Verdict, hooks::slot};
 use crate::id::SocketId;
 use crate::proxy::Proxy;
 use crate::session::SessionId;
@@ -64,23 +64,17 @@ impl Proxy {
         fed
     }
 
-    /// A write of `id` is about to be told of: before it TLS left `unsealed` bytes of what it was
-    /// offered. `all`: the socket took what it was offered.
+    /// A write for `owner` is about to be told of: before it TLS left `unsealed` bytes of what it
+    /// was offered.
     #[inline]
-    pub(crate) fn note_sealed(&mut self, id: SocketId, owner: Owner, unsealed: usize, all: bool) {
-        if self.flight.is_none() {
-            return;
-        }
-        let tls = self.sockets.get(id).and_then(|socket| socket.tls());
-        let leaves = all && tls.is_some_and(|tls| !tls.is_flushed());
-        if unsealed == 0 && !leaves {
+    pub(crate) fn note_sealed(&mut self, owner: Owner, unsealed: usize) {
+        if self.flight.is_none() || unsealed == 0 {
             return;
         }
         let Some((session, back)) = self.worked_for(owner) else { return };
         let entry = Entry::new(Tag::Sealed, slot(session)).with(unsealed as u64);
-        let entry = entry.flagged(BACK, back).flagged(FLAG, leaves);
         if let Some(flight) = self.flight.as_deref_mut() {
-            flight.put(self.now, &entry);
+            flight.put(self.now, &entry.flagged(BACK, back));
         }
     }
 }

@@ -83,10 +83,8 @@ const _: () = assert!(TlsFailure::ALL.len() < 8, "three bits name each, and none
 pub(crate) struct Write {
     /// Plaintext bytes that are offered, and not made records of.
     pub(crate) unsealed: usize,
-    /// Bytes of records that it offers to the socket.
+    /// Bytes of records that it offers to the socket: all that there are.
     pub(crate) offered: usize,
-    /// Whether records are left when it is done.
-    pub(crate) leaves: bool,
 }
 
 /// In place of a rustls connection.
@@ -125,7 +123,7 @@ impl Played {
     ) -> Result<usize, E> {
         let records = vec![0; self.write.offered];
         let sent = send(&[&records])?;
-        self.wants_write = self.write.leaves;
+        self.wants_write = sent < self.write.offered;
         Ok(sent)
     }
 
