@@ -1,7 +1,7 @@
 //! The command: exit codes, and what it prints and writes.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn sim(args: &[&str]) -> Output {
     let binary = env!("CARGO_BIN_EXE_tidegate-sim");
@@ -56,6 +56,65 @@ fn a_directory_for_cases_is_made_or_refused_first() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--cases"), "{}", text(&output.stderr));
     std::fs::remove_dir_all(&dir).expect("the directory is there");
+}
+
+// LOOP-5: a run that hangs is told of like any that breaks a rule: printed, as a case, in the report.
+#[test]
+fn a_run_that_hangs_is_told_of() {
+    let (cases, json) = (scratch("hung"), scratch("hung.json"));
+    let dir = cases.to_str().expect("a path");
+    // Without any patience, whatever runs at the first tick of the clock hangs.
+    let args = ["run", "--seeds", "0..1000000", "--hung-after", "0", "--cases", dir, "--json"];
+    let output = sim(&[&args[..], &[json.to_str().expect("a path")]].concat());
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    let report = read(&json);
+    assert_eq!(report["is_complete"], false);
+    assert_eq!(report["ended_early"], "hung");
+    let failure = &report["totals"]["failures"][0];
+    assert_eq!((&failure["group"], &failure["rule"]), (&"progress".into(), &"LOOP-5".into()));
+    let seed = failure["seed"].as_u64().expect("a seed");
+    assert!(out.contains("progress LOOP-5: a run that has not ended after 0 s hangs"), "{out}");
+    assert!(out.contains(&format!("\n  tidegate-sim replay {seed}")), "{out}");
+    let left = std::fs::read_dir(&cases).expect("the directory");
+    let left: Vec<PathBuf> = left.map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(left, [cases.join(format!("{seed}.case.sim"))]);
+    let replay = sim(&["replay", left[0].to_str().expect("a path")]);
+    assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
+    std::fs::remove_dir_all(&cases).expect("the directory is there");
+}
+
+/// Waits for what is to come soon.
+fn until(is_so: impl Fn() -> bool) {
+    let pause = std::time::Duration::from_millis(20);
+    for _ in 0..3000 {
+        if is_so() {
+            return;
+        }
+        #[expect(clippy::disallowed_methods, reason = "another process has to go on")]
+        std::thread::sleep(pause);
+    }
+    panic!("it does not come");
+}
+
+// A command that dies without a word leaves the name of the seed that it ran.
+#[test]
+fn what_dies_leaves_the_name_of_its_seed() {
+    let cases = scratch("dead");
+    let dir = cases.to_str().expect("a path");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate-sim"))
+        .args(["run", "--seeds", "0..100000000", "--cases", dir])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the command runs");
+    let note = cases.join(format!("running-{}-0", child.id()));
+    let line = || std::fs::read_to_string(&note).unwrap_or_default();
+    until(|| line().ends_with('\n'));
+    child.kill().and_then(|()| child.wait()).expect("it is dead");
+    let line = line();
+    let seed = line.strip_prefix("tidegate-sim replay ").and_then(|rest| rest.split(' ').next());
+    assert!(seed.is_some_and(|seed| seed.parse::<u64>().is_ok()), "{line}");
+    std::fs::remove_dir_all(&cases).expect("the directory is there");
 }
 
 /// Reads a report, and removes its file.
@@ -212,7 +271,7 @@ fn options_of_sweeps_and_of_rehearsals_exclude_each_other() {
     let config = format!("{examples}/sticky.toml");
     let page = scratch("unwritten.html");
     let page = page.to_str().expect("a path");
-    let sweep: [&[&str]; 10] = [
+    let sweep: [&[&str]; 11] = [
         &["--seeds", "0..2"],
         &["--budget", "1s"],
         &["--from", "5"],
@@ -223,6 +282,7 @@ fn options_of_sweeps_and_of_rehearsals_exclude_each_other() {
         &["--only", "clog"],
         &["--failures", "1"],
         &["--cases", "."],
+        &["--hung-after", "60"],
     ];
     let rehearsal: [&[&str]; 22] = [
         &["--config", &config],

@@ -83,6 +83,7 @@ fn merged(reports: &[(PathBuf, Report)]) -> Result<Report, String> {
         sum.seconds += report.seconds;
         sum.jobs = sum.jobs.max(report.jobs);
         sum.is_complete &= report.is_complete;
+        sum.ended_early = sum.ended_early.or(report.ended_early);
     }
     sum.shard = None;
     sum.command = std::env::args().collect();
@@ -111,6 +112,7 @@ pub(crate) mod tests {
             shard: Some(Shard { index, of }),
             only: None,
             is_complete: true,
+            ended_early: None,
             jobs: 1,
             seconds: 2.0,
             totals,

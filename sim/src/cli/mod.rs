@@ -16,6 +16,7 @@ mod run;
 mod shrink;
 mod table;
 mod twins;
+mod watch;
 
 pub use case::{Case, Origin};
 
@@ -134,6 +135,9 @@ pub(crate) struct RunArgs {
     /// Where cases of failing seeds are written; made if it is not there
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) cases: PathBuf,
+    /// A run that takes longer than so many seconds hangs
+    #[arg(long, hide = true, default_value_t = watch::HUNG_AFTER, value_name = "SECONDS")]
+    pub(crate) hung_after: u64,
     #[command(flatten)]
     pub(crate) rehearsal: rehearse::RehearseArgs,
 }

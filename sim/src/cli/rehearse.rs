@@ -15,7 +15,7 @@ use tidegate::diagnostic::{refusal, render};
 #[derive(clap::Args)]
 #[command(next_help_heading = "Rehearsal")]
 #[group(id = "rehearsal", multiple = true, conflicts_with_all = ["seeds", "budget", "from",
-    "jobs", "junit", "shard", "marks", "only", "failures", "cases"])]
+    "jobs", "junit", "shard", "marks", "only", "failures", "cases", "hung_after"])]
 pub(crate) struct RehearseArgs {
     /// Rehearses this configuration instead of running seeds
     #[arg(long, value_name = "FILE")]

@@ -237,6 +237,18 @@ mod hex {
     }
 }
 
+/// Why a sweep ended before its last seed.
+#[derive(Copy, Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Early {
+    /// Too many seeds failed.
+    GaveUp,
+    /// A run did not end.
+    Hung,
+    /// The simulator itself panicked, outside of a run.
+    Panicked,
+}
+
 /// All that one command says of its seeds.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub(crate) struct Report {
@@ -252,8 +264,11 @@ pub(crate) struct Report {
     /// The faults and operations that were left of the swarm, in the order of their names; absent
     /// if all were.
     pub(crate) only: Option<Vec<String>>,
-    /// Whether every seed was run: not so after too many failures.
+    /// Whether every seed was run.
     pub(crate) is_complete: bool,
+    /// Why it was not; absent in older reports, which gave up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_early: Option<Early>,
     /// Threads.
     pub(crate) jobs: u64,
     /// Seconds on the wall; of merged reports the sum.

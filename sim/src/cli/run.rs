@@ -1,19 +1,23 @@
 //! `tidegate-sim run`.
 
 use super::case::Origin;
-use super::report::{FORMAT, Failure, Range, Report, Totals, block_size};
+use super::report::{Early, FORMAT, Failure, Range, Report, Totals, block_size};
 use super::twins::{self, Twins};
+use super::watch::{Running, Slot, TICK, Watch};
 use super::{Case, JudgeMarks, RunArgs, usage};
 use crate::choice::mix;
-use crate::oracle::{Breach, Violation};
+use crate::oracle::metamorphic::Variant;
+use crate::oracle::{Breach, Group, Violation};
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 /// Seeds when neither seeds nor a budget are given.
@@ -31,8 +35,45 @@ struct Shared<'a> {
     /// The seeds that this command runs.
     range: Range,
     next: AtomicU64,
+    /// Why nobody begins another seed, though some are left.
+    early: Mutex<Option<Early>>,
     totals: Mutex<Totals>,
     bar: ProgressBar,
+}
+
+impl Shared<'_> {
+    /// The seed to run next, if there is one.
+    fn take(&self) -> Option<u64> {
+        let is_late = self.args.budget.is_some_and(|budget| self.start.elapsed() >= budget);
+        if is_late || locked(&self.early).is_some() {
+            return None;
+        }
+        let following = |next: u64| (next < self.range.to).then(|| next + 1);
+        self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following).ok()
+    }
+
+    /// Nobody begins another seed.
+    fn stop(&self, why: Early) {
+        locked(&self.early).get_or_insert(why);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What a thread knows of its sweep.
+struct Lane<'a> {
+    shared: &'a Shared<'a>,
+    slot: &'a Slot,
+}
+
+impl Lane<'_> {
+    /// Options of a run of `seed` that begins now.
+    fn options(&self, seed: u64, variant: Option<Variant>) -> Options {
+        self.slot.begin(seed, variant);
+        Options { variant, ..self.shared.args.options() }
+    }
 }
 
 /// Runs the seeds and prints what came out; the exit code.
@@ -53,22 +94,69 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     }
     let all = Range { from, to };
     let range = args.shard.map_or(all, |shard| all.shard(shard));
+    let slots: Result<Vec<Slot>, String> =
+        (0..args.jobs).map(|n| Slot::new(&args.cases, n)).collect();
+    let slots = match slots {
+        Ok(slots) => slots,
+        Err(error) => return usage(&format!("--cases {error}")),
+    };
     let shared = Shared {
         args,
         start,
         range,
         next: AtomicU64::new(range.from),
+        early: Mutex::default(),
         totals: Mutex::default(),
         bar: progress(args, range.len()),
     };
+    sweep(&shared, &slots, || finish(&shared, all))
+}
+
+/// Runs the seeds on a thread for each of `slots`, and then `finish`; the exit code.
+fn sweep(shared: &Shared<'_>, slots: &[Slot], finish: impl Fn() -> u8) -> u8 {
     std::thread::scope(|scope| {
-        for _ in 0..args.jobs {
-            scope.spawn(|| worker(&shared));
+        let (held, ended) = mpsc::channel::<()>();
+        for slot in slots {
+            let held = held.clone();
+            scope.spawn(move || {
+                let lane = Lane { shared, slot };
+                if catch_unwind(AssertUnwindSafe(|| worker(&lane))).is_err() {
+                    shared.stop(Early::Panicked);
+                }
+                slot.end();
+                drop(held);
+            });
+        }
+        drop(held);
+        let mut watch = Watch::new(slots, shared.args.hung_after);
+        while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            for running in watch.tick() {
+                shared.stop(Early::Hung);
+                let failure = hung(shared, running);
+                locked(&shared.totals).failures.push(failure);
+            }
+            if watch.has_hung() && watch.is_over() {
+                let code = finish();
+                slots.iter().for_each(Slot::remove);
+                // A thread that hangs ends with its process alone.
+                std::process::exit(code.into());
+            }
         }
     });
+    finish()
+}
+
+/// Tells what came out of all seeds; the exit code.
+fn finish(shared: &Shared<'_>, all: Range) -> u8 {
+    let Shared { args, range, .. } = shared;
     shared.bar.finish_and_clear();
-    let mut totals = shared.totals.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut totals = std::mem::take(&mut *locked(&shared.totals));
     totals.failures.sort_by_key(|failure| failure.seed);
+    let early = *locked(&shared.early);
+    let is_complete = match args.budget {
+        Some(_) => early.is_none(),
+        None => totals.seeds == range.len(),
+    };
     let mut report = Report {
         format: FORMAT,
         commit: super::case::commit(),
@@ -76,12 +164,10 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         range: args.budget.is_none().then_some(all),
         shard: args.shard,
         only: args.names().map(<[String]>::to_vec),
-        is_complete: match args.budget {
-            Some(_) => totals.failures.len() < usize::from(args.failures),
-            None => totals.seeds == range.len(),
-        },
+        is_complete,
+        ended_early: early.filter(|_| !is_complete),
         jobs: args.jobs.into(),
-        seconds: start.elapsed().as_secs_f64(),
+        seconds: shared.start.elapsed().as_secs_f64(),
         totals,
         marks: BTreeMap::new(),
     };
@@ -102,34 +188,30 @@ fn progress(args: &RunArgs, seeds: u64) -> ProgressBar {
     style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style))
 }
 
-fn worker(shared: &Shared<'_>) {
+fn worker(lane: &Lane<'_>) {
+    let shared = lane.shared;
     let block = block_size(shared.range);
     let mut totals = Totals::default();
-    loop {
-        let is_late = shared.args.budget.is_some_and(|budget| shared.start.elapsed() >= budget);
-        let seed = shared.next.fetch_add(1, Ordering::Relaxed);
-        if is_late || seed >= shared.range.to {
-            break;
-        }
+    while let Some(seed) = shared.take() {
         let begun = shared.start.elapsed();
-        let outcome = world::run(seed, shared.args.options());
-        let differs = compared(shared.args, &outcome, &mut totals);
+        let options = || lane.options(seed, None);
+        let outcome = world::run(seed, options());
+        let differs = compared(&options, &outcome, &mut totals);
         let first = seed - (seed - shared.range.from) % block;
         totals.add(&outcome, first, shared.start.elapsed() - begun);
         shared.bar.inc(1);
         let is_clean = differs.is_none() && outcome.violation.is_none();
         let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
             totals.metamorphic += 1;
-            let options = Options { variant: Some(variant), ..shared.args.options() };
-            let pair = world::run(seed, options);
+            let pair = world::run(seed, lane.options(seed, Some(variant)));
             totals.events_beside += pair.events + pair.events_beside;
             pair
         });
         let broken = pair.filter(|pair| pair.violation.is_some()).unwrap_or(outcome);
-        let twin = differs.map(|twins| twins.violation(&broken, &|| shared.args.options()));
+        let twin = differs.map(|twins| twins.violation(&broken, &options));
         totals.differing += u64::from(twin.is_some());
         if let Some(violation) = twin.as_ref().or(broken.violation.as_ref()) {
-            totals.failures.push(failed(shared, &broken, violation));
+            totals.failures.push(failed(lane, &broken, violation));
             tell(shared, &mut totals);
         } else if totals.events > TELL_EVERY {
             tell(shared, &mut totals);
@@ -140,11 +222,10 @@ fn worker(shared: &Shared<'_>) {
 
 /// Hands over what a thread has added up, and moves the bar.
 fn tell(shared: &Shared<'_>, totals: &mut Totals) {
-    let mut all = shared.totals.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut all = locked(&shared.totals);
     all.merge(&std::mem::take(totals));
     if all.failures.len() >= usize::from(shared.args.failures) {
-        // That is enough: nobody begins another seed.
-        shared.next.store(shared.range.to, Ordering::Relaxed);
+        shared.stop(Early::GaveUp);
     }
     let rate = (all.events + all.events_beside) as f64 / shared.start.elapsed().as_secs_f64();
     let (reached, failures) = (all.reached(), all.failures.len());
@@ -156,7 +237,7 @@ fn tell(shared: &Shared<'_>, totals: &mut Totals) {
 
 /// Makes the runs that must be the same as `first`, where they are due; what differs, if anything
 /// does.
-fn compared(args: &RunArgs, first: &Outcome, totals: &mut Totals) -> Option<Twins> {
+fn compared(options: &dyn Fn() -> Options, first: &Outcome, totals: &mut Totals) -> Option<Twins> {
     let is_twice = mix(first.seed).is_multiple_of(TWICE_EVERY);
     let is_both = world::provider_of(first.seed) == Provider::Real;
     // What panics is recorded up to a step that was never carried out.
@@ -171,14 +252,35 @@ fn compared(args: &RunArgs, first: &Outcome, totals: &mut Totals) -> Option<Twin
     ];
     let mut due = due.into_iter().filter(|(is_due, _)| *is_due).map(|(_, twins)| twins);
     due.find(|twins| {
-        let (is_same, events) = twins.hold(first, args.options());
+        let (is_same, events) = twins.hold(first, options());
         totals.events_beside += events;
         !is_same
     })
 }
 
 /// Writes a failing seed down.
-fn failed(shared: &Shared<'_>, outcome: &Outcome, violation: &Violation) -> Failure {
+fn failed(lane: &Lane<'_>, outcome: &Outcome, violation: &Violation) -> Failure {
+    let Breach { group, rule, .. } = violation.breach;
+    // Whoever compares two runs has already made another one.
+    let is_single = Twins::of(group, rule).is_none();
+    let other = if is_single { with_the_other(lane, outcome) } else { String::new() };
+    written(lane.shared, outcome, violation, &other)
+}
+
+/// Writes a seed down whose run does not end: all that is known of it is how it began.
+fn hung(shared: &Shared<'_>, Running { seed, variant }: Running) -> Failure {
+    let message = format!(
+        "a run that has not ended after {} s hangs: replay --trace shows where it stands",
+        shared.args.hung_after
+    );
+    let breach = Breach { group: Group::Progress.name(), rule: "LOOP-5", message };
+    let violation = Violation { breach, event: 0, at: 0 };
+    let outcome = Outcome::lost(seed, world::provider_of(seed), variant, violation.clone());
+    written(shared, &outcome, &violation, "")
+}
+
+/// Writes the case of a failing seed and prints it, with what is known of its `other` run.
+fn written(shared: &Shared<'_>, outcome: &Outcome, violation: &Violation, other: &str) -> Failure {
     let (seed, args) = (outcome.seed, shared.args);
     let case = Case::because(outcome, violation, Origin::Seed(seed), args.changes());
     let written = case.write(&args.cases);
@@ -187,9 +289,7 @@ fn failed(shared: &Shared<'_>, outcome: &Outcome, violation: &Violation) -> Fail
         Err(error) => format!("no case written: {error}"),
     };
     let Breach { group, rule, message } = &violation.breach;
-    // Whoever compares two runs has already made another one.
     let is_single = Twins::of(group, rule).is_none();
-    let other = if is_single { with_the_other(args, outcome) } else { String::new() };
     let replay = to_paste(args, outcome, is_single, written.ok().as_deref());
     shared.bar.suspend(|| {
         let text = describe(violation);
@@ -233,12 +333,13 @@ pub(crate) fn describe(violation: &Violation) -> String {
 }
 
 /// Whether a failing run fails alike with the other provider of TLS, in words.
-fn with_the_other(args: &RunArgs, first: &Outcome) -> String {
+fn with_the_other(lane: &Lane<'_>, first: &Outcome) -> String {
     let (provider, name) = match world::provider_of(first.seed) {
         Provider::Fast => (Provider::Real, "the real cipher"),
         Provider::Real => (Provider::Fast, "the stand-in cipher"),
     };
-    let options = Options { provider: Some(provider), variant: first.variant, ..args.options() };
+    let options = lane.options(first.seed, first.variant);
+    let options = Options { provider: Some(provider), ..options };
     let second = world::run(first.seed, options);
     match (&first.violation, &second.violation) {
         (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),
@@ -269,7 +370,13 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
         let start = Instant::now();
         let (next, bar) = (AtomicU64::new(0), ProgressBar::hidden());
-        Shared { args, start, range: Range { from: 0, to: 9 }, next, totals: Mutex::default(), bar }
+        let (range, early) = (Range { from: 0, to: 9 }, Mutex::default());
+        Shared { args, start, range, next, early, totals: Mutex::default(), bar }
+    }
+
+    fn told(args: &RunArgs, outcome: &Outcome, violation: &Violation) -> Failure {
+        let slot = Slot::new(&std::env::temp_dir(), 800).expect("a file");
+        failed(&Lane { shared: &shared(args), slot: &slot }, outcome, violation)
     }
 
     // A panic is a failure of its own rule: it is not recorded, and nothing of a replay hides it.
@@ -281,7 +388,7 @@ mod tests {
             let first = world::run(seed, Options { events_max, ..args.options() });
             assert_eq!(first.violation.is_none(), is_due > 0);
             let mut totals = Totals::default();
-            compared(&args, &first, &mut totals);
+            compared(&|| args.options(), &first, &mut totals);
             assert_eq!(totals.recorded, is_due);
         }
     }
@@ -296,29 +403,29 @@ mod tests {
         let args = args_of(&["--only", "slow-head,clog,clog", "--cases", &place]);
         let outcome = world::run(5, Options { events_max: Some(400), ..args.options() });
         let broken = outcome.violation.clone().expect("it does not end");
-        let told = failed(&shared(&args), &outcome, &broken);
+        let found = told(&args, &outcome, &broken);
         let path = dir.join("5.case.sim");
-        assert_eq!(told.replay, format!("tidegate-sim replay {}", path.display()));
-        assert_eq!((&*told.group, &*told.rule), ("progress", "LOOP-5"));
+        assert_eq!(found.replay, format!("tidegate-sim replay {}", path.display()));
+        assert_eq!((&*found.group, &*found.rule), ("progress", "LOOP-5"));
         let case = Case::read(&path).expect("a case");
         assert_eq!(case.changes, args.changes());
         // Two runs that differ: one rule in the report and in the case, with the changes.
         let differ = Twins::BothCiphers.violation(&outcome, &|| args.options());
-        let told = failed(&shared(&args), &outcome, &differ);
-        assert_eq!((&*told.group, &*told.rule), ("determinism", "BOTH-CIPHERS"));
+        let found = told(&args, &outcome, &differ);
+        assert_eq!((&*found.group, &*found.rule), ("determinism", "BOTH-CIPHERS"));
         let case = Case::read(&path).expect("a case");
-        assert_eq!((&case.group, &case.rule), (&told.group, &told.rule));
+        assert_eq!((&case.group, &case.rule), (&found.group, &found.rule));
         assert_eq!(case.changes, args.changes());
-        assert_eq!(told.replay, format!("tidegate-sim replay {}", path.display()));
+        assert_eq!(found.replay, format!("tidegate-sim replay {}", path.display()));
         std::fs::remove_dir_all(&dir).expect("the directory is there");
         // Nowhere to write a case.
-        let told = failed(&shared(&args), &outcome, &broken);
-        assert_eq!(told.replay, "tidegate-sim run --seeds 5..6 --only clog,slow-head");
+        let found = told(&args, &outcome, &broken);
+        assert_eq!(found.replay, "tidegate-sim run --seeds 5..6 --only clog,slow-head");
         let plain = args_of(&["--cases", &place]);
-        let told = failed(&shared(&plain), &outcome, &broken);
-        assert_eq!(told.replay, "tidegate-sim replay 5");
+        let found = told(&plain, &outcome, &broken);
+        assert_eq!(found.replay, "tidegate-sim replay 5");
         let pair = Outcome { variant: Some(Variant::Copy), ..outcome };
-        let told = failed(&shared(&plain), &pair, &broken);
-        assert_eq!(told.replay, "tidegate-sim replay 5 --variant copy");
+        let found = told(&plain, &pair, &broken);
+        assert_eq!(found.replay, "tidegate-sim replay 5 --variant copy");
     }
 }

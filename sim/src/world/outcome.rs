@@ -84,3 +84,38 @@ pub struct Outcome {
     /// What clients were shown, in a world of a pair.
     pub view: View,
 }
+
+impl Outcome {
+    /// What is known of a run that could not be told of to its end: what broke, and nothing more.
+    pub fn lost(
+        seed: u64,
+        provider: Provider,
+        variant: Option<Variant>,
+        violation: Violation,
+    ) -> Outcome {
+        Outcome {
+            seed,
+            hash: 0,
+            hash_without_cipher: 0,
+            checkpoints: Vec::new(),
+            each: Vec::new(),
+            events: violation.event,
+            events_beside: 0,
+            virtual_nanos: violation.at,
+            requests: 0,
+            completed: 0,
+            healed: 0,
+            violation: Some(violation),
+            marks: Marks::default(),
+            draws: Vec::new(),
+            flight: None,
+            omittable: Vec::new(),
+            scenario: String::new(),
+            provider,
+            actions: Actions::default(),
+            story: None,
+            variant,
+            view: View::default(),
+        }
+    }
+}
