@@ -84,6 +84,17 @@ fn a_run_that_hangs_is_told_of() {
     std::fs::remove_dir_all(&cases).expect("the directory is there");
 }
 
+// The last seed there is is the last one that is run, by however many threads.
+#[test]
+fn the_largest_seed_is_run() {
+    let (last, end) = (u64::MAX - 1, u64::MAX);
+    let seeds = format!("{last}..{end}");
+    let output = sim(&["run", "--seeds", &seeds, "--jobs", "3"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}{}", text(&output.stderr));
+    assert!(out.starts_with("seeds                       1 "), "{out}");
+}
+
 /// Waits for what is to come soon.
 fn until(is_so: impl Fn() -> bool) {
     let pause = std::time::Duration::from_millis(20);

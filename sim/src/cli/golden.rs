@@ -1,8 +1,7 @@
 //! `tidegate-sim golden`: hashes of a few seeds, kept in the tree, so that nobody changes what
 //! all seeds mean without knowing.
 
-use super::{BROKEN, CLEAN, GoldenArgs, usage};
-use crate::world;
+use super::{BROKEN, CLEAN, GoldenArgs, panics, usage};
 use std::fmt::Write as _;
 use std::io::Write;
 
@@ -73,7 +72,7 @@ fn text() -> String {
         let _ = writeln!(text, "{name} {}", version(name).unwrap_or("unknown"));
     }
     for seed in 0..SEEDS {
-        let outcome = world::run(seed, super::options());
+        let outcome = panics::run(seed, super::options());
         let _ = match &outcome.violation {
             None => writeln!(text, "{seed} {:016x} {}", outcome.hash, outcome.events),
             Some(broken) => writeln!(text, "{seed} breaks {}", broken.breach.rule),

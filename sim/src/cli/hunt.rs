@@ -2,7 +2,7 @@
 //! what `plant` asks of a build with a bug in it, and what `sim/mutants` asks of a mutant.
 
 use super::twins::{self, Twins};
-use super::{BROKEN, CLEAN, USAGE, usage};
+use super::{BROKEN, CLEAN, USAGE, panics, usage};
 use crate::oracle::metamorphic::Variant;
 use crate::oracle::{Breach, GROUPS, Violation};
 use crate::world::{self, Options};
@@ -81,10 +81,10 @@ impl Hunt<'_> {
     fn work(&self) {
         let within = Duration::from_secs(self.args.within);
         while self.start.elapsed() < within {
-            let seed = self.next.fetch_add(1, Ordering::Relaxed);
-            if seed >= self.limit.load(Ordering::Relaxed) {
-                return;
-            }
+            let limit = self.limit.load(Ordering::Relaxed);
+            let following = |next: u64| (next < limit).then(|| next + 1);
+            let taken = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following);
+            let Ok(seed) = taken else { return };
             let Some(violation) = self.broken(seed) else { continue };
             let Breach { group, rule, message } = violation.breach;
             if self.is_asked_for(group) {
@@ -130,7 +130,7 @@ fn now() -> Instant {
 /// Makes the run of `seed`, or of its second world, and its twin; what broke.
 fn breaks(seed: u64, variant: Option<Variant>, twins: Option<Twins>) -> Option<Violation> {
     let options = || Options { variant, ..super::options() };
-    let outcome = world::run(seed, options());
+    let outcome = panics::run(seed, options());
     let differs = |twins: &Twins| !twins.hold(&outcome, options()).0;
     let differing = || Some(twins.filter(differs)?.violation(&outcome, &options));
     outcome.violation.clone().or_else(differing)

@@ -37,7 +37,7 @@ fn text(report: &Report, missed: &[String]) -> String {
     }
     xml += "</properties>\n";
     for (first, block) in &totals.blocks {
-        let last = first + block.seeds.saturating_sub(1);
+        let last = first.saturating_add(block.seeds.saturating_sub(1));
         let seconds = block.seconds;
         let _ = writeln!(
             xml,

@@ -155,7 +155,7 @@ fn option_of_worlds(args: &ReplayArgs) -> Option<&'static str> {
 
 /// A panic is a difference like any other.
 pub(super) fn guarded(player: &Player<'_>, chain: &Chain) -> Result<usize, Difference> {
-    let played = catch_unwind(AssertUnwindSafe(|| player.play(chain)));
+    let played = catch_unwind(AssertUnwindSafe(|| panics::quietly(|| player.play(chain))));
     match played {
         Ok(played) => Ok(played?.steps),
         Err(_) => {

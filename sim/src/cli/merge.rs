@@ -174,6 +174,22 @@ pub(crate) mod tests {
         assert_eq!(sum, whole);
     }
 
+    // What a file says is no reason to panic.
+    #[test]
+    fn sums_end_at_the_largest_number() {
+        let all = u64::MAX;
+        let mut sum = report(1, 2).totals;
+        let mut other = Totals { seeds: all, virtual_nanos: all, ..report(2, 2).totals };
+        other.completed_by_seed.insert(3, all);
+        other.blocks.insert(0, Block { seeds: all, seconds: 1.0 });
+        (other.marks[0].seeds, other.marks[0].visits) = (all, all);
+        sum.merge(&other);
+        sum.merge(&other);
+        assert_eq!((sum.seeds, sum.marks[0].seeds, sum.median_completed()), (all, all, 3));
+        let report = Report { totals: sum, ..report(1, 2) };
+        report.print(&mut Vec::new()).expect("written");
+    }
+
     #[test]
     fn a_report_is_written_and_read() {
         let mut whole = report(1, 2);

@@ -3,9 +3,9 @@
 use super::case::Origin;
 use super::run::describe;
 use super::twins::Twins;
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, usage};
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, panics, usage};
 use crate::view;
-use crate::world::{self, Options, Outcome};
+use crate::world::{Options, Outcome};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -42,12 +42,12 @@ impl Subject {
     /// How to make the run.
     pub(crate) fn options(&self) -> Options {
         let options = self.case.as_ref().map(Case::options).unwrap_or_default();
-        Options { place_of_panic: Some(super::panics::last_place), ..options }
+        Options { place_of_panic: Some(panics::last_place), ..options }
     }
 
     /// Makes the run.
     pub(crate) fn run(&self, options: Options) -> Outcome {
-        world::run(self.origin.seed(), options)
+        panics::run(self.origin.seed(), options)
     }
 
     /// A title for people.

@@ -171,40 +171,41 @@ impl Totals {
     }
 
     fn pass(&mut self, nanos: u64) {
-        let nanos = self.virtual_nanos + nanos;
-        self.virtual_seconds += nanos / 1_000_000_000;
+        let nanos = self.virtual_nanos.saturating_add(nanos);
+        add(&mut self.virtual_seconds, nanos / 1_000_000_000);
         self.virtual_nanos = nanos % 1_000_000_000;
     }
 
-    /// Adds the totals of other seeds; the same whatever the order.
+    /// Adds the totals of other seeds; the same whatever the order. Those of a file may say
+    /// anything.
     pub(crate) fn merge(&mut self, other: &Totals) {
-        self.seeds += other.seeds;
-        self.events += other.events;
-        self.events_beside += other.events_beside;
-        self.virtual_seconds += other.virtual_seconds;
+        add(&mut self.seeds, other.seeds);
+        add(&mut self.events, other.events);
+        add(&mut self.events_beside, other.events_beside);
+        add(&mut self.virtual_seconds, other.virtual_seconds);
         self.pass(other.virtual_nanos);
-        self.requests += other.requests;
-        self.completed += other.completed;
-        self.healed_seeds += other.healed_seeds;
-        self.twice += other.twice;
-        self.both += other.both;
-        self.recorded += other.recorded;
-        self.metamorphic += other.metamorphic;
+        add(&mut self.requests, other.requests);
+        add(&mut self.completed, other.completed);
+        add(&mut self.healed_seeds, other.healed_seeds);
+        add(&mut self.twice, other.twice);
+        add(&mut self.both, other.both);
+        add(&mut self.recorded, other.recorded);
+        add(&mut self.metamorphic, other.metamorphic);
         self.hash = self.hash.wrapping_add(other.hash);
-        self.differing += other.differing;
-        for (&completed, seeds) in &other.completed_by_seed {
-            *self.completed_by_seed.entry(completed).or_default() += seeds;
+        add(&mut self.differing, other.differing);
+        for (&completed, &seeds) in &other.completed_by_seed {
+            add(self.completed_by_seed.entry(completed).or_default(), seeds);
         }
         for (&first, block) in &other.blocks {
             let mine = self.blocks.entry(first).or_default();
-            mine.seeds += block.seeds;
+            add(&mut mine.seeds, block.seeds);
             mine.seconds += block.seconds;
         }
         self.failures.extend(other.failures.iter().cloned());
         self.failures.sort_by_key(|failure| failure.seed);
         for (mine, other) in self.marks.iter_mut().zip(&other.marks) {
-            mine.seeds += other.seeds;
-            mine.visits += other.visits;
+            add(&mut mine.seeds, other.seeds);
+            add(&mut mine.visits, other.visits);
         }
     }
 
@@ -212,7 +213,7 @@ impl Totals {
     pub(crate) fn median_completed(&self) -> u64 {
         let mut before = 0;
         let median = self.completed_by_seed.iter().find(|&(_, seeds)| {
-            before += seeds;
+            add(&mut before, *seeds);
             before > self.seeds / 2
         });
         median.map_or(0, |(&completed, _)| completed)
@@ -222,6 +223,10 @@ impl Totals {
     pub(crate) fn reached(&self) -> usize {
         self.marks.iter().filter(|mark| mark.seeds > 0).count()
     }
+}
+
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }
 
 /// 64 bits as 16 digits: not every reader of JSON keeps them as a number.
@@ -339,7 +344,7 @@ impl Report {
         let per = |n: u64| n as f64 / seconds;
         let virtual_seconds = totals.virtual_seconds as f64 + totals.virtual_nanos as f64 / 1e9;
         writeln!(out, "seeds            {:>12}   {:>10.0} /s", totals.seeds, per(totals.seeds))?;
-        let popped = per(totals.events + totals.events_beside);
+        let popped = per(totals.events.saturating_add(totals.events_beside));
         writeln!(out, "events           {:>12}", totals.events)?;
         writeln!(
             out,
@@ -350,7 +355,7 @@ impl Report {
         writeln!(out, "requests begun   {:>12}", totals.requests)?;
         writeln!(out, "       completed {:>12}   {completed:>10.0} /s", totals.completed)?;
         writeln!(out, "       median    {:>12}   a seed", totals.median_completed())?;
-        let healed = totals.healed_seeds * 100 / totals.seeds.max(1);
+        let healed = u128::from(totals.healed_seeds) * 100 / u128::from(totals.seeds.max(1));
         writeln!(out, "served healed    {:>12}   {healed:>10} % of seeds", totals.healed_seeds)?;
         writeln!(out, "run twice        {:>12}", totals.twice)?;
         writeln!(out, "both ciphers     {:>12}", totals.both)?;

@@ -4,7 +4,7 @@ use super::case::Origin;
 use super::report::{Early, FORMAT, Failure, Range, Report, Totals, block_size};
 use super::twins::{self, Twins};
 use super::watch::{Running, Slot, TICK, Watch};
-use super::{Case, JudgeMarks, RunArgs, usage};
+use super::{Case, JudgeMarks, RunArgs, panics, usage};
 use crate::choice::mix;
 use crate::oracle::metamorphic::Variant;
 use crate::oracle::{Breach, Group, Violation};
@@ -195,7 +195,7 @@ fn worker(lane: &Lane<'_>) {
     while let Some(seed) = shared.take() {
         let begun = shared.start.elapsed();
         let options = || lane.options(seed, None);
-        let outcome = world::run(seed, options());
+        let outcome = panics::run(seed, options());
         let differs = compared(&options, &outcome, &mut totals);
         let first = seed - (seed - shared.range.from) % block;
         totals.add(&outcome, first, shared.start.elapsed() - begun);
@@ -203,7 +203,7 @@ fn worker(lane: &Lane<'_>) {
         let is_clean = differs.is_none() && outcome.violation.is_none();
         let pair = world::variant_of(seed).filter(|_| is_clean).map(|variant| {
             totals.metamorphic += 1;
-            let pair = world::run(seed, lane.options(seed, Some(variant)));
+            let pair = panics::run(seed, lane.options(seed, Some(variant)));
             totals.events_beside += pair.events + pair.events_beside;
             pair
         });
@@ -275,7 +275,7 @@ fn hung(shared: &Shared<'_>, Running { seed, variant }: Running) -> Failure {
     );
     let breach = Breach { group: Group::Progress.name(), rule: "LOOP-5", message };
     let violation = Violation { breach, event: 0, at: 0 };
-    let outcome = Outcome::lost(seed, world::provider_of(seed), variant, violation.clone());
+    let outcome = Outcome::lost(seed, world::provider_of(seed), variant, Some(violation.clone()));
     written(shared, &outcome, &violation, "")
 }
 
@@ -340,7 +340,7 @@ fn with_the_other(lane: &Lane<'_>, first: &Outcome) -> String {
     };
     let options = lane.options(first.seed, first.variant);
     let options = Options { provider: Some(provider), ..options };
-    let second = world::run(first.seed, options);
+    let second = panics::run(first.seed, options);
     match (&first.violation, &second.violation) {
         (None, None) if first.hash_without_cipher == second.hash_without_cipher => String::new(),
         (Some(one), Some(other)) if one.breach == other.breach && one.event == other.event => {

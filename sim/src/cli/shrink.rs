@@ -1,11 +1,11 @@
 //! `tidegate-sim shrink`: runs candidates, prints what is left, writes it down.
 
 use super::replay::Subject;
-use super::{BROKEN, CLEAN, Case, ShrinkArgs, usage};
+use super::{BROKEN, CLEAN, Case, ShrinkArgs, panics, usage};
 use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};
-use crate::world::{self, Actions, Options, Outcome};
+use crate::world::{Actions, Options, Outcome};
 use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -127,7 +127,7 @@ fn finish(
     let changes = found.state.changes();
     // Once more as a replay will do it: without recording, without a limit.
     let source = Source::Changed(changes.iter().collect());
-    let last = world::run(subject.origin.seed(), Options { source, ..subject.options() });
+    let last = panics::run(subject.origin.seed(), Options { source, ..subject.options() });
     let Some(mut case) = Case::of(&last, subject.origin.clone(), &changes) else {
         return usage("the smallest case does not fail when it runs again");
     };

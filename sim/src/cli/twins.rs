@@ -7,7 +7,7 @@ use crate::flight::replay_all;
 use crate::marks::Group;
 use crate::oracle::{Breach, Violation};
 use crate::tls::Provider;
-use crate::world::{self, Options, Outcome};
+use crate::world::{Options, Outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::buggify::Point;
 use tidegate_core::flight::Case;
@@ -106,7 +106,7 @@ impl Twins {
     /// did.
     fn made(self, first: &Outcome, options: Options) -> Result<Outcome, String> {
         let second = self.second(options, first);
-        catch_unwind(AssertUnwindSafe(|| world::run(first.seed, second)))
+        catch_unwind(AssertUnwindSafe(|| panics::run(first.seed, second)))
             .map_err(|_| panics::last_place())
     }
 
@@ -126,20 +126,20 @@ impl Twins {
         let found = match self {
             Twins::SameSeed | Twins::Recorded => differs_once(seed, both),
             Twins::BothCiphers => differs_always(|until| {
-                both.map(|options| world::run(seed, Options { until, ..options() }))
+                both.map(|options| panics::run(seed, Options { until, ..options() }))
             }),
         };
         let name = self.name();
         let (event, message) = match found {
             Ok(event) => (event, format!("{name} of seed {seed} differ from event {event} on")),
             Err(events) => {
-                let played = unplayed(&world::run(seed, both[1]()));
+                let played = unplayed(&panics::run(seed, both[1]()));
                 let what =
                     || format!("{name} of seed {seed} differed, and did not when made again");
                 (events, played.unwrap_or_else(what))
             }
         };
-        let at = world::run(seed, Options { until: Some(event), ..both[0]() }).virtual_nanos;
+        let at = panics::run(seed, Options { until: Some(event), ..both[0]() }).virtual_nanos;
         let breach = Breach { group: DETERMINISM, rule: self.rule(), message };
         Violation { breach, event, at }
     }
@@ -169,7 +169,7 @@ fn unplayed(run: &Outcome) -> Option<String> {
 /// their events, if they do not differ this time.
 fn differs_once(seed: u64, both: [&dyn Fn() -> Options; 2]) -> Result<u64, u64> {
     let [one, two] =
-        both.map(|options| world::run(seed, Options { keeps_each: true, ..options() }));
+        both.map(|options| panics::run(seed, Options { keeps_each: true, ..options() }));
     let first = one.each.iter().zip(&two.each).position(|(a, b)| a != b);
     match first {
         Some(event) => Ok(event as u64),
@@ -203,6 +203,7 @@ mod tests {
     use super::*;
     use crate::choice::{Change, Source};
     use crate::marks::Marks;
+    use crate::world;
 
     /// How to make a run of seed 7 in which one draw of the middle is another: the first of them
     /// that matters.

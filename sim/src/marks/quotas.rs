@@ -48,8 +48,8 @@ impl Quota {
     /// expected. Five such roots below it lies less than one run in a million.
     pub fn needed(&self, seeds: u64) -> u64 {
         let Quota::Share(share) = self else { return 0 };
-        let quota = share * seeds / OF;
-        let expected = share * seeds * MARGIN / OF;
+        let quota = share.saturating_mul(seeds) / OF;
+        let expected = share.saturating_mul(seeds).saturating_mul(MARGIN) / OF;
         let scatter = 5 * expected.isqrt() + 5;
         match quota.min(expected.saturating_sub(scatter)) {
             0 if expected >= 15 => 1,

@@ -46,7 +46,7 @@ use crate::kernel::{Acceptor, Ep, Net, Notice, Owner};
 use crate::layer::Layers;
 use crate::marks::Group;
 use crate::oracle::metamorphic::View;
-use crate::oracle::{Oracle, Violation, panics, progress};
+use crate::oracle::{Oracle, Verdict, Violation, panics, progress};
 use crate::site;
 use crate::story::{Ledger, START};
 use crate::swarm::{Fault, Operation};
@@ -126,16 +126,39 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 }
 
 fn one(seed: u64, options: Options, part: Part) -> Outcome {
-    let place_of_panic = options.place_of_panic;
-    let mut world = World::new(seed, options, part);
+    let place = options.place_of_panic;
+    let provider = options.provider.unwrap_or_else(|| provider_of(seed));
+    let lost = |violation| Outcome::lost(seed, provider, part.varied, violation);
+    let made = catch_unwind(AssertUnwindSafe(|| World::new(seed, options, part)));
+    let mut world = match made {
+        Ok(world) => world,
+        Err(payload) => {
+            let breach = panicked(payload.as_ref(), place).err();
+            return lost(breach.map(|breach| Violation { breach, event: 0, at: 0 }));
+        }
+    };
     let all = catch_unwind(AssertUnwindSafe(|| {
         world.begin();
         while world.violation().is_none() && world.step() {}
     }));
     if let Err(payload) = all {
-        world.panicked(payload.as_ref(), place_of_panic);
+        world.oracle.judge(panicked(payload.as_ref(), place));
     }
-    world.finish()
+    let finished = catch_unwind(AssertUnwindSafe(|| world.finish()));
+    finished.unwrap_or_else(|payload| {
+        world.oracle.judge(panicked(payload.as_ref(), place));
+        lost(world.oracle.violation.take())
+    })
+}
+
+/// A panic is a failure like any other: caught, and reported with its seed.
+fn panicked(payload: &(dyn Any + Send), place: Option<fn() -> String>) -> Verdict {
+    if let Some(Runaway(found)) = payload.downcast_ref::<Runaway>() {
+        return Err(found.clone());
+    }
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    panics::panicked(&text.unwrap_or_default(), &place.map_or_else(String::new, |at| at()))
 }
 
 impl World {
@@ -246,17 +269,6 @@ impl World {
         self.cx.after(MS + delay, c.into(), Ev::Client(c, 0));
     }
 
-    /// A panic is a failure like any other: caught, and reported with its seed.
-    fn panicked(&mut self, payload: &(dyn Any + Send), place: Option<fn() -> String>) {
-        if let Some(Runaway(found)) = payload.downcast_ref::<Runaway>() {
-            return self.oracle.judge(Err(found.clone()));
-        }
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_string());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        let (text, place) = (text.unwrap_or_default(), place.map_or_else(String::new, |at| at()));
-        self.oracle.judge(panics::panicked(&text, &place));
-    }
-
     fn violation(&self) -> Option<&Violation> {
         self.oracle.violation.as_ref()
     }
@@ -360,7 +372,8 @@ impl World {
         all.filter(open).collect()
     }
 
-    fn finish(mut self) -> Outcome {
+    /// What became of it; nothing of it is to be used afterwards.
+    fn finish(&mut self) -> Outcome {
         if self.violation().is_none() && !self.is_cut() {
             self.oracle.audit(&self.net, self.proxy.counters());
         }
@@ -420,7 +433,7 @@ impl World {
             view,
             variant: self.part.varied,
             provider: self.provider,
-            marks: self.cx.marks,
+            marks: std::mem::take(&mut self.cx.marks),
             flight,
         }
     }

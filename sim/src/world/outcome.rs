@@ -91,21 +91,22 @@ impl Outcome {
         seed: u64,
         provider: Provider,
         variant: Option<Variant>,
-        violation: Violation,
+        violation: Option<Violation>,
     ) -> Outcome {
+        let (events, virtual_nanos) = violation.as_ref().map_or((0, 0), |it| (it.event, it.at));
         Outcome {
             seed,
             hash: 0,
             hash_without_cipher: 0,
             checkpoints: Vec::new(),
             each: Vec::new(),
-            events: violation.event,
+            events,
             events_beside: 0,
-            virtual_nanos: violation.at,
+            virtual_nanos,
             requests: 0,
             completed: 0,
             healed: 0,
-            violation: Some(violation),
+            violation,
             marks: Marks::default(),
             draws: Vec::new(),
             flight: None,
@@ -117,5 +118,21 @@ impl Outcome {
             variant,
             view: View::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::run;
+
+    // RUN-5: a world that cannot even be made is a failing seed, not the end of a sweep.
+    #[test]
+    fn a_panic_before_the_first_event_breaks_a_rule() {
+        let options = Options { flight: Some(usize::MAX), ..Options::default() };
+        let lost = run(5, options);
+        let broken = lost.violation.expect("no machine has so much memory");
+        assert_eq!((broken.breach.group, broken.breach.rule), ("panic", "RUN-5"));
+        assert_eq!((lost.seed, lost.events, broken.event), (5, 0, 0));
     }
 }
