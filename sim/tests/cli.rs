@@ -108,13 +108,15 @@ fn until(is_so: impl Fn() -> bool) {
     panic!("it does not come");
 }
 
-// A command that dies without a word leaves the name of the seed that it ran.
+// A command that dies without a word leaves the name of the seed that it ran, and no report of an
+// earlier one.
 #[test]
 fn what_dies_leaves_the_name_of_its_seed() {
-    let cases = scratch("dead");
-    let dir = cases.to_str().expect("a path");
+    let (cases, json) = (scratch("dead"), scratch("dead.json"));
+    let (dir, path) = (cases.to_str().expect("a path"), json.to_str().expect("a path"));
+    std::fs::write(&json, "{}").expect("a file");
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate-sim"))
-        .args(["run", "--seeds", "0..100000000", "--cases", dir])
+        .args(["run", "--seeds", "0..100000000", "--cases", dir, "--json", path])
         .stdout(Stdio::null())
         .spawn()
         .expect("the command runs");
@@ -125,6 +127,59 @@ fn what_dies_leaves_the_name_of_its_seed() {
     let line = line();
     let seed = line.strip_prefix("tidegate-sim replay ").and_then(|rest| rest.split(' ').next());
     assert!(seed.is_some_and(|seed| seed.parse::<u64>().is_ok()), "{line}");
+    assert!(!json.exists());
+    std::fs::remove_dir_all(&cases).expect("the directory is there");
+}
+
+// Files that cannot be written are refused before anything runs.
+#[test]
+fn files_that_cannot_be_written_are_refused_first() {
+    let shard = scratch("one.json");
+    let of = shard.to_str().expect("a path");
+    sim(&["run", "--seeds", "0..2", "--shard", "1/1", "--json", of]);
+    let nowhere = "/nonexistent/file";
+    for args in [
+        &["run", "--seeds", "0..1000000", "--json", nowhere][..],
+        &["run", "--seeds", "0..1000000", "--junit", nowhere],
+        &["run", "--seeds", "0..1000000", "--json", "/"],
+        &["shrink", "5", "-o", nowhere],
+        &["shrink", "5", "--json", nowhere],
+        &["merge", of, "--json", nowhere],
+        &["merge", of, "--junit", nowhere],
+        &["merge", of, "--json", of],
+    ] {
+        let output = sim(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stdout));
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+    assert_eq!(read(&shard)["totals"]["seeds"], 2, "it was not replaced");
+}
+
+// What breaks is told of, whatever became of the files and of the one who reads.
+#[test]
+fn a_full_disk_or_a_closed_pipe_hides_no_failure() {
+    let (cases, junit) = (scratch("full"), scratch("full.xml"));
+    let (dir, xml) = (cases.to_str().expect("a path"), junit.to_str().expect("a path"));
+    let args = ["run", "--seeds", "0..1000000", "--hung-after", "0", "--cases", dir];
+    let output = sim(&[&args[..], &["--json", "/dev/full", "--junit", xml]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("/dev/full"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("failing seeds"), "{}", text(&output.stdout));
+    std::fs::remove_file(&junit).expect("the XML");
+    let clean = ["run", "--seeds", "0..2", "--json", "/dev/full"];
+    assert_eq!(sim(&clean).status.code(), Some(2));
+    for (args, code) in [(&args[..], 1), (&["run", "--seeds", "0..2"], 0)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate-sim"))
+            .args(args)
+            .args(["--junit", xml])
+            .current_dir(std::env::temp_dir())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command runs");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(code), "{args:?}");
+        std::fs::remove_file(&junit).expect("the XML");
+    }
     std::fs::remove_dir_all(&cases).expect("the directory is there");
 }
 

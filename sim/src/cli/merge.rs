@@ -1,6 +1,6 @@
 //! `tidegate-sim merge`: the shards of a campaign become one report.
 
-use super::report::{Range, Report};
+use super::report::{Files, Range, Report};
 use super::{MergeArgs, usage};
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,16 +12,28 @@ const INCOMPLETE: &str = "not every seed was run, and the hash is not that of al
 pub(crate) fn merge(args: &MergeArgs) -> u8 {
     let reports: Result<Vec<(PathBuf, Report)>, String> =
         args.reports.iter().map(|path| Ok((path.clone(), Report::read(path)?))).collect();
-    match reports.and_then(|reports| merged(&reports)) {
-        Ok(report) => {
+    let all = reports.and_then(|reports| Ok((apart(args)?, merged(&reports)?)));
+    match all {
+        Ok((files, report)) => {
             if !report.is_complete {
                 let _ = writeln!(std::io::stderr(), "a shard gave up: {INCOMPLETE}");
             }
             let judges = args.marks.judges(report.totals.seeds);
-            report.finish(judges, args.json.as_deref(), args.junit.as_deref())
+            report.finish(judges, &files)
         }
         Err(error) => usage(&error),
     }
+}
+
+/// Where the sum is wanted: not in the place of a shard, which would be lost.
+fn apart(args: &MergeArgs) -> Result<Files, String> {
+    let real = |path: &PathBuf| path.canonicalize().ok();
+    for wanted in args.json.iter().chain(&args.junit) {
+        if args.reports.iter().any(|path| real(path).is_some() && real(path) == real(wanted)) {
+            return Err(format!("{} is to be merged, and not to be replaced", wanted.display()));
+        }
+    }
+    Files::new(args.json.as_deref(), args.junit.as_deref())
 }
 
 /// The sum of all shards of one command.
@@ -196,7 +208,7 @@ pub(crate) mod tests {
         whole.totals.add(&run(5, Options::default()), 0, Duration::from_millis(3));
         whole.name_marks();
         let path = std::env::temp_dir().join(format!("report-{}.json", std::process::id()));
-        whole.write(&path).expect("a file");
+        std::fs::write(&path, whole.json()).expect("a file");
         let read = Report::read(&path);
         std::fs::remove_file(&path).expect("the file is there");
         assert_eq!(read, Ok(whole));

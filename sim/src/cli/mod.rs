@@ -2,6 +2,7 @@
 
 mod case;
 mod explain;
+mod files;
 mod golden;
 mod hunt;
 mod junit;

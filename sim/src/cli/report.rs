@@ -1,6 +1,7 @@
 //! What a command says of its seeds: totals, marks, failures, for people and for machines.
 
 use super::CLEAN;
+use super::files::Output;
 use super::table;
 use crate::choice::mix;
 use crate::marks::{self, Mark};
@@ -284,13 +285,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Writes it to `path`.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
+    /// As it stands in a file.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
     /// Reads the report in the file at `path`.
@@ -369,28 +366,60 @@ impl Report {
         writeln!(out, "failing seeds    {:>12}", totals.failures.len())
     }
 
-    /// Prints the report and writes it where it is wanted; the exit code. `judges`: whether a
-    /// missed quota is a failure.
-    pub(crate) fn finish(&self, judges: bool, json: Option<&Path>, junit: Option<&Path>) -> u8 {
-        if let Err(error) = json.map_or(Ok(()), |path| self.write(path)) {
-            return super::usage(&error);
-        }
-        let mut out = std::io::stdout().lock();
+    /// Writes the report where it is wanted and prints it; the exit code. `judges`: whether a
+    /// missed quota is a failure. A broken rule is told of by the exit code whatever could not be
+    /// written, and whoever closes the pipe has read enough.
+    pub(crate) fn finish(&self, judges: bool, files: &Files) -> u8 {
         let reach = match table::Reach::new(&self.totals) {
             Ok(reach) => reach,
             Err(error) => return super::usage(&error),
         };
-        if self.print(&mut out).and_then(|()| reach.print(&mut out, judges)).is_err() {
-            return super::USAGE;
-        }
         let missed = if judges { reach.missed() } else { Vec::new() };
-        if let Err(error) = junit.map_or(Ok(()), |path| super::junit::write(self, &missed, path)) {
-            return super::usage(&error);
-        }
-        match (self.totals.differing, self.totals.failures.len() + missed.len()) {
+        let mut code = match (self.totals.differing, self.totals.failures.len() + missed.len()) {
             (0, 0) => CLEAN,
             (0, _) => super::BROKEN,
             _ => super::NONDETERMINISM,
+        };
+        let mut lost = |error: String| {
+            let usage = super::usage(&error);
+            code = if code == CLEAN { usage } else { code };
+        };
+        files.write(self, &missed).into_iter().for_each(&mut lost);
+        let mut out = std::io::stdout().lock();
+        let printed = self.print(&mut out).and_then(|()| reach.print(&mut out, judges));
+        if let Err(error) = printed.and_then(|()| out.flush())
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            lost(format!("standard output: {error}"));
         }
+        code
+    }
+}
+
+/// Where a report is wanted.
+pub(crate) struct Files {
+    json: Option<Output>,
+    junit: Option<Output>,
+}
+
+impl Files {
+    /// Takes away what is there, so that nobody takes it for the report of a command that dies.
+    ///
+    /// # Errors
+    /// Says in words which of them cannot be written, and why.
+    pub(crate) fn new(json: Option<&Path>, junit: Option<&Path>) -> Result<Files, String> {
+        let files = Files {
+            json: Output::wanted("--json", json)?,
+            junit: Output::wanted("--junit", junit)?,
+        };
+        files.json.iter().chain(&files.junit).for_each(Output::clear);
+        Ok(files)
+    }
+
+    /// Writes `report`; what could not be written, in words.
+    fn write(&self, report: &Report, missed: &[String]) -> Vec<String> {
+        let json = self.json.as_ref().map(|file| file.write(&report.json()));
+        let junit = self.junit.as_ref().map(|file| file.write(&super::junit::text(report, missed)));
+        [json, junit].into_iter().flatten().filter_map(Result::err).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! `tidegate-sim run`.
 
 use super::case::Origin;
-use super::report::{Early, FORMAT, Failure, Range, Report, Totals, block_size};
+use super::report::{Early, FORMAT, Failure, Files, Range, Report, Totals, block_size};
 use super::twins::{self, Twins};
 use super::watch::{Running, Slot, TICK, Watch};
 use super::{Case, JudgeMarks, RunArgs, panics, usage};
@@ -100,6 +100,10 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         Ok(slots) => slots,
         Err(error) => return usage(&format!("--cases {error}")),
     };
+    let files = match Files::new(args.json.as_deref(), args.junit.as_deref()) {
+        Ok(files) => files,
+        Err(error) => return usage(&error),
+    };
     let shared = Shared {
         args,
         start,
@@ -109,7 +113,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         totals: Mutex::default(),
         bar: progress(args, range.len()),
     };
-    sweep(&shared, &slots, || finish(&shared, all))
+    sweep(&shared, &slots, || finish(&shared, all, &files))
 }
 
 /// Runs the seeds on a thread for each of `slots`, and then `finish`; the exit code.
@@ -147,7 +151,7 @@ fn sweep(shared: &Shared<'_>, slots: &[Slot], finish: impl Fn() -> u8) -> u8 {
 }
 
 /// Tells what came out of all seeds; the exit code.
-fn finish(shared: &Shared<'_>, all: Range) -> u8 {
+fn finish(shared: &Shared<'_>, all: Range, files: &Files) -> u8 {
     let Shared { args, range, .. } = shared;
     shared.bar.finish_and_clear();
     let mut totals = std::mem::take(&mut *locked(&shared.totals));
@@ -173,7 +177,7 @@ fn finish(shared: &Shared<'_>, all: Range) -> u8 {
     };
     report.name_marks();
     let judges = args.shard.is_none() && args.marks.judges(report.totals.seeds);
-    report.finish(judges, args.json.as_deref(), args.junit.as_deref())
+    report.finish(judges, files)
 }
 
 fn progress(args: &RunArgs, seeds: u64) -> ProgressBar {

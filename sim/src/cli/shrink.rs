@@ -1,5 +1,6 @@
 //! `tidegate-sim shrink`: runs candidates, prints what is left, writes it down.
 
+use super::files::Output;
 use super::replay::Subject;
 use super::{BROKEN, CLEAN, Case, ShrinkArgs, panics, usage};
 use crate::choice::Source;
@@ -8,7 +9,7 @@ use crate::shrink::{Found, Runner, Shrinker, Signature, State};
 use crate::world::{Actions, Options, Outcome};
 use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What a shrunk case measures: what `--json` writes, and `plant --shrink` reads.
@@ -95,6 +96,13 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
     if matches!(subject.origin, Origin::Bytes(_)) {
         return usage("bytes are shrunk by whoever made them; shrink a seed, or a case of one");
     }
+    let path = args.output.clone().unwrap_or_else(|| default_path(&subject));
+    let files = Output::new("--output", &path)
+        .and_then(|case| Ok((case, Output::wanted("--json", args.json.as_deref())?)));
+    let (output, json) = match files {
+        Ok(files) => files,
+        Err(error) => return usage(&error),
+    };
     let given = subject.case.as_ref().map_or(&[][..], |case| &case.changes);
     let state = State::new(given);
     let first = subject.run(Options { records: true, ..subject.options() });
@@ -115,14 +123,15 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
     let found = Found::new(state, first);
     let (found, attempts) = Shrinker::new(&mut bench, found, args.attempts).shrink();
     bench.bar.finish_and_clear();
-    finish(args, &subject, &found, (before, attempts, start.elapsed()))
+    let took = (before, attempts, start.elapsed());
+    finish(&subject, &found, took, (&path, &output, json.as_ref()))
 }
 
 fn finish(
-    args: &ShrinkArgs,
     subject: &Subject,
     found: &Found,
     (before, attempts, took): (Actions, u64, Duration),
+    (path, output, json): (&Path, &Output, Option<&Output>),
 ) -> u8 {
     let changes = found.state.changes();
     // Once more as a replay will do it: without recording, without a limit.
@@ -132,10 +141,6 @@ fn finish(
         return usage("the smallest case does not fail when it runs again");
     };
     case.limit = subject.case.as_ref().map_or(case.limit, |given| given.limit);
-    let path = args.output.clone().unwrap_or_else(|| default_path(subject));
-    if let Err(error) = std::fs::write(&path, case.to_string()) {
-        return usage(&format!("{}: {error}", path.display()));
-    }
     let measured = Measured {
         seed: subject.origin.seed(),
         group: case.group.clone(),
@@ -146,21 +151,22 @@ fn finish(
         attempts,
         seconds: took.as_secs_f64(),
     };
-    if let Some(path) = &args.json
-        && let Err(error) = std::fs::write(path, serde_json::json!(measured).to_string())
-    {
-        return usage(&format!("{}: {error}", path.display()));
-    }
+    let written = output.write(&case.to_string());
+    let noted = json.map_or(Ok(()), |file| file.write(&serde_json::json!(measured).to_string()));
     let mut out = std::io::stdout().lock();
     let _ = print(&mut out, subject, &case, &last, found, before);
     let _ = writeln!(out, "{attempts} attempts in {:.1} s", took.as_secs_f64());
-    let _ = writeln!(out, "case: {}", path.display());
-    let _ = writeln!(
-        out,
-        "  tidegate-sim replay {0} --trace\n  tidegate-sim explain {0}",
-        path.display()
-    );
+    if written.is_ok() {
+        let path = path.display();
+        let _ = writeln!(out, "case: {path}");
+        let _ =
+            writeln!(out, "  tidegate-sim replay {path} --trace\n  tidegate-sim explain {path}");
+    }
+    // The test holds the case, wherever else that could not be written.
     let _ = writeln!(out, "\nA regression test, to paste once it is mended:\n\n{}", test(&case));
+    for error in [written, noted].into_iter().filter_map(Result::err) {
+        usage(&error);
+    }
     BROKEN
 }
 

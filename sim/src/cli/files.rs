@@ -1,0 +1,123 @@
+//! Files that a command writes at its end: known to be writable at its beginning, and whole or not
+//! there.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A file to be written.
+#[derive(Debug)]
+pub(crate) struct Output {
+    path: PathBuf,
+    /// The file beside it that becomes it, unless it is no plain file or its directory takes no
+    /// other one.
+    beside: Option<PathBuf>,
+}
+
+impl Output {
+    /// The file that `option` wants at `path`; what is there stays for now.
+    ///
+    /// # Errors
+    /// Says in words why nothing can be written there.
+    pub(crate) fn new(option: &str, path: &Path) -> Result<Output, String> {
+        let say = |error: std::io::Error| format!("{option} {}: {error}", path.display());
+        let path = path.to_path_buf();
+        // Links lead to devices and pipes, which must not be replaced by files.
+        let is_plain = match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => return Err(say(ErrorKind::IsADirectory.into())),
+            Ok(found) => Some(found.is_file()),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(say(error)),
+        };
+        if is_plain == Some(false) {
+            return Ok(Output { path, beside: None });
+        }
+        let beside = beside(&path);
+        let tried = std::fs::write(&beside, "").and_then(|()| std::fs::remove_file(&beside));
+        match tried {
+            Ok(()) => Ok(Output { path, beside: Some(beside) }),
+            Err(_) if is_plain.is_some() && is_writable(&path) => Ok(Output { path, beside: None }),
+            Err(error) => Err(say(error)),
+        }
+    }
+
+    /// The same for a file that may be wanted.
+    ///
+    /// # Errors
+    /// Says in words why nothing can be written there.
+    pub(crate) fn wanted(option: &str, path: Option<&Path>) -> Result<Option<Output>, String> {
+        path.map(|path| Output::new(option, path)).transpose()
+    }
+
+    /// Takes an older file away: if this command dies, nobody takes that for what it said.
+    pub(crate) fn clear(&self) {
+        let is_gone = self.beside.is_some() && std::fs::remove_file(&self.path).is_ok();
+        if !is_gone && std::fs::metadata(&self.path).is_ok_and(|found| found.is_file()) {
+            let _ = std::fs::write(&self.path, "");
+        }
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// What the file system says, with the file's name.
+    pub(crate) fn write(&self, text: &str) -> Result<(), String> {
+        let path = &self.path;
+        let replaced = self.beside.as_ref().is_some_and(|beside| {
+            let moved = std::fs::write(beside, text).and_then(|()| std::fs::rename(beside, path));
+            let _ = moved.is_err() && std::fs::remove_file(beside).is_ok();
+            moved.is_ok()
+        });
+        match replaced {
+            true => Ok(()),
+            false => {
+                std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+            }
+        }
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+#[expect(clippy::disallowed_types, reason = "the command writes files")]
+fn is_writable(path: &Path) -> bool {
+    std::fs::File::options().write(true).open(path).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What is there stays until it is cleared or replaced, and nothing is left beside it.
+    #[test]
+    fn a_file_is_checked_cleared_and_replaced() {
+        let dir = std::env::temp_dir().join(format!("tidegate-files-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let (path, link) = (dir.join("report"), dir.join("link"));
+        std::fs::write(&path, "old").expect("a file");
+        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        let output = Output::new("--json", &path).expect("it can be written");
+        assert_eq!(read(&path).as_deref(), Some("old"));
+        output.write("new").expect("written");
+        assert_eq!(read(&path).as_deref(), Some("new"));
+        // A link stays one.
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        let linked = Output::new("--json", &link).expect("it can be written");
+        linked.clear();
+        assert_eq!(read(&path).as_deref(), Some(""));
+        linked.write("by the link").expect("written");
+        assert_eq!(read(&path).as_deref(), Some("by the link"));
+        assert!(std::fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink()));
+        output.clear();
+        assert_eq!(read(&path), None);
+        assert_eq!(std::fs::read_dir(&dir).map(Iterator::count).ok(), Some(1), "the link alone");
+        for wrong in [&dir, &dir.join("no/such/directory")] {
+            let error = Output::new("--json", wrong).expect_err("nothing to write to");
+            assert!(error.starts_with("--json "), "{error}");
+        }
+        std::fs::remove_dir_all(&dir).expect("the directory is there");
+    }
+}
