@@ -16,7 +16,7 @@ pub(crate) fn merge(args: &MergeArgs) -> u8 {
     match all {
         Ok((files, report)) => {
             if !report.is_complete {
-                let _ = writeln!(std::io::stderr(), "a shard gave up: {INCOMPLETE}");
+                let _ = writeln!(std::io::stderr(), "a shard ended early: {INCOMPLETE}");
             }
             let judges = args.marks.judges(report.totals.seeds);
             report.finish(judges, &files)
@@ -106,7 +106,8 @@ fn merged(reports: &[(PathBuf, Report)]) -> Result<Report, String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::cli::report::{Block, FORMAT, Shard, Totals};
+    use crate::cli::report::{Block, Early, FORMAT, Shard, Totals};
+    use crate::cli::{BROKEN, CLEAN};
     use crate::world::{Options, run};
     use std::time::Duration;
 
@@ -200,6 +201,26 @@ pub(crate) mod tests {
         assert_eq!((sum.seeds, sum.marks[0].seeds, sum.median_completed()), (all, all, 3));
         let report = Report { totals: sum, ..report(1, 2) };
         report.print(&mut Vec::new()).expect("written");
+    }
+
+    // Whoever gives up says so: shards and their sum.
+    #[test]
+    fn seeds_that_were_not_run_are_told_of() {
+        let printed = |report: &Report| {
+            let mut text = Vec::new();
+            report.print(&mut text).expect("written");
+            String::from_utf8(text).expect("text")
+        };
+        assert!(!printed(&report(1, 2)).contains("not run"));
+        let early = Report { is_complete: false, ..report(1, 2) };
+        let early = Report { totals: Totals { seeds: 3, ..early.totals.clone() }, ..early };
+        assert!(printed(&early).ends_with("gave up after 0 failing seeds: 47 of 50 not run\n"));
+        let hung = Report { ended_early: Some(Early::Hung), ..early.clone() };
+        let sum = merge_of(vec![report(2, 2), hung]).expect("both shards");
+        assert!(printed(&sum).ends_with("ended by a run that hangs: 47 of 100 not run\n"));
+        assert_eq!((sum.verdict(0), report(1, 2).verdict(0)), (BROKEN, CLEAN));
+        let budget = Report { range: None, shard: None, ..early };
+        assert!(printed(&budget).ends_with("gave up after 0 failing seeds\n"));
     }
 
     #[test]

@@ -255,6 +255,16 @@ pub(crate) enum Early {
     Panicked,
 }
 
+impl Early {
+    fn words(self, failures: usize) -> String {
+        match self {
+            Early::GaveUp => format!("gave up after {failures} failing seeds"),
+            Early::Hung => "ended by a run that hangs".into(),
+            Early::Panicked => "ended by a panic of the simulator itself".into(),
+        }
+    }
+}
+
 /// All that one command says of its seeds.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub(crate) struct Report {
@@ -325,6 +335,24 @@ impl Report {
         }
     }
 
+    /// How many seeds were asked for; `None` for as many as fit into a budget.
+    fn asked(&self) -> Option<u64> {
+        let range = self.range?;
+        Some(self.shard.map_or(range, |shard| range.shard(shard)).len())
+    }
+
+    /// Why seeds were not run, and how many, in words; `None` if all were.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let why = self.ended_early.unwrap_or(Early::GaveUp).words(self.totals.failures.len());
+        let lack = match self.asked() {
+            Some(all) => {
+                format!("{why}: {} of {all} not run", all.saturating_sub(self.totals.seeds))
+            }
+            None => why,
+        };
+        (!self.is_complete).then_some(lack)
+    }
+
     /// Takes the marks over from the totals, by name.
     pub(crate) fn name_marks(&mut self) {
         let reached = Mark::all().zip(&self.totals.marks);
@@ -363,7 +391,17 @@ impl Report {
         let density = totals.events as f64 / virtual_seconds.max(1e-9);
         writeln!(out, "virtual time     {virtual_seconds:>11.0}s   {ratio:>10.0} : 1")?;
         writeln!(out, "events           {density:>12.1}   a virtual second")?;
-        writeln!(out, "failing seeds    {:>12}", totals.failures.len())
+        writeln!(out, "failing seeds    {:>12}", totals.failures.len())?;
+        self.lack().map_or(Ok(()), |lack| writeln!(out, "{lack}"))
+    }
+
+    /// The exit code for what was found, where so many marks missed their quota.
+    pub(crate) fn verdict(&self, missed: usize) -> u8 {
+        match (self.totals.differing, self.totals.failures.len() + missed) {
+            (0, 0) if self.is_complete => CLEAN,
+            (0, _) => super::BROKEN,
+            _ => super::NONDETERMINISM,
+        }
     }
 
     /// Writes the report where it is wanted and prints it; the exit code. `judges`: whether a
@@ -375,11 +413,7 @@ impl Report {
             Err(error) => return super::usage(&error),
         };
         let missed = if judges { reach.missed() } else { Vec::new() };
-        let mut code = match (self.totals.differing, self.totals.failures.len() + missed.len()) {
-            (0, 0) => CLEAN,
-            (0, _) => super::BROKEN,
-            _ => super::NONDETERMINISM,
-        };
+        let mut code = self.verdict(missed.len());
         let mut lost = |error: String| {
             let usage = super::usage(&error);
             code = if code == CLEAN { usage } else { code };
