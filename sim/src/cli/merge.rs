@@ -49,34 +49,24 @@ fn merged(reports: &[(PathBuf, Report)]) -> Result<Report, String> {
         let (Some(_), Some(_)) = (report.range, report.shard) else {
             return Err(format!("{} is no shard: run with --seeds and --shard", name(path)));
         };
-        if report.commit != first.commit {
-            return Err(format!(
-                "{} is of commit {}, {} of {}",
-                name(first_path),
-                first.commit,
-                name(path),
-                report.commit
-            ));
+        if report.commit == "unknown" {
+            return Err(format!("{} is of an unknown commit, as any other may be", name(path)));
         }
-        let left = |report: &Report| {
-            report.only.as_ref().map_or_else(|| "everything".into(), |names| names.join(","))
-        };
-        if report.only != first.only {
-            let (one, other) = (left(first), left(report));
-            return Err(format!(
-                "{} is a run of {one}, {} of {other}",
-                name(first_path),
-                name(path)
-            ));
-        }
-        let of = |report: &Report| {
-            let Range { from, to } = report.range.unwrap_or(Range { from: 0, to: 0 });
-            format!("{from}..{to} in {} shards", report.shard.map_or(0, |shard| shard.of))
-        };
-        if of(report) != of(first) {
-            let (one, other) = (of(first), of(report));
-            return Err(format!("{} is of {one}, {} of {other}", name(first_path), name(path)));
-        }
+        fits(first, report).map_err(|(one, other)| {
+            format!("{} is {one}, {} {other}", name(first_path), name(path))
+        })?;
+    }
+    // Reports of older builds do not say what ran.
+    let known = |(path, report): &'_ (PathBuf, Report)| Some((name(path), report.binary.clone()?));
+    let mut programs = reports.iter().filter_map(known);
+    let program = programs.next();
+    if let Some((path, one)) = &program
+        && let Some((other_path, other)) = programs.find(|(_, other)| other != one)
+    {
+        return Err(format!(
+            "{path} and {other_path} are of the same commit, and of two builds: the program was \
+             {one}, and {other}"
+        ));
     }
     let count = first.shard.map_or(0, |shard| shard.of);
     for index in 1..=count {
@@ -97,10 +87,31 @@ fn merged(reports: &[(PathBuf, Report)]) -> Result<Report, String> {
         sum.is_complete &= report.is_complete;
         sum.ended_early = sum.ended_early.or(report.ended_early);
     }
+    sum.binary = program.map(|(_, digest)| digest);
     sum.shard = None;
     sum.command = std::env::args().collect();
     sum.name_marks();
     Ok(sum)
+}
+
+/// Whether two shards are of one command; if not, of which each is.
+fn fits(first: &Report, report: &Report) -> Result<(), (String, String)> {
+    let commit = |report: &Report| format!("of commit {}", report.commit);
+    let left = |report: &Report| {
+        let names = report.only.as_ref().map_or_else(|| "everything".into(), |it| it.join(","));
+        format!("a run of {names}")
+    };
+    let of = |report: &Report| {
+        let Range { from, to } = report.range.unwrap_or(Range { from: 0, to: 0 });
+        format!("of {from}..{to} in {} shards", report.shard.map_or(0, |shard| shard.of))
+    };
+    for words in [&commit as &dyn Fn(&Report) -> String, &left, &of] {
+        let both = (words(first), words(report));
+        if both.0 != both.1 {
+            return Err(both);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -120,6 +131,7 @@ pub(crate) mod tests {
         let mut report = Report {
             format: FORMAT,
             commit: "c0ffee".into(),
+            binary: None,
             command: vec!["tidegate-sim".into(), "run".into()],
             range: Some(range),
             shard: Some(Shard { index, of }),
@@ -150,7 +162,7 @@ pub(crate) mod tests {
         let mut other = report(2, 2);
         other.commit = "dead".into();
         let error = merge_of(vec![report(1, 2), other]).expect_err("another commit");
-        assert_eq!(error, "0.json is of commit c0ffee, 1.json of dead");
+        assert_eq!(error, "0.json is of commit c0ffee, 1.json of commit dead");
         let error = merge_of(vec![report(1, 2), report(2, 3)]).expect_err("another split");
         assert!(error.contains("0..100 in 2 shards") && error.contains("in 3 shards"), "{error}");
         let narrow = |index: u64, names: &[&str]| {
@@ -158,14 +170,30 @@ pub(crate) mod tests {
             Report { only: Some(names), ..report(index, 2) }
         };
         let error = merge_of(vec![report(1, 2), narrow(2, &["clog"])]).expect_err("another swarm");
-        assert_eq!(error, "0.json is a run of everything, 1.json of clog");
+        assert_eq!(error, "0.json is a run of everything, 1.json a run of clog");
         let error = merge_of(vec![narrow(1, &["clog"]), narrow(2, &["clog", "reload"])]);
-        assert_eq!(error, Err("0.json is a run of clog, 1.json of clog,reload".into()));
+        assert_eq!(error, Err("0.json is a run of clog, 1.json a run of clog,reload".into()));
         let sum = merge_of(vec![narrow(1, &["clog"]), narrow(2, &["clog"])]).expect("both shards");
         assert_eq!(sum.only, Some(vec!["clog".to_string()]));
         let mut whole = report(1, 1);
         whole.shard = None;
         assert!(merge_of(vec![whole]).is_err(), "no shard");
+    }
+
+    // One commit may be built twice, and outside a repository nobody knows what was.
+    #[test]
+    fn shards_of_two_builds_are_refused() {
+        let of =
+            |index: u64, digest: &str| Report { binary: Some(digest.into()), ..report(index, 3) };
+        let old = || report(2, 3);
+        let same = merge_of(vec![old(), of(1, "8-aa"), of(3, "8-aa")]).expect("one build");
+        assert_eq!(same.binary.as_deref(), Some("8-aa"), "and an older report");
+        let error = merge_of(vec![of(1, "8-aa"), old(), of(3, "8-bb")]).expect_err("two builds");
+        let both = error.contains("0.json and 2.json") && error.contains("8-aa, and 8-bb");
+        assert!(both && error.contains("two builds"), "{error}");
+        let unknown = |index| Report { commit: "unknown".into(), ..report(index, 2) };
+        let error = merge_of(vec![unknown(1), unknown(2)]).expect_err("nobody knows");
+        assert!(error.contains("unknown commit"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command `tidegate-sim`: runs seeds, replays one, makes it small and explains it.
 
+mod build;
 mod case;
 mod explain;
 mod files;

@@ -269,8 +269,13 @@ impl Early {
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub(crate) struct Report {
     pub(crate) format: u32,
-    /// The commit that was built, `unknown` outside a repository.
+    /// The commit that was built, `unknown` outside a repository; if nobody told the build, the one
+    /// that was checked out when the run began.
     pub(crate) commit: String,
+    /// A digest of the program, which tells builds of the same commit apart; absent in older
+    /// reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) binary: Option<String>,
     /// The command line.
     pub(crate) command: Vec<String>,
     /// The seeds that were asked for, before they were split; absent for a budget of time.

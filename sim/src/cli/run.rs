@@ -32,6 +32,8 @@ const TELL_EVERY: u64 = 500_000;
 struct Shared<'a> {
     args: &'a RunArgs,
     start: Instant,
+    /// What is run: the commit, and the program's digest.
+    build: (String, Option<String>),
     /// The seeds that this command runs.
     range: Range,
     next: AtomicU64,
@@ -107,6 +109,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     let shared = Shared {
         args,
         start,
+        build: (super::case::commit(), super::build::binary()),
         range,
         next: AtomicU64::new(range.from),
         early: Mutex::default(),
@@ -163,7 +166,8 @@ fn finish(shared: &Shared<'_>, all: Range, files: &Files) -> u8 {
     };
     let mut report = Report {
         format: FORMAT,
-        commit: super::case::commit(),
+        commit: shared.build.0.clone(),
+        binary: shared.build.1.clone(),
         command: std::env::args().collect(),
         range: args.budget.is_none().then_some(all),
         shard: args.shard,
@@ -375,7 +379,8 @@ mod tests {
         let start = Instant::now();
         let (next, bar) = (AtomicU64::new(0), ProgressBar::hidden());
         let (range, early) = (Range { from: 0, to: 9 }, Mutex::default());
-        Shared { args, start, range, next, early, totals: Mutex::default(), bar }
+        let (build, totals) = ((String::new(), None), Mutex::default());
+        Shared { args, start, build, range, next, early, totals, bar }
     }
 
     fn told(args: &RunArgs, outcome: &Outcome, violation: &Violation) -> Failure {
