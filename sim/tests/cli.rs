@@ -242,8 +242,6 @@ fn quotas_come_from_whole_runs() {
     let json = scratch("quotas.json");
     let path = json.to_str().expect("a path");
     sim(&["run", "--seeds", "0..24", "--json", path]);
-    let output = sim(&["quotas", path]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let mut report = read(&json);
     let refused = |report: &serde_json::Value, why: &str| {
         std::fs::write(&json, report.to_string()).expect("a file");
@@ -251,6 +249,16 @@ fn quotas_come_from_whole_runs() {
         assert_eq!(output.status.code(), Some(2), "{why}");
         assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
     };
+    refused(&report, "need 10000 seeds, and these are 24");
+    report["shard"] = serde_json::json!({ "index": 1, "of": 1 });
+    refused(&report, "not of 1/1");
+    report["shard"].take();
+    // As if it had been long enough.
+    report["range"]["to"] = 10_000.into();
+    report["totals"]["seeds"] = 10_000.into();
+    std::fs::write(&json, report.to_string()).expect("a file");
+    let output = sim(&["quotas", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     report["is_complete"] = false.into();
     refused(&report, "gave up");
     sim(&["run", "--seeds", "0..24", "--only", "reload,clog", "--json", path]);

@@ -231,6 +231,53 @@ pub(crate) mod tests {
         report.print(&mut Vec::new()).expect("written");
     }
 
+    // Nobody adds up what no sweep says, whoever wrote it.
+    #[test]
+    fn reports_that_make_no_sense_are_refused() {
+        let path = std::env::temp_dir().join(format!("senseless-{}.json", std::process::id()));
+        let refused = |report: Report, why: &str| {
+            std::fs::write(&path, report.json()).expect("a file");
+            let error = Report::read(&path).expect_err(why);
+            assert!(error.contains(why), "{error}");
+        };
+        let named = |index, of| Report { shard: Some(Shard { index, of }), ..report(1, 2) };
+        refused(named(3, 2), "no shard 3/2");
+        refused(named(0, 2), "no shard 0/2");
+        refused(named(0, 0), "no shard 0/0");
+        let range = |from, to| Report { range: Some(Range { from, to }), ..report(1, 2) };
+        refused(range(5, 5), "no seed lies in 5..5");
+        refused(range(9, 3), "no seed lies in 9..3");
+        refused(Report { marks: Default::default(), ..report(1, 2) }, "no marks");
+        let of = |seeds| {
+            let whole = report(1, 2);
+            Report { totals: Totals { seeds, ..whole.totals.clone() }, ..whole }
+        };
+        refused(of(49), "complete, with 49 seeds of 50");
+        refused(of(51), "51 seeds of 50");
+        refused(Report { is_complete: false, ..of(u64::MAX) }, "seeds of 50");
+        let early = Report { is_complete: false, ..of(49) };
+        std::fs::write(&path, early.json()).expect("a file");
+        assert_eq!(Report::read(&path), Ok(early));
+        std::fs::remove_file(&path).expect("the file is there");
+    }
+
+    // What is kept of earlier campaigns can be read, whatever was added since; but marks may go.
+    #[test]
+    fn reports_of_earlier_campaigns_are_read() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/campaigns");
+        let all = std::fs::read_dir(dir).expect("the directory");
+        let all = all.map(|entry| entry.expect("an entry").path());
+        let mut count = 0;
+        for path in all.filter(|path| path.extension().is_some_and(|it| it == "json")) {
+            count += 1;
+            match Report::read(&path).and_then(|report| report.whole()) {
+                Ok(()) => {}
+                Err(error) => assert!(error.contains("knows no mark"), "{error}"),
+            }
+        }
+        assert!(count > 0, "{dir}");
+    }
+
     // Whoever gives up says so: shards and their sum.
     #[test]
     fn seeds_that_were_not_run_are_told_of() {
@@ -253,7 +300,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_report_is_written_and_read() {
-        let mut whole = report(1, 2);
+        let mut whole = Report { is_complete: false, ..report(1, 2) };
+        whole.totals.seeds = 3;
         whole.totals.add(&run(5, Options::default()), 0, Duration::from_millis(3));
         whole.name_marks();
         let path = std::env::temp_dir().join(format!("report-{}.json", std::process::id()));

@@ -4,6 +4,7 @@ use super::CLEAN;
 use super::files::Output;
 use super::table;
 use crate::choice::mix;
+use crate::marks::quotas::SEEDS_MIN;
 use crate::marks::{self, Mark};
 use crate::world::Outcome;
 use serde::{Deserialize, Serialize};
@@ -317,6 +318,7 @@ impl Report {
         if report.format != FORMAT {
             return Err(say(format!("format {}, this build reads {FORMAT}", report.format)));
         }
+        report.sound().map_err(say)?;
         let mut names = report.marks.clone();
         report.totals.marks =
             Mark::all().map(|mark| names.remove(&mark.name()).unwrap_or_default()).collect();
@@ -326,17 +328,50 @@ impl Report {
         }
     }
 
+    /// Refuses what no sweep says.
+    fn sound(&self) -> Result<(), String> {
+        if let Some(Shard { index, of }) = self.shard
+            && !(1..=of).contains(&index)
+        {
+            return Err(format!("there is no shard {index}/{of}"));
+        }
+        if let Some(Range { from, to }) = self.range
+            && from >= to
+        {
+            return Err(format!("no seed lies in {from}..{to}"));
+        }
+        if self.marks.is_empty() {
+            return Err("no marks, not even those that no seed reached".into());
+        }
+        let seeds = self.totals.seeds;
+        match self.asked() {
+            Some(all) if seeds > all => Err(format!("{seeds} seeds of {all}")),
+            Some(all) if self.is_complete && seeds < all => {
+                Err(format!("it is said to be complete, with {seeds} seeds of {all}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses what quotas cannot follow from.
     ///
     /// # Errors
     /// Says what is missing: a part of the swarm, or some of the seeds.
     pub(crate) fn whole(&self) -> Result<(), String> {
-        match (&self.only, self.is_complete) {
-            (Some(names), _) => {
-                Err(format!("quotas are those of the whole swarm, not of {}", names.join(",")))
+        if let Some(names) = &self.only {
+            return Err(format!("quotas are those of the whole swarm, not of {}", names.join(",")));
+        }
+        if let Some(Shard { index, of }) = self.shard {
+            return Err(format!("quotas are those of all shards, not of {index}/{of}: merge them"));
+        }
+        if let Some(lack) = self.lack() {
+            return Err(format!("quotas need every seed, and this run {lack}"));
+        }
+        match self.totals.seeds {
+            seeds if seeds < SEEDS_MIN => {
+                Err(format!("quotas need {SEEDS_MIN} seeds, and these are {seeds}"))
             }
-            (None, false) => Err("quotas need every seed, and this run gave up".into()),
-            (None, true) => Ok(()),
+            _ => Ok(()),
         }
     }
 
