@@ -183,6 +183,40 @@ fn a_full_disk_or_a_closed_pipe_hides_no_failure() {
     std::fs::remove_dir_all(&cases).expect("the directory is there");
 }
 
+// Whoever interrupts a sweep has what it found until then, and no zero.
+#[test]
+fn an_interrupted_sweep_writes_its_reports() {
+    let (cases, json, junit) = (scratch("stop"), scratch("stop.json"), scratch("stop.xml"));
+    for signal in ["INT", "TERM"] {
+        let child = Command::new(env!("CARGO_BIN_EXE_tidegate-sim"))
+            .args(["run", "--seeds", "0..100000000", "--cases", cases.to_str().expect("a path")])
+            .args(["--json", json.to_str().expect("a path")])
+            .args(["--junit", junit.to_str().expect("a path")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command runs");
+        let note = cases.join(format!("running-{}-0", child.id()));
+        until(|| std::fs::read_to_string(&note).is_ok_and(|line| line.ends_with('\n')));
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().is_ok_and(|it| it.success()));
+        let output = child.wait_with_output().expect("it ends");
+        let out = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(130), "{out}");
+        let report = read(&json);
+        assert_eq!(
+            (&report["is_complete"], &report["ended_early"]),
+            (&false.into(), &"interrupted".into())
+        );
+        let left = 100_000_000 - report["totals"]["seeds"].as_u64().expect("a number");
+        assert!(out.contains(&format!("\ninterrupted: {left} of 100000000 not run\n")), "{out}");
+        let xml = std::fs::read_to_string(&junit).expect("the XML");
+        std::fs::remove_file(&junit).expect("the file is there");
+        assert!(xml.contains("<failure type=\"incomplete\" message=\"interrupted: "), "{xml}");
+    }
+    assert_eq!(std::fs::read_dir(&cases).map(Iterator::count).ok(), Some(0), "nothing is left");
+    std::fs::remove_dir_all(&cases).expect("the directory is there");
+}
+
 /// Reads a report, and removes its file.
 fn read(path: &PathBuf) -> serde_json::Value {
     let text = std::fs::read_to_string(path).expect("the report");

@@ -1,6 +1,7 @@
 //! Files that a command writes at its end: known to be writable at its beginning, and whole or not
 //! there.
 
+use super::report::Report;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,34 @@ fn beside(path: &Path) -> PathBuf {
 #[expect(clippy::disallowed_types, reason = "the command writes files")]
 fn is_writable(path: &Path) -> bool {
     std::fs::File::options().write(true).open(path).is_ok()
+}
+
+/// Where a report is wanted.
+pub(crate) struct Files {
+    json: Option<Output>,
+    junit: Option<Output>,
+}
+
+impl Files {
+    /// Takes away what is there, so that nobody takes it for the report of a command that dies.
+    ///
+    /// # Errors
+    /// Says in words which of them cannot be written, and why.
+    pub(crate) fn new(json: Option<&Path>, junit: Option<&Path>) -> Result<Files, String> {
+        let files = Files {
+            json: Output::wanted("--json", json)?,
+            junit: Output::wanted("--junit", junit)?,
+        };
+        files.json.iter().chain(&files.junit).for_each(Output::clear);
+        Ok(files)
+    }
+
+    /// Writes `report`; what could not be written, in words.
+    pub(crate) fn write(&self, report: &Report, missed: &[String]) -> Vec<String> {
+        let json = self.json.as_ref().map(|file| file.write(&report.json()));
+        let junit = self.junit.as_ref().map(|file| file.write(&super::junit::text(report, missed)));
+        [json, junit].into_iter().flatten().filter_map(Result::err).collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `tidegate-sim merge`: the shards of a campaign become one report.
 
-use super::report::{Files, Range, Report};
-use super::{MergeArgs, usage};
+use super::files::Files;
+use super::report::{Range, Report};
+use super::{BROKEN, INTERRUPTED, MergeArgs, usage};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -19,7 +20,11 @@ pub(crate) fn merge(args: &MergeArgs) -> u8 {
                 let _ = writeln!(std::io::stderr(), "a shard ended early: {INCOMPLETE}");
             }
             let judges = args.marks.judges(report.totals.seeds);
-            report.finish(judges, &files)
+            // It was a shard that was interrupted, and not this command.
+            match report.finish(judges, &files) {
+                INTERRUPTED => BROKEN,
+                code => code,
+            }
         }
         Err(error) => usage(&error),
     }
@@ -117,8 +122,8 @@ fn fits(first: &Report, report: &Report) -> Result<(), (String, String)> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::cli::CLEAN;
     use crate::cli::report::{Block, Early, FORMAT, Shard, Totals};
-    use crate::cli::{BROKEN, CLEAN};
     use crate::world::{Options, run};
     use std::time::Duration;
 
@@ -294,6 +299,8 @@ pub(crate) mod tests {
         let sum = merge_of(vec![report(2, 2), hung]).expect("both shards");
         assert!(printed(&sum).ends_with("ended by a run that hangs: 47 of 100 not run\n"));
         assert_eq!((sum.verdict(0), report(1, 2).verdict(0)), (BROKEN, CLEAN));
+        let stopped = Report { ended_early: Some(Early::Interrupted), ..early.clone() };
+        assert_eq!((stopped.verdict(0), stopped.verdict(1)), (INTERRUPTED, BROKEN));
         let budget = Report { range: None, shard: None, ..early };
         assert!(printed(&budget).ends_with("gave up after 0 failing seeds\n"));
     }

@@ -40,6 +40,13 @@ pub const BROKEN: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The same seed gave two different runs, or another run with the other cipher.
 pub const NONDETERMINISM: u8 = 3;
+/// A signal ended the command, and nothing broke until then.
+pub const INTERRUPTED: u8 = 130;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 clean, 1 a rule was broken, a mark missed its quota or seeds were not run, 2 usage or \
+a file that could not be written, 3 two runs of one seed differed, 130 interrupted (SIGINT or \
+SIGTERM; reports are written, and a second signal ends the command at once)";
 
 /// Runs the Tidegate core in seeded worlds and judges it by an oracle of its own.
 #[derive(Parser)]
@@ -52,6 +59,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Runs many seeds
+    #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
     /// Runs one seed, or a case that was written down
     Replay(ReplayArgs),

@@ -1,7 +1,7 @@
 //! What a command says of its seeds: totals, marks, failures, for people and for machines.
 
 use super::CLEAN;
-use super::files::Output;
+use super::files::Files;
 use super::table;
 use crate::choice::mix;
 use crate::marks::quotas::SEEDS_MIN;
@@ -252,6 +252,8 @@ pub(crate) enum Early {
     GaveUp,
     /// A run did not end.
     Hung,
+    /// Somebody interrupted it.
+    Interrupted,
     /// The simulator itself panicked, outside of a run.
     Panicked,
 }
@@ -261,6 +263,7 @@ impl Early {
         match self {
             Early::GaveUp => format!("gave up after {failures} failing seeds"),
             Early::Hung => "ended by a run that hangs".into(),
+            Early::Interrupted => "interrupted".into(),
             Early::Panicked => "ended by a panic of the simulator itself".into(),
         }
     }
@@ -439,6 +442,7 @@ impl Report {
     pub(crate) fn verdict(&self, missed: usize) -> u8 {
         match (self.totals.differing, self.totals.failures.len() + missed) {
             (0, 0) if self.is_complete => CLEAN,
+            (0, 0) if self.ended_early == Some(Early::Interrupted) => super::INTERRUPTED,
             (0, _) => super::BROKEN,
             _ => super::NONDETERMINISM,
         }
@@ -467,33 +471,5 @@ impl Report {
             lost(format!("standard output: {error}"));
         }
         code
-    }
-}
-
-/// Where a report is wanted.
-pub(crate) struct Files {
-    json: Option<Output>,
-    junit: Option<Output>,
-}
-
-impl Files {
-    /// Takes away what is there, so that nobody takes it for the report of a command that dies.
-    ///
-    /// # Errors
-    /// Says in words which of them cannot be written, and why.
-    pub(crate) fn new(json: Option<&Path>, junit: Option<&Path>) -> Result<Files, String> {
-        let files = Files {
-            json: Output::wanted("--json", json)?,
-            junit: Output::wanted("--junit", junit)?,
-        };
-        files.json.iter().chain(&files.junit).for_each(Output::clear);
-        Ok(files)
-    }
-
-    /// Writes `report`; what could not be written, in words.
-    fn write(&self, report: &Report, missed: &[String]) -> Vec<String> {
-        let json = self.json.as_ref().map(|file| file.write(&report.json()));
-        let junit = self.junit.as_ref().map(|file| file.write(&super::junit::text(report, missed)));
-        [json, junit].into_iter().flatten().filter_map(Result::err).collect()
     }
 }

@@ -1,23 +1,26 @@
 //! `tidegate-sim run`.
 
 use super::case::Origin;
-use super::report::{Early, FORMAT, Failure, Files, Range, Report, Totals, block_size};
+use super::files::Files;
+use super::report::{Early, FORMAT, Failure, Range, Report, Totals, block_size};
 use super::twins::{self, Twins};
 use super::watch::{Running, Slot, TICK, Watch};
-use super::{Case, JudgeMarks, RunArgs, panics, usage};
+use super::{Case, INTERRUPTED, JudgeMarks, RunArgs, panics, usage};
 use crate::choice::mix;
 use crate::oracle::metamorphic::Variant;
 use crate::oracle::{Breach, Group, Violation};
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 /// Seeds when neither seeds nor a budget are given.
@@ -37,6 +40,8 @@ struct Shared<'a> {
     /// The seeds that this command runs.
     range: Range,
     next: AtomicU64,
+    /// Whether a signal asked for the end.
+    interrupted: Arc<AtomicBool>,
     /// Why nobody begins another seed, though some are left.
     early: Mutex<Option<Early>>,
     totals: Mutex<Totals>,
@@ -112,11 +117,29 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         build: (super::case::commit(), super::build::binary()),
         range,
         next: AtomicU64::new(range.from),
+        interrupted: interruptions(),
         early: Mutex::default(),
         totals: Mutex::default(),
         bar: progress(args, range.len()),
     };
     sweep(&shared, &slots, || finish(&shared, all, &files))
+}
+
+/// Whether somebody wants the command to end; whoever says so twice ends it at once.
+fn interruptions() -> Arc<AtomicBool> {
+    let is_wanted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let at_once = || {
+            flag::register_conditional_shutdown(
+                signal,
+                i32::from(INTERRUPTED),
+                Arc::clone(&is_wanted),
+            )
+        };
+        // Where it cannot be heard, a signal does what it did before.
+        let _ = at_once().and_then(|_| flag::register(signal, Arc::clone(&is_wanted)));
+    }
+    is_wanted
 }
 
 /// Runs the seeds on a thread for each of `slots`, and then `finish`; the exit code.
@@ -137,6 +160,9 @@ fn sweep(shared: &Shared<'_>, slots: &[Slot], finish: impl Fn() -> u8) -> u8 {
         drop(held);
         let mut watch = Watch::new(slots, shared.args.hung_after);
         while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            if shared.interrupted.load(Ordering::Relaxed) {
+                shared.stop(Early::Interrupted);
+            }
             for running in watch.tick() {
                 shared.stop(Early::Hung);
                 let failure = hung(shared, running);
@@ -380,7 +406,8 @@ mod tests {
         let (next, bar) = (AtomicU64::new(0), ProgressBar::hidden());
         let (range, early) = (Range { from: 0, to: 9 }, Mutex::default());
         let (build, totals) = ((String::new(), None), Mutex::default());
-        Shared { args, start, build, range, next, early, totals, bar }
+        let interrupted = Arc::default();
+        Shared { args, start, build, range, next, interrupted, early, totals, bar }
     }
 
     fn told(args: &RunArgs, outcome: &Outcome, violation: &Violation) -> Failure {
