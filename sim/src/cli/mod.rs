@@ -343,6 +343,9 @@ fn shard(text: &str) -> Result<Shard, String> {
     let (index, of) = text.split_once('/').ok_or("a shard is written as I/N")?;
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
     let (index, of) = (number(index)?, number(of)?);
+    if of == 0 {
+        return Err("seeds are split into one part at least".into());
+    }
     if index == 0 || index > of {
         return Err(format!("shards are numbered from 1/{of} to {of}/{of}"));
     }
@@ -393,6 +396,7 @@ mod tests {
         assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
         assert_eq!(variant("clock"), Ok(Variant::Clock));
         assert!(variant("weather").is_err());
+        assert!(shard("1/0").is_err_and(|error| error.contains("one part at least")));
         assert!(shard("0/3").is_err() && shard("4/3").is_err() && shard("2").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::case::Origin;
 use super::files::Files;
-use super::report::{Early, FORMAT, Failure, Range, Report, Totals, block_size};
+use super::report::{Early, FORMAT, Failure, Range, Report, Shard, Totals, block_size};
 use super::twins::{self, Twins};
 use super::watch::{Running, Slot, TICK, Watch};
 use super::{Case, INTERRUPTED, JudgeMarks, RunArgs, panics, usage};
@@ -95,12 +95,17 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
     if args.shard.is_some() && args.marks == JudgeMarks::Judge {
         return usage("--marks judge: a shard is judged with all others, by merge --marks judge");
     }
+    let all = Range { from, to };
+    let range = args.shard.map_or(all, |shard| all.shard(shard));
+    if range.len() == 0 {
+        let part = args.shard.map(|Shard { index, of }| format!("--shard {index}/{of}: "));
+        let part = part.unwrap_or_default();
+        return usage(&format!("{part}no seed of {from}..{to} is to be run"));
+    }
     // Before hours of seeds, and not when the first of them fails.
     if let Err(error) = std::fs::create_dir_all(&args.cases) {
         return usage(&format!("--cases {}: {error}", args.cases.display()));
     }
-    let all = Range { from, to };
-    let range = args.shard.map_or(all, |shard| all.shard(shard));
     let slots: Result<Vec<Slot>, String> =
         (0..args.jobs).map(|n| Slot::new(&args.cases, n)).collect();
     let slots = match slots {
