@@ -6,8 +6,8 @@
 # The seeds A..B are split into SHARDS parts, run one for each processor, and merged. What they
 # say is kept below OUT: a report for each shard, the sum of all as JSON and as JUnit's XML. OUT is
 # for one range of seeds, split once. A campaign that was interrupted goes on where it was: shards
-# whose report is there are not run again, save those that were interrupted. With hosts, which need this directory at the same path and ssh without a password, the
-# shards are spread over them.
+# whose report is there are not run again, save those that were interrupted. With hosts, which need
+# this directory at the same path and ssh without a password, the shards are spread over them.
 set -euo pipefail
 
 readonly seeds=${1:?seeds A..B} shards=${2:?number of shards} out=${3:?directory} hosts=${4:-}
