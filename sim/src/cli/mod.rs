@@ -44,8 +44,8 @@ pub const NONDETERMINISM: u8 = 3;
 pub const INTERRUPTED: u8 = 130;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 clean, 1 a rule was broken, a mark missed its quota or seeds were not run, 2 usage or \
-a file that could not be written, 3 two runs of one seed differed, 130 interrupted (SIGINT or \
+Exit codes: 0 clean, 1 a rule was broken, a mark missed its quota or seeds were not run, 2 usage \
+or a file that could not be written, 3 two runs of one seed differed, 130 interrupted (SIGINT or \
 SIGTERM; reports are written, and a second signal ends the command at once)";
 
 /// Runs the Tidegate core in seeded worlds and judges it by an oracle of its own.

@@ -155,9 +155,11 @@ fn sweep(shared: &Shared<'_>, slots: &[Slot], finish: impl Fn() -> u8) -> u8 {
             let held = held.clone();
             scope.spawn(move || {
                 let lane = Lane { shared, slot };
-                if catch_unwind(AssertUnwindSafe(|| worker(&lane))).is_err() {
+                let mut totals = Totals::default();
+                if catch_unwind(AssertUnwindSafe(|| worker(&lane, &mut totals))).is_err() {
                     shared.stop(Early::Panicked);
                 }
+                tell(shared, &mut totals);
                 slot.end();
                 drop(held);
             });
@@ -227,15 +229,14 @@ fn progress(args: &RunArgs, seeds: u64) -> ProgressBar {
     style.map_or_else(|_| ProgressBar::hidden(), |style| bar.with_style(style))
 }
 
-fn worker(lane: &Lane<'_>) {
+fn worker(lane: &Lane<'_>, totals: &mut Totals) {
     let shared = lane.shared;
     let block = block_size(shared.range);
-    let mut totals = Totals::default();
     while let Some(seed) = shared.take() {
         let begun = shared.start.elapsed();
         let options = || lane.options(seed, None);
         let outcome = panics::run(seed, options());
-        let differs = compared(&options, &outcome, &mut totals);
+        let differs = compared(&options, &outcome, totals);
         let first = seed - (seed - shared.range.from) % block;
         totals.add(&outcome, first, shared.start.elapsed() - begun);
         shared.bar.inc(1);
@@ -251,12 +252,11 @@ fn worker(lane: &Lane<'_>) {
         totals.differing += u64::from(twin.is_some());
         if let Some(violation) = twin.as_ref().or(broken.violation.as_ref()) {
             totals.failures.push(failed(lane, &broken, violation));
-            tell(shared, &mut totals);
+            tell(shared, totals);
         } else if totals.events > TELL_EVERY {
-            tell(shared, &mut totals);
+            tell(shared, totals);
         }
     }
-    tell(shared, &mut totals);
 }
 
 /// Hands over what a thread has added up, and moves the bar.
@@ -418,6 +418,16 @@ mod tests {
     fn told(args: &RunArgs, outcome: &Outcome, violation: &Violation) -> Failure {
         let slot = Slot::new(&std::env::temp_dir(), 800).expect("a file");
         failed(&Lane { shared: &shared(args), slot: &slot }, outcome, violation)
+    }
+
+    // A panic of the simulator itself, here of a range without sense, ends a sweep that says so.
+    #[test]
+    fn a_panic_outside_of_runs_ends_the_sweep() {
+        let args = args_of(&[]);
+        let shared = Shared { range: Range { from: 9, to: 3 }, ..shared(&args) };
+        let slots = [Slot::new(&std::env::temp_dir(), 801).expect("a file")];
+        assert_eq!(sweep(&shared, &slots, || 7), 7);
+        assert_eq!(*locked(&shared.early), Some(Early::Panicked));
     }
 
     // A panic is a failure of its own rule: it is not recorded, and nothing of a replay hides it.
