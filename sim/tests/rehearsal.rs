@@ -88,6 +88,31 @@ fn two_processes_write_the_same_bytes() {
     assert!(one.0.contains("127.0.0.1:9001 is down") && one.2.starts_with("<!doctype html>"));
 }
 
+// A redirect needs no server: it succeeds in between, and says nothing of those who were served by
+// nobody all the time.
+#[test]
+fn the_longest_outage_is_that_of_the_route_that_fared_worst() {
+    let file = examples().join("https.toml");
+    let file = file.to_str().expect("a path that is text");
+    let (json, html) = (Temporary::new("worst.json"), Temporary::new("worst.html"));
+    let args = ["--config", file, "--duration", "5s", "--outage", "app/*:.."];
+    let output = run(&[&args[..], &["--json", json.path(), "--html", html.path()]].concat());
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_str(&json.read()).expect("JSON");
+    let longest = &report["longest_outage"];
+    let length = |of: &serde_json::Value| of["to_us"].as_u64().zip(of["from_us"].as_u64());
+    let length = |of| length(of).map_or(0, |(to, from)| to - from);
+    assert!(length(longest) > 4_500_000, "{longest}");
+    assert!(length(&report["users"]["outage"]) < 1_000_000, "{}", report["users"]["outage"]);
+    let route = longest["route"].as_str().expect("a route");
+    assert!(route.contains("app"), "{route}");
+    let line = shown.lines().find(|line| line.contains("longest outage    ")).expect("a line");
+    assert!(line.contains("    4.") || line.contains("    5s"), "{line}");
+    assert!(line.ends_with(&format!("failed) of {route}")), "{line}");
+    assert!(html.read().contains(&format!("failed of {route}</p>")));
+}
+
 #[test]
 fn a_bad_file_is_refused_as_the_proxy_refuses_it() {
     let file = Temporary::holding(

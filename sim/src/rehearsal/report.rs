@@ -26,6 +26,9 @@ pub struct Report {
     pub ended_us: u64,
     /// What users wanted, and got.
     pub users: Users,
+    /// The longest outage of any route, which is that of the whole: users of other routes may have
+    /// been served all the while. None if no request failed.
+    pub longest_outage: Option<RouteOutage>,
     /// The same for each route that was asked for.
     pub routes: Vec<RouteReport>,
     /// What each server had to do.
@@ -60,7 +63,8 @@ pub struct Users {
     pub latency: Latency,
     /// How long the others took to fail.
     pub failed_latency: Latency,
-    /// The longest stretch in which none succeeded, if any failed.
+    /// The longest stretch in which none succeeded, if any failed. Of the users of several routes
+    /// it says little: it ends as soon as one is served that needs no server.
     pub outage: Option<Outage>,
 }
 
@@ -90,6 +94,16 @@ pub struct Outage {
     pub to_us: u64,
     /// How many failed.
     pub requests: u64,
+}
+
+/// The longest outage of one route.
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+pub struct RouteOutage {
+    /// What the route matches, and where it leads.
+    pub route: String,
+    /// When it was.
+    #[serde(flatten)]
+    pub outage: Outage,
 }
 
 /// What one route's users got.
@@ -237,6 +251,25 @@ pub(super) fn outcome(fate: Fate) -> String {
     }
 }
 
+impl Outage {
+    /// How long it was, in microseconds.
+    pub fn length_us(&self) -> u64 {
+        self.to_us - self.from_us
+    }
+}
+
+/// The longest outage of `routes`; of equal ones, that of the first.
+fn longest_of(routes: &[RouteReport]) -> Option<RouteOutage> {
+    let all = routes.iter().filter_map(|route| {
+        let outage = route.users.outage?;
+        Some(RouteOutage { route: route.route.clone(), outage })
+    });
+    all.reduce(|best, other| match other.outage.length_us() > best.outage.length_us() {
+        true => other,
+        false => best,
+    })
+}
+
 impl Report {
     /// The routes that deserve a look first: those where most failed, then the slowest. At most
     /// `most` of them, and how many are left out.
@@ -287,8 +320,7 @@ impl Users {
     }
 
     fn longest(&mut self, other: Outage) {
-        let length = |outage: &Outage| outage.to_us - outage.from_us;
-        if self.outage.as_ref().is_none_or(|best| length(best) < length(&other)) {
+        if self.outage.is_none_or(|best| best.length_us() < other.length_us()) {
             self.outage = Some(other);
         }
     }
@@ -322,6 +354,7 @@ impl Report {
             route: route.clone(),
             users: Users::of(requests.into_iter()),
         });
+        let routes: Vec<_> = routes.filter(|route| route.users.requests > 0).collect();
         let reached: u64 = meter.servers.iter().map(|server| server.began.len() as u64).sum();
         let places = plan.roster.places.iter().zip(&meter.servers);
         let servers = places.map(|(place, server)| {
@@ -334,7 +367,8 @@ impl Report {
             assumed: assumed(plan, events),
             ended_us: end / US,
             users: Users::of(requests.iter()),
-            routes: routes.filter(|route| route.users.requests > 0).collect(),
+            longest_outage: longest_of(&routes),
+            routes,
             servers: servers.collect(),
             proxy: proxy_report(meter, counters),
             peaks: peaks(meter),

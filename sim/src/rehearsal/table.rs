@@ -1,7 +1,7 @@
 //! The report for a terminal.
 
 use super::plan::human;
-use super::report::{Latency, Outage, Report, Users};
+use super::report::{Latency, Outage, Report, RouteOutage, Users};
 use crate::cx::US;
 use std::fmt::Write as _;
 
@@ -14,11 +14,10 @@ fn time(micros: u64) -> String {
     human(micros * US)
 }
 
-fn outage(of: Option<&Outage>) -> String {
-    of.map_or_else(
-        || "none".into(),
-        |it| format!("{}, {} ({} failed)", time(it.to_us - it.from_us), when(it), it.requests),
-    )
+fn outage(of: Option<&RouteOutage>) -> String {
+    let Some(RouteOutage { route, outage }) = of else { return "none".into() };
+    let (length, requests) = (time(outage.length_us()), outage.requests);
+    format!("{length}, {} ({requests} failed) of {route}", when(outage))
 }
 
 /// From when to when an outage was.
@@ -76,7 +75,7 @@ impl Report {
         let _ = writeln!(out, "\nusers");
         let _ = writeln!(out, "  succeeded         {} ({good} of {all})", users.percent());
         let _ = writeln!(out, "  got               {}", outcomes(users));
-        let _ = writeln!(out, "  longest outage    {}", outage(users.outage.as_ref()));
+        let _ = writeln!(out, "  longest outage    {}", outage(self.longest_outage.as_ref()));
         let _ = writeln!(
             out,
             "\n{:<14}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
@@ -113,7 +112,7 @@ impl Report {
         for route in routes {
             let users = &route.users;
             let longest = users.outage.as_ref();
-            let longest = longest.map_or("none".into(), |it| time(it.to_us - it.from_us));
+            let longest = longest.map_or("none".into(), |it| time(it.length_us()));
             let (p50, p99) = (time(users.latency.p50_us), time(users.latency.p99_us));
             let _ = writeln!(
                 out,

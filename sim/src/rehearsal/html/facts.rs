@@ -74,7 +74,7 @@ impl Report {
                 time(latency.p90_us),
                 time(latency.p99_us),
                 time(latency.max_us),
-                outage.map_or("none".into(), |it| time(it.to_us - it.from_us)),
+                outage.map_or("none".into(), |it| time(it.length_us())),
             ]
         });
         let head = [

@@ -6,7 +6,7 @@ mod facts;
 mod plots;
 
 use super::plan::human;
-use super::report::{Report, Users};
+use super::report::{Report, RouteOutage, Users};
 use super::table::when;
 use crate::cx::US;
 use std::fmt::Write as _;
@@ -94,10 +94,13 @@ impl Report {
     fn tiles(&self, out: &mut String) {
         let users = &self.users;
         let failed = users.requests - users.succeeded;
-        let outage = users.outage.as_ref();
-        let (length, stretch) = outage.map_or_else(
+        let longest = self.longest_outage.as_ref();
+        let (length, stretch) = longest.map_or_else(
             || ("none".to_owned(), "no request failed".to_owned()),
-            |it| (time(it.to_us - it.from_us), format!("{}, {} failed", when(it), it.requests)),
+            |RouteOutage { route, outage }| {
+                let (when, requests) = (when(outage), grouped(outage.requests));
+                (time(outage.length_us()), format!("{when}, {requests} failed of {route}"))
+            },
         );
         let _ = writeln!(out, "<section class=\"tiles\">");
         let mut tile = |class: &str, name: &str, value: &str, more: &str| {
@@ -112,7 +115,7 @@ impl Report {
         let mood = if failed == 0 { "good" } else { "bad" };
         tile(mood, "Succeeded", &users.percent(), &all);
         tile(mood, "Failed", &grouped(failed), &failures(users));
-        tile(if outage.is_none() { "good" } else { "bad" }, "Longest outage", &length, &stretch);
+        tile(if longest.is_none() { "good" } else { "bad" }, "Longest outage", &length, &stretch);
         let latency = &users.latency;
         let tail = format!("p99 {}, longest {}", time(latency.p99_us), time(latency.max_us));
         tile("", "Latency, p50", &time(latency.p50_us), &tail);
