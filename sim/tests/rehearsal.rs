@@ -134,6 +134,8 @@ fn what_does_not_exist_is_refused_with_what_does() {
     for (args, words) in [
         (["--outage", "q:1s..2s"], "no server is called \"q\"; there are a (shop), b (shop)"),
         (["--outage", "b:2s..1s"], "ends before it begins"),
+        (["--outage", "b:60s..90s"], "\"b is down\" from 60s to 90s would never begin"),
+        (["--slow", "b:2x@70s.."], "from 70s to the end would never begin"),
         (["--slow", "b:5"], "is not like b1:5x"),
         (["--reload", "next.toml"], "is not like next.toml@30s"),
         (["--listener", "wbe"], "no listener is called \"wbe\"; there are web"),
@@ -146,6 +148,19 @@ fn what_does_not_exist_is_refused_with_what_does() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {shown}");
         assert!(shown.contains(words), "{args:?}: {shown}");
     }
+    for (one, two, words) in [
+        (["--outage", "b:1s..9s"], ["--freeze", "b:8s..12s"], "\"b stands still\" from 8s to 12s"),
+        (["--slow", "b:2x"], ["--slow", "shop/*:3x@5s..6s"], "overlap: one fault of a server"),
+    ] {
+        let output = run(&[&["--config", file][..], &one[..], &two[..]].concat());
+        let shown = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{shown}");
+        assert!(shown.contains(words), "{shown}");
+    }
+    let next = format!("{file}@60s");
+    let output = run(&["--config", file, "--reload", &next]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("would take over at 60s, and requests come for 60s"));
     let output = run(&["--outage", "b:1s..2s"]);
     assert_eq!(output.status.code(), Some(2), "an option of rehearsals needs a configuration");
 }
@@ -174,6 +189,22 @@ fn tls_on_both_sides_with_proxy_headers_and_client_certificates() {
     assert!(shown.contains("0 failed\n"), "no handshake failed: {shown}");
     assert!(shown.contains("503: "), "the only server was down: {shown}");
     assert!(warned.contains("a stand-in is used"), "{warned}");
+}
+
+// One after another, and to the end of the rehearsal, faults are as they were named; an end that
+// never comes is not silently cut.
+#[test]
+fn a_fault_that_is_cut_short_is_a_warning() {
+    let file = examples().join("sticky.toml");
+    let file = file.to_str().expect("a path that is text");
+    let args = ["--config", file, "--duration", "3s", "--outage", "b:1s..2s", "--slow"];
+    for (slow, warns) in [("b:2x@2s..", false), ("b:2x@2s..3s", false), ("b:2x@2s..4s", true)] {
+        let output = run(&[&args[..], &[slow]].concat());
+        let shown = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{shown}");
+        let warning = "warning: \"b takes 2 times as long\" from 2s to 4s outlasts the requests";
+        assert_eq!(shown.contains(warning), warns, "{slow}: {shown}");
+    }
 }
 
 #[test]

@@ -108,6 +108,9 @@ pub(crate) fn rehearse(path: &Path, args: &RunArgs) -> u8 {
             return code;
         }
     };
+    for warning in &plan.warnings {
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
     #[expect(clippy::disallowed_methods, reason = "the command measures the real world")]
     let start = Instant::now();
     let report = hold(plan);

@@ -4,6 +4,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`plan`] | configurations, load, faults; how options are spelled |
+//! | `timing` | whether faults and changes can happen, and be told apart |
 //! | [`roster`] | the servers, and what they may be called |
 //! | `targets`, `sample` | what clients ask for: a request for each route |
 //! | `secure` | TLS of the simulator's in the place of the operator's files |
@@ -42,6 +43,7 @@ mod table;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod timing;
 mod words;
 
 pub use plan::Plan;

@@ -118,6 +118,8 @@ pub struct Plan {
     pub(super) roster: Roster,
     pub(super) routes: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// What its operator should know before it is held.
+    pub warnings: Vec<String>,
 }
 
 /// A configuration, and when it comes into force.
@@ -148,6 +150,8 @@ impl Plan {
         }
         settings.access_records = true;
         versions.sort_by_key(|&(at, _)| at);
+        let changes = versions.iter().skip(1).map(|(at, version)| (*at, &*version.file));
+        let warnings = super::timing::warnings(&faults, changes, &roster, load.duration)?;
         let mut secure = super::secure::Secure::new(load.seed);
         let (mut routes, mut notes, mut stages) = (Labels::default(), Vec::new(), Vec::new());
         for (at, version) in versions {
@@ -163,7 +167,7 @@ impl Plan {
             stages.push(Stage { at, file, compiled, targets });
         }
         let routes = routes.all;
-        Ok(Plan { settings, load, faults, stages, roster, routes, notes })
+        Ok(Plan { settings, load, faults, stages, roster, routes, notes, warnings })
     }
 }
 

@@ -1,28 +1,39 @@
 //! What a report says of its own making: what was named, what was assumed, what is different in
 //! production.
 
-use super::plan::{Kind, Plan, human};
+use super::plan::{Fault, Kind, Plan, human};
 use super::report::FaultReport;
+use super::roster::Roster;
 use crate::cx::{SEC, US};
+
+/// What a fault is, in words.
+fn fault(fault: &Fault, roster: &Roster) -> String {
+    let server = &roster.places[fault.server].label;
+    match fault.kind {
+        Kind::Outage => format!("{server} is down"),
+        Kind::Freeze => format!("{server} stands still"),
+        Kind::Slow(factor) if factor % 1000 == 0 => {
+            format!("{server} takes {} times as long", factor / 1000)
+        }
+        Kind::Slow(factor) => {
+            let part = format!("{:03}", factor % 1000);
+            let part = part.trim_end_matches('0');
+            format!("{server} takes {}.{part} times as long", factor / 1000)
+        }
+    }
+}
+
+/// What a fault is and from when to when, in words.
+pub(super) fn fault_and_time(of: &Fault, roster: &Roster) -> String {
+    let to = if of.to == u64::MAX { "the end".into() } else { human(of.to) };
+    format!("\"{}\" from {} to {to}", fault(of, roster), human(of.from))
+}
 
 /// What was named, in words.
 pub(super) fn faults(plan: &Plan, end: u64) -> Vec<FaultReport> {
-    let of_servers = plan.faults.iter().map(|fault| {
-        let server = &plan.roster.places[fault.server].label;
-        let what = match fault.kind {
-            Kind::Outage => format!("{server} is down"),
-            Kind::Freeze => format!("{server} stands still"),
-            Kind::Slow(factor) if factor % 1000 == 0 => {
-                format!("{server} takes {} times as long", factor / 1000)
-            }
-            Kind::Slow(factor) => {
-                let part = format!("{:03}", factor % 1000);
-                let part = part.trim_end_matches('0');
-                format!("{server} takes {}.{part} times as long", factor / 1000)
-            }
-        };
-        let (from_us, to_us) = (fault.from.min(end) / US, fault.to.min(end) / US);
-        FaultReport { what, server: Some(fault.server), from_us, to_us }
+    let of_servers = plan.faults.iter().map(|of| {
+        let (from_us, to_us) = (of.from.min(end) / US, of.to.min(end) / US);
+        FaultReport { what: fault(of, &plan.roster), server: Some(of.server), from_us, to_us }
     });
     let changes = plan.stages.iter().skip(1).map(|stage| FaultReport {
         what: format!("{} takes over", stage.file),
