@@ -69,6 +69,44 @@ fn a_run_without_an_end_replays_from_its_case() {
     assert!(case.scenario.contains("clients"), "{}", case.scenario);
 }
 
+// A replay says how it goes with the case: that another build wrote it, that another rule is
+// broken, or none any more, or that the case is not what was written.
+#[test]
+fn a_replay_is_held_against_its_case() {
+    let scratch = Scratch::new("held");
+    let case = endless(&scratch, "case.sim");
+    let replayed = |case: &Case| {
+        std::fs::write(scratch.path("case.sim"), case.to_string()).expect("a file");
+        let output = scratch.sim(&["replay", "case.sim"]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, out) = replayed(&case);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("as the case says:\nprogress LOOP-5"), "{out}");
+    assert!(!out.contains("commit") && !out.contains("edited"), "{out}");
+    let elsewhere = Case { commit: "0123456".into(), hash: 7, ..case.clone() };
+    let (code, out) = replayed(&elsewhere);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("the case is of commit 0123456, this is "), "{out}");
+    assert!(out.contains("as the case says:") && !out.contains("edited"), "{out}");
+    let (code, out) = replayed(&Case { hash: 7, ..case.clone() });
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("hash 0000000000000007, and two runs here are the same"), "{out}");
+    assert!(out.contains("the case was edited"), "{out}");
+    let other = Case { group: "answers".into(), rule: "RES-7".into(), ..elsewhere };
+    let (code, out) = replayed(&other);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("another rule than the case's answers RES-7:\nprogress"), "{out}");
+    let (code, out) = replayed(&Case { limit: 3_000_000, ..other.clone() });
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("clean: the case's answers RES-7 is not broken any more"), "{out}");
+    // A limit that cuts the run off is no bug of the product.
+    let (code, out) = replayed(&Case { message: "request 3".into(), ..other });
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.contains("`limit 400` ends this run before it breaks answers RES-7"), "{out}");
+    assert!(!out.contains("LOOP-5"), "{out}");
+}
+
 #[test]
 fn what_is_no_case_is_refused_with_its_line() {
     let scratch = Scratch::new("malformed");

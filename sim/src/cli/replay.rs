@@ -3,9 +3,10 @@
 use super::case::Origin;
 use super::run::describe;
 use super::twins::Twins;
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, panics, usage};
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE, panics, usage};
+use crate::oracle::{Violation, progress};
 use crate::view;
-use crate::world::{Options, Outcome};
+use crate::world::{EVENTS_MAX, Options, Outcome};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -94,6 +95,11 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
     if let Err(error) = write_views(args, &subject, &outcome) {
         return usage(&error);
     }
+    told(args, &subject, &outcome)
+}
+
+/// Prints what came out, beside what the case says if it is one; the exit code.
+fn told(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> u8 {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(
         out,
@@ -108,13 +114,15 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
         subject.case.as_ref().filter(|_| args.until.is_none() && args.variant.is_none())
     {
         if let Some(twins) = Twins::of(&case.group, &case.rule) {
-            return compared(&mut out, &subject, twins, &outcome);
+            return compared(&mut out, subject, twins, outcome);
         }
-        if outcome.hash != case.hash {
-            let hash = case.hash;
-            let _ = writeln!(out, "the case was written by another build: hash {hash:016x}");
-        }
+        return held_against(&mut out, subject, case, outcome);
     }
+    shown(&mut out, outcome)
+}
+
+/// Prints the broken rule, if one is; the exit code.
+fn shown(out: &mut impl Write, outcome: &Outcome) -> u8 {
     match &outcome.violation {
         Some(violation) => {
             let _ = write!(out, "{}", describe(violation));
@@ -124,6 +132,60 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
     }
 }
 
+/// Prints how what came out goes with what `case` says; the exit code.
+fn held_against(out: &mut impl Write, subject: &Subject, case: &Case, outcome: &Outcome) -> u8 {
+    let rule = format!("{} {}", case.group, case.rule);
+    if is_cut_by_limit(case, outcome) {
+        let limit = case.limit;
+        let _ = writeln!(
+            out,
+            "the case's `limit {limit}` ends this run before it breaks {rule}, which the case saw \
+             in event {}: nothing is known of it; a larger limit lets the run go on",
+            case.event
+        );
+        return USAGE;
+    }
+    let here = super::case::commit();
+    if case.commit != here {
+        let _ = writeln!(out, "the case is of commit {}, this is {here}", case.commit);
+    } else if outcome.hash != case.hash {
+        if !Twins::SameSeed.hold(outcome, subject.options()).0 {
+            return differ(out, subject, Twins::SameSeed, outcome);
+        }
+        let hash = case.hash;
+        let _ = writeln!(
+            out,
+            "the case says hash {hash:016x}, and two runs here are the same: the case was edited{}",
+            // Such a name tells of no single tree.
+            if has_changes(&here) { ", or the tree was since it was written" } else { "" }
+        );
+    }
+    let is_same = |violation: &Violation| {
+        violation.breach.group == case.group && violation.breach.rule == case.rule
+    };
+    let _ = match &outcome.violation {
+        None => writeln!(out, "clean: the case's {rule} is not broken any more"),
+        Some(violation) if is_same(violation) => writeln!(out, "as the case says:"),
+        Some(_) => writeln!(out, "another rule than the case's {rule}:"),
+    };
+    shown(out, outcome)
+}
+
+/// Whether the run of `case` has not come to what the case is about, only because the case lets it
+/// make too few events.
+fn is_cut_by_limit(case: &Case, outcome: &Outcome) -> bool {
+    let cut = progress::no_end(case.limit);
+    let is_cut = |violation: &Violation| violation.breach.message.starts_with(&cut);
+    case.limit < EVENTS_MAX
+        && outcome.violation.as_ref().is_some_and(is_cut)
+        && !case.message.starts_with(&cut)
+}
+
+/// Whether builds of the commit that is named so may differ from one another.
+fn has_changes(commit: &str) -> bool {
+    commit == "unknown" || commit.ends_with("-dirty")
+}
+
 /// Makes the run again that must be the same as `first`; the exit code.
 fn compared(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outcome) -> u8 {
     let (is_same, _) = twins.hold(first, subject.options());
@@ -131,6 +193,11 @@ fn compared(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outco
         let _ = writeln!(out, "{} in this process are the same", twins.name());
         return CLEAN;
     }
+    differ(out, subject, twins, first)
+}
+
+/// Says in what the run that must be the same as `first` was another; the exit code.
+fn differ(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outcome) -> u8 {
     let violation = twins.violation(first, &|| subject.options());
     let _ = write!(out, "{}", describe(&violation));
     NONDETERMINISM

@@ -123,7 +123,12 @@ pub fn forgotten(what: String) -> Verdict {
 
 /// The run does not come to an end.
 pub fn endless(events: u64) -> Verdict {
-    breach(GROUP, "LOOP-5", format!("{events} events and no end"))
+    breach(GROUP, "LOOP-5", no_end(events))
+}
+
+/// What is said of a run that has made `events` events, as many as it may.
+pub fn no_end(events: u64) -> String {
+    format!("{events} events and no end")
 }
 
 /// Bytes of one direction that may wait inside the proxy: in its buffers, and, with TLS at an end,
