@@ -255,6 +255,48 @@ fn a_recording_takes_no_options_of_worlds() {
     assert!(text(&output.stderr).contains("bytes, and no recording has more than"), "{output:?}");
 }
 
+// What is read is not written over, nor one output by another; and whoever only looks at a
+// recording finds no new file beside it.
+#[test]
+fn no_file_is_written_over() {
+    let scratch = Scratch::new("outputs");
+    let changes = [Change::new("swarm/buggify", What::All, 0)];
+    let source = Source::Changed(changes.iter().collect());
+    let outcome = run(5, Options { flight: Some(1 << 24), source, ..Options::default() });
+    let bytes = outcome.flight.expect("a recording");
+    std::fs::write(scratch.path("own.case"), &bytes).expect("a file");
+    std::fs::write(scratch.path("w.rec"), &bytes).expect("a file");
+    let case = endless(&scratch, "5.small.case.sim").to_string();
+    for (args, words) in [
+        (&["lift", "own.case"][..], "-o own.case: that is what is lifted"),
+        (&["lift", "w.rec", "-o", "./w.rec"], "-o ./w.rec: that is what is lifted"),
+        (&["replay", "5", "--html", "x", "--pcap", "x"], "--pcap x: that is --html"),
+        (&["replay", "5", "--pcap", "x", "--record", "x"], "--record x: that is --pcap"),
+        (&["replay", "5.small.case.sim", "--html", "5.small.case.sim"], "that is the case"),
+        (&["shrink", "5.small.case.sim"], "-o 5.small.case.sim: that is the case"),
+        (&["shrink", "5.small.case.sim", "-o", "x", "--json", "x"], "--json x: that is -o"),
+    ] {
+        let output = scratch.sim(args);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+    let read = |name: &str| std::fs::read(scratch.path(name)).expect("a file");
+    assert!(read("own.case") == bytes && read("w.rec") == bytes);
+    assert_eq!(read("5.small.case.sim"), case.as_bytes());
+    let listed = text(&scratch.sim(&["lift", "w.rec", "--list"]).stdout);
+    let first = listed.lines().find(|line| line.ends_with(" replayable")).expect("a session");
+    let session = first.split_whitespace().nth(1).expect("its number");
+    let traced = scratch.sim(&["lift", "w.rec", "--session", session, "--trace"]);
+    assert_eq!(traced.status.code(), Some(0), "{}", text(&traced.stderr));
+    let mut files: Vec<_> = std::fs::read_dir(&scratch.0).expect("a directory").collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    let lifted = scratch.sim(&["lift", "w.rec", "--session", session, "--trace", "-o", "one.case"]);
+    assert!(text(&lifted.stdout).ends_with("replay one.case\n"), "{}", text(&lifted.stdout));
+    files = std::fs::read_dir(&scratch.0).expect("a directory").collect();
+    assert_eq!(files.len(), 4, "{files:?}");
+}
+
 /// A program's command, if it is installed.
 fn program(name: &str) -> Option<Command> {
     let is_there = Command::new(name).arg("--version").output().is_ok();

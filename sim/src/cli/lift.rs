@@ -1,6 +1,6 @@
 //! `tidegate-sim lift`, and the replay of what it wrote.
 
-use super::{BROKEN, CLEAN, LiftArgs, ReplayArgs, panics, usage};
+use super::{BROKEN, CLEAN, LiftArgs, ReplayArgs, outputs, panics, usage};
 use crate::flight::{Contents, Results, contents, replay_all};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +19,13 @@ pub(crate) fn lift(args: &LiftArgs) -> u8 {
         Ok(case) => case,
         Err(error) => return usage(&error),
     };
+    // Whoever only looks wants no file.
+    let is_written = args.output.is_some() || !(args.list || args.trace);
+    let path = args.output.clone().unwrap_or_else(|| case_path(&args.recording, args.session));
+    let written = [("-o", is_written.then_some(&*path))];
+    if let Err(why) = outputs::distinct(&[("what is lifted", &args.recording)], &written) {
+        return usage(&why);
+    }
     let mut out = std::io::stdout().lock();
     let _ = write!(out, "{}", case.about);
     let _ = write!(out, "{}", table(&contents(&case)));
@@ -41,11 +48,13 @@ pub(crate) fn lift(args: &LiftArgs) -> u8 {
             return usage(&format!("session {session} is not replayable: {}", flaw.name()));
         }
     }
+    if !is_written {
+        return CLEAN;
+    }
     if !case.chains.iter().any(is_wanted) {
         let _ = writeln!(out, "nothing to replay");
         return CLEAN;
     }
-    let path = args.output.clone().unwrap_or_else(|| case_path(&args.recording, args.session));
     if let Err(error) = std::fs::write(&path, case.write(is_wanted)) {
         return usage(&format!("{}: {error}", path.display()));
     }

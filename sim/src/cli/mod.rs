@@ -9,6 +9,7 @@ mod hunt;
 mod junit;
 mod lift;
 mod merge;
+mod outputs;
 mod panics;
 mod plant;
 mod rehearse;
@@ -195,7 +196,8 @@ pub(crate) struct LiftArgs {
     /// Prints every entry of the session
     #[arg(long, requires = "session")]
     pub(crate) trace: bool,
-    /// Where the case is written, beside the recording by default
+    /// Where the case is written, beside the recording by default; --list and --trace alone write
+    /// none
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 use super::case::Origin;
 use super::run::describe;
 use super::twins::Twins;
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE, panics, usage};
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE, outputs, panics, usage};
 use crate::oracle::{Violation, progress};
 use crate::view;
 use crate::world::{EVENTS_MAX, Options, Outcome};
@@ -38,6 +38,11 @@ impl Subject {
             Some(_) => Err("this case is of two runs that differ: replay compares them".into()),
             None => Ok(self),
         }
+    }
+
+    /// The file that it was read from, if it is one: that called `what`.
+    pub(crate) fn inputs<'a>(&self, what: &'a str) -> Vec<(&'static str, &'a Path)> {
+        self.case.iter().map(|_| ("the case", Path::new(what))).collect()
     }
 
     /// How to make the run.
@@ -78,6 +83,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
         Ok(subject) => subject,
         Err(error) => return usage(&error),
     };
+    if let Err(why) = outputs::distinct(&subject.inputs(&args.what), &written(args)) {
+        return usage(&why);
+    }
     let mut options = Options { until: args.until, ..subject.options() };
     options.variant = args.variant.or(options.variant);
     if args.html.is_some() || args.pcap.is_some() {
@@ -201,6 +209,15 @@ fn differ(out: &mut impl Write, subject: &Subject, twins: Twins, first: &Outcome
     let violation = twins.violation(first, &|| subject.options());
     let _ = write!(out, "{}", describe(&violation));
     NONDETERMINISM
+}
+
+/// Files that `args` want written.
+fn written(args: &ReplayArgs) -> [(&'static str, Option<&Path>); 3] {
+    [
+        ("--html", args.html.as_deref()),
+        ("--pcap", args.pcap.as_deref()),
+        ("--record", args.record.as_deref()),
+    ]
 }
 
 fn write_views(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use super::files::Output;
 use super::replay::Subject;
-use super::{BROKEN, CLEAN, Case, ShrinkArgs, panics, usage};
+use super::{BROKEN, CLEAN, Case, ShrinkArgs, outputs, panics, usage};
 use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};
@@ -97,6 +97,10 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
         return usage("bytes are shrunk by whoever made them; shrink a seed, or a case of one");
     }
     let path = args.output.clone().unwrap_or_else(|| default_path(&subject));
+    let written = [("-o", Some(&*path)), ("--json", args.json.as_deref())];
+    if let Err(why) = outputs::distinct(&subject.inputs(&args.what), &written) {
+        return usage(&why);
+    }
     let files = Output::new("--output", &path)
         .and_then(|case| Ok((case, Output::wanted("--json", args.json.as_deref())?)));
     let (output, json) = match files {
