@@ -15,6 +15,8 @@ pub struct Trace {
     /// Over ciphertext, which differs from one provider to another where all else is the same.
     cipher: u64,
     events: u64,
+    /// Whether the first event has begun.
+    has_begun: bool,
     checkpoints: Vec<u64>,
     each: Option<Vec<u64>>,
     sink: Option<Sink>,
@@ -49,6 +51,12 @@ impl Trace {
             let word = self.cipher.rotate_left(5) ^ u64::from_le_bytes(word) ^ part.len() as u64;
             self.cipher = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
+    }
+
+    /// An event begins: what is told from now on belongs to it.
+    #[inline]
+    pub fn begin_event(&mut self) {
+        self.has_begun = true;
     }
 
     /// Closes one event: counts it, and keeps a checkpoint when one is due.
@@ -95,7 +103,9 @@ impl Trace {
     #[cold]
     pub fn tell(&mut self, now: u64, fact: Fact) {
         if let Some(sink) = &mut self.sink {
-            sink(&format!("{:>12}us {fact}", now / 1000));
+            // Before the first event the world is made.
+            let number = if self.has_begun { self.events.to_string() } else { "-".into() };
+            sink(&format!("{number:>8} {:>12}us {fact}", now / 1000));
         }
         if let Some(story) = &mut self.story {
             story.tell(fact);
@@ -177,6 +187,25 @@ mod tests {
         assert_eq!(base, run(&[(1, 2, 3), (4, 5, 6)]));
         assert_ne!(base, run(&[(4, 5, 6), (1, 2, 3)]));
         assert_ne!(base, run(&[(1, 3, 2), (4, 5, 6)]));
+    }
+
+    // The number in front is the one that violations, explanations and captures speak of.
+    #[test]
+    fn a_line_begins_with_the_number_of_its_event() {
+        let mut trace = Trace::default();
+        let lines = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let sink = lines.clone();
+        trace.set_sink(Box::new(move |line| sink.borrow_mut().push(line.to_string())));
+        trace.say(0, Who::World, format_args!("made"));
+        for at in [5_000, 7_000] {
+            trace.begin_event();
+            trace.say(at, Who::Proxy, format_args!("wakes"));
+            trace.end_event();
+        }
+        let told = |number: &str, at: u64, what: &str| format!("{number:>8} {at:>12}us {what}");
+        let all =
+            [told("-", 0, "made"), told("0", 5, "proxy: wakes"), told("1", 7, "proxy: wakes")];
+        assert_eq!(*lines.borrow(), all);
     }
 
     #[test]

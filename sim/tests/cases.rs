@@ -69,6 +69,25 @@ fn a_run_without_an_end_replays_from_its_case() {
     assert!(case.scenario.contains("clients"), "{}", case.scenario);
 }
 
+// Whoever stops before the end is told so, and where the case would have broken its rule; whoever
+// would stop behind it is told what broke.
+#[test]
+fn a_replay_that_is_stopped_says_so() {
+    let scratch = Scratch::new("until");
+    endless(&scratch, "case.sim");
+    let output = scratch.sim(&["replay", "case.sim", "--until", "100"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    let words = "stopped after event 100 as asked; the case breaks progress LOOP-5 in event 399\n";
+    assert!(out.ends_with(words), "{out}");
+    let output = scratch.sim(&["replay", "case.sim", "--until", "399", "--trace"]);
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("as the case says:") && !out.contains("stopped"), "{out}");
+    let last = out.lines().rfind(|line| line.contains("us "));
+    assert!(last.is_some_and(|line| line.trim_start().starts_with("399 ")), "{out}");
+}
+
 // A replay says how it goes with the case: that another build wrote it, that another rule is
 // broken, or none any more, or that the case is not what was written.
 #[test]

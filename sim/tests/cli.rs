@@ -354,6 +354,13 @@ fn a_replay_says_the_same_twice_and_traces() {
     assert_eq!(text(&one.stdout), text(&sim(&["replay", "5"]).stdout));
     let traced = text(&sim(&["replay", "5", "--trace", "--until", "50"]).stdout);
     assert!(traced.contains("proxy: listen") && traced.contains("wire: Syn"), "{traced}");
+    assert!(traced.ends_with("\nstopped after event 50 as asked\n"), "{traced}");
+    // Each line is behind the number of its event, and these do not fall.
+    let number = |line: &str| line.split_whitespace().next()?.parse::<u64>().ok();
+    let told = traced.lines().filter(|line| line.contains("us "));
+    let numbers: Vec<u64> = told.filter_map(number).collect();
+    assert!(numbers.is_sorted() && numbers.len() > 20, "{numbers:?}");
+    assert!(numbers.last().is_some_and(|last| (20..=50).contains(last)), "{numbers:?}");
 }
 
 #[test]

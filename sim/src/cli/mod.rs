@@ -214,7 +214,7 @@ pub(crate) struct ReplayArgs {
     /// Runs the pair of worlds that differ in segments, batches, clock or copy
     #[arg(long, value_parser = variant, value_name = "NAME")]
     pub(crate) variant: Option<Variant>,
-    /// Prints everything that happens
+    /// Prints everything that happens, each line behind the number of its event
     #[arg(long)]
     pub(crate) trace: bool,
     /// Writes a timeline for a browser to this file

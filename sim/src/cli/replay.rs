@@ -118,9 +118,16 @@ fn told(args: &ReplayArgs, subject: &Subject, outcome: &Outcome) -> u8 {
         outcome.requests,
         outcome.hash
     );
-    if let Some(case) =
-        subject.case.as_ref().filter(|_| args.until.is_none() && args.variant.is_none())
-    {
+    if let Some(until) = args.until.filter(|until| is_stopped(*until, outcome)) {
+        let case = subject.case.as_ref();
+        let breaks = case.map(|case| {
+            format!("; the case breaks {} {} in event {}", case.group, case.rule, case.event)
+        });
+        let breaks = breaks.unwrap_or_default();
+        let _ = writeln!(out, "stopped after event {until} as asked{breaks}");
+        return CLEAN;
+    }
+    if let Some(case) = subject.case.as_ref().filter(|_| args.variant.is_none()) {
         if let Some(twins) = Twins::of(&case.group, &case.rule) {
             return compared(&mut out, subject, twins, outcome);
         }
@@ -177,6 +184,11 @@ fn held_against(out: &mut impl Write, subject: &Subject, case: &Case, outcome: &
         Some(_) => writeln!(out, "another rule than the case's {rule}:"),
     };
     shown(out, outcome)
+}
+
+/// Whether the run ended behind event `until` for no other reason than that.
+fn is_stopped(until: u64, outcome: &Outcome) -> bool {
+    outcome.violation.is_none() && outcome.events > until
 }
 
 /// Whether the run of `case` has not come to what the case is about, only because the case lets it

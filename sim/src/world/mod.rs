@@ -279,6 +279,7 @@ impl World {
         self.cx.now = at;
         let number = self.cx.trace.events();
         self.oracle.clock(at, number);
+        self.cx.trace.begin_event();
         if let Some(story) = self.cx.trace.story() {
             story.begin(at, event, cause.unwrap_or(START));
             self.cx.heap.pushing(number as u32);
