@@ -137,6 +137,18 @@ fn what_is_no_case_is_refused_with_its_line() {
         let error = text(&output.stderr);
         assert!(error.contains("bad.sim: line 9: `event`"), "{command}: {error}");
     }
+    // Cut within a line that cannot be read then, and behind one.
+    let at = good.find("message").expect("a message") + 12;
+    for (name, end) in [("within.sim", at), ("behind.sim", good.len() - 4)] {
+        std::fs::write(scratch.path(name), &good[..end]).expect("a file");
+        let output = scratch.sim(&["replay", name]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.ends_with("it was cut short\n"), "{error}");
+    }
+    std::fs::write(scratch.path("binary.sim"), [0xff; 40]).expect("a file");
+    let output = scratch.sim(&["explain", "binary.sim"]);
+    assert!(text(&output.stderr).contains("binary.sim: no case: it is no text"), "{output:?}");
 }
 
 #[test]
@@ -308,6 +320,13 @@ fn no_file_is_written_over() {
     let session = first.split_whitespace().nth(1).expect("its number");
     let traced = scratch.sim(&["lift", "w.rec", "--session", session, "--trace"]);
     assert_eq!(traced.status.code(), Some(0), "{}", text(&traced.stderr));
+    // It is a recording, and none of a world's failures.
+    for command in ["shrink", "explain"] {
+        let output = scratch.sim(&[command, "own.case"]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("own.case: a flight recording: use `lift` or `replay`"), "{error}");
+    }
     let mut files: Vec<_> = std::fs::read_dir(&scratch.0).expect("a directory").collect();
     assert_eq!(files.len(), 3, "{files:?}");
     let lifted = scratch.sim(&["lift", "w.rec", "--session", session, "--trace", "-o", "one.case"]);

@@ -389,6 +389,30 @@ fn what_makes_no_sense_exits_with_2() {
     }
 }
 
+// Whoever mistypes is told what was expected, and not what a library thought of it.
+#[test]
+fn mistakes_are_told_in_words() {
+    let last = "is no seed: the last one is 18446744073709551615";
+    let units = "is no span of time like 250ms, 10s or 1m (us, ms, s, m, h)";
+    for (args, words) in [
+        (&["replay", "99999999999999999999"][..], last),
+        (&["shrink", "99999999999999999999"], last),
+        (&["explain", ""], "neither a seed nor the file of a case"),
+        (&["replay", ""], "neither a seed nor the file of a case"),
+        (&["run", "--budget", "1h30m"], units),
+        (&["run", "--budget", ""], units),
+        (&["shrink", "5", "--budget", "5 s"], units),
+        (&["run", "--seeds", "0..1", "--only", "clog,,reload"], ": an empty name"),
+    ] {
+        let output = sim(args);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+    let short = sim(&["run", "--budget", "20ms"]);
+    assert_eq!(short.status.code(), Some(0), "{}", text(&short.stderr));
+}
+
 // Nothing is parsed and ignored: a sweep refuses every option of a rehearsal, and the other way
 // round, with the configuration that it is for and without.
 #[test]

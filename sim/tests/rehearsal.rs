@@ -136,6 +136,7 @@ fn what_does_not_exist_is_refused_with_what_does() {
         (["--outage", "b:2s..1s"], "ends before it begins"),
         (["--outage", "b:60s..90s"], "\"b is down\" from 60s to 90s would never begin"),
         (["--slow", "b:2x@70s.."], "from 70s to the end would never begin"),
+        (["--reload", "no/next.toml@3s"], "error: cannot read no/next.toml: "),
         (["--slow", "b:5"], "is not like b1:5x"),
         (["--reload", "next.toml"], "is not like next.toml@30s"),
         (["--listener", "wbe"], "no listener is called \"wbe\"; there are web"),
@@ -157,6 +158,12 @@ fn what_does_not_exist_is_refused_with_what_does() {
         assert_eq!(output.status.code(), Some(2), "{shown}");
         assert!(shown.contains(words), "{shown}");
     }
+    // A file that is not there is told without the options of another program.
+    let output = run(&["--config", "no/such.toml"]);
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert!(shown.starts_with("error: cannot read no/such.toml: "), "{shown}");
+    assert!(!shown.contains("tidegate serve") && shown.lines().count() == 1, "{shown}");
     let next = format!("{file}@60s");
     let output = run(&["--config", file, "--reload", &next]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));

@@ -33,7 +33,7 @@ use crate::oracle::metamorphic::Variant;
 use crate::tls::Provider;
 use crate::world::{EVENTS_MAX, Options, Outcome, run};
 use std::fmt::{self, Write as _};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The version of the format.
@@ -177,6 +177,9 @@ impl Case {
         let read = std::fs::File::open(path)
             .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
         match read {
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                Err(say("no case: it is no text".into()))
+            }
             Err(error) => Err(say(error.to_string())),
             Ok(_) if text.len() as u64 > BYTES_MAX => {
                 Err(say(format!("more than {BYTES_MAX} bytes are too many for a case")))
@@ -190,7 +193,8 @@ impl Case {
     /// # Errors
     /// Says in words which line makes no sense, and why.
     pub fn parse(text: &str) -> Result<Case, String> {
-        let mut lines = Lines { all: text.lines().enumerate(), line: 0 };
+        let mut lines =
+            Lines { all: text.lines().enumerate(), line: 0, is_cut: !text.ends_with('\n') };
         lines.header()?;
         let commit = lines.value("commit")?.to_string();
         let origin = lines.origin()?;
@@ -240,6 +244,8 @@ struct Lines<'a> {
     all: std::iter::Enumerate<std::str::Lines<'a>>,
     /// The line that was read last, counted from 1.
     line: usize,
+    /// The last line has no end: somebody cut the file, or wrote it by hand.
+    is_cut: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -255,7 +261,10 @@ impl<'a> Lines<'a> {
     }
 
     fn wrong<T>(&self, why: &str) -> Result<T, String> {
-        Err(format!("line {}: {why}", self.line))
+        let is_last = self.all.clone().next().is_none();
+        let cut =
+            if self.is_cut && is_last { "; the file ends here: it was cut short" } else { "" };
+        Err(format!("line {}: {why}{cut}", self.line))
     }
 
     fn header(&mut self) -> Result<(), String> {

@@ -82,6 +82,11 @@ fn begun(path: &Path) -> Result<Result<Case, Damage>, String> {
     Ok(Case::read(&bytes))
 }
 
+/// Whether the file at `path` begins as recordings do.
+pub(super) fn is_recording(path: &Path) -> bool {
+    matches!(begun(path), Ok(result) if !matches!(result, Err(Damage::NotARecording)))
+}
+
 fn read(path: &Path) -> Result<Case, String> {
     begun(path)?.map_err(|damage| format!("{}: {damage}", path.display()))
 }

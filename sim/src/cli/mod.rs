@@ -26,6 +26,7 @@ pub use case::{Case, Origin};
 use crate::choice::{Change, Source};
 use crate::marks::quotas;
 use crate::oracle::metamorphic::Variant;
+use crate::rehearsal::plan::spelled_span;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::Shard;
 use std::io::Write;
@@ -115,7 +116,7 @@ pub(crate) struct RunArgs {
     /// Seeds from A to B, B not included
     #[arg(long, value_parser = seeds, value_name = "A..B", conflicts_with = "budget")]
     pub(crate) seeds: Option<(u64, u64)>,
-    /// As many seeds as fit into this time, such as 60s, 5m or 4h
+    /// As many seeds as fit into this time, such as 60s, 5m or 1.5h
     #[arg(long, value_parser = span, value_name = "TIME")]
     pub(crate) budget: Option<Duration>,
     /// The first seed of a budget
@@ -270,6 +271,9 @@ pub(crate) struct Only {
 
 fn only(text: &str) -> Result<Only, String> {
     let mut names: Vec<&str> = text.split(',').collect();
+    if names.iter().any(|name| name.is_empty()) {
+        return Err("an empty name".into());
+    }
     let changes = crate::swarm::only(&names)?;
     names.sort_unstable();
     names.dedup();
@@ -370,15 +374,16 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    let units = [('h', 3600), ('m', 60), ('s', 1)];
-    let unit =
-        units.into_iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
-    let (number, factor) = unit.unwrap_or((text, 1));
-    let number: u64 = number.parse().map_err(|error| format!("{text:?}: {error}"))?;
-    match number.checked_mul(factor) {
-        Some(0) => Err("no time at all".into()),
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-        None => Err("more time than there is".into()),
+    // A number alone means seconds.
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let nanos = match is_number && !text.is_empty() {
+        true => spelled_span(&format!("{text}s"))?,
+        false => spelled_span(text)?,
+    };
+    match u64::try_from(nanos) {
+        Ok(0) => Err("no time at all".into()),
+        Ok(nanos) => Ok(Duration::from_nanos(nanos)),
+        Err(_) => Err("more time than there is".into()),
     }
 }
 
@@ -393,7 +398,13 @@ mod tests {
         assert_eq!(span("60s"), Ok(Duration::from_secs(60)));
         assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(span("4h"), Ok(Duration::from_secs(14_400)));
-        assert!(span("99999999999999999h").is_err());
+        assert_eq!(span("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(span("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(span("200h"), Ok(Duration::from_secs(720_000)));
+        assert!(span("99999999999999999h").is_err() && span("99999999999h").is_err());
+        let wrong = span("1h30m").expect_err("one unit");
+        assert!(wrong.contains("like 250ms, 10s or 1m (us, ms, s, m, h)"), "{wrong}");
         assert!(span("0s").is_err() && span("soon").is_err());
         assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
         assert_eq!(variant("clock"), Ok(Variant::Clock));

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tidegate::config::{Loaded, Rehearsed, StandIns, load_to_rehearse};
-use tidegate::diagnostic::{refusal, render};
+use tidegate::diagnostic::{Code, refusal, render};
 
 /// Options of a rehearsal. The conflicts are those of each of them: an option whose own requirement
 /// conflicts with what is there would be let through, and ignored.
@@ -210,7 +210,11 @@ fn version(path: &Path) -> Result<(tidegate_core::config::Settings, Version), Re
     let colour = std::io::stderr().is_terminal();
     let loaded = load_to_rehearse(path, &stand_ins);
     let Rehearsed { loaded, names } =
-        loaded.map_err(|found| Refused(BROKEN, refusal(&found, colour)))?;
+        loaded.map_err(|found| match found.iter().find(|it| it.code == Code::FileUnreadable) {
+            // What the proxy suggests then are options of its own.
+            Some(it) => Refused(USAGE, format!("error: {}\n", it.message)),
+            None => Refused(BROKEN, refusal(&found, colour)),
+        })?;
     for warning in &loaded.warnings {
         let _ = writeln!(std::io::stderr(), "{}", render(warning, colour));
     }

@@ -21,8 +21,11 @@ pub(crate) struct Subject {
 impl Subject {
     /// Reads what stands on the command line: a number is a seed, all else a file.
     pub(crate) fn read(what: &str) -> Result<Subject, String> {
-        if let Ok(seed) = what.parse::<u64>() {
+        if let Some(seed) = seed(what)? {
             return Ok(Subject { origin: Origin::Seed(seed), case: None });
+        }
+        if super::lift::is_recording(Path::new(what)) {
+            return Err(format!("{what}: a flight recording: use `lift` or `replay`"));
         }
         let case = Case::read(Path::new(what))?;
         Ok(Subject { origin: case.origin.clone(), case: Some(case) })
@@ -68,13 +71,24 @@ impl Subject {
     }
 }
 
+/// The seed that stands on the command line; `None`: it is the name of a file.
+fn seed(what: &str) -> Result<Option<u64>, String> {
+    if what.is_empty() {
+        return Err("neither a seed nor the file of a case is named".into());
+    }
+    if !what.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    what.parse().map(Some).map_err(|_| format!("{what} is no seed: the last one is {}", u64::MAX))
+}
+
 /// Bytes of the recorder of `--record`, as `tidegate serve` has them where nothing else is said.
 const RING: usize = 16 << 20;
 
 /// Replays a seed or a case and prints what came out; the exit code.
 pub(crate) fn replay(args: &ReplayArgs) -> u8 {
     // What production recorded is another kind of case. A number is a seed, be there such a file.
-    if args.what.parse::<u64>().is_err()
+    if matches!(seed(&args.what), Ok(None))
         && let Some(code) = super::lift::replay(args)
     {
         return code;

@@ -176,6 +176,18 @@ impl Plan {
 /// # Errors
 /// Why `text` is none.
 pub fn span(text: &str) -> Result<u64, String> {
+    match u64::try_from(spelled_span(text)?) {
+        Ok(nanos) if nanos <= SPAN_MAX => Ok(nanos),
+        _ => Err(format!("{text} is too long: 24h at most")),
+    }
+}
+
+/// A span of time however long, in nanoseconds.
+///
+/// # Errors
+/// Why `text` is none.
+pub fn spelled_span(text: &str) -> Result<u128, String> {
+    let wrong = || format!("\"{text}\" is no span of time like 250ms, 10s or 1m (us, ms, s, m, h)");
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit = match unit {
@@ -184,14 +196,10 @@ pub fn span(text: &str) -> Result<u64, String> {
         "s" => SEC,
         "m" => 60 * SEC,
         "h" => 3600 * SEC,
-        _ => return Err(format!("\"{text}\" is no span of time like 250ms, 10s or 1m")),
+        _ => return Err(wrong()),
     };
-    let thousandths = decimal(number)
-        .ok_or_else(|| format!("\"{text}\" is no span of time like 250ms, 10s or 1m"))?;
-    match u64::try_from(u128::from(thousandths) * u128::from(unit) / 1000) {
-        Ok(nanos) if nanos <= SPAN_MAX => Ok(nanos),
-        _ => Err(format!("{text} is too long: 24h at most")),
-    }
+    let thousandths = decimal(number).ok_or_else(wrong)?;
+    Ok(u128::from(thousandths) * u128::from(unit) / 1000)
 }
 
 /// A number of at most three decimals, in thousandths.
