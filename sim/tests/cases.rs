@@ -400,6 +400,20 @@ fn look(mut command: Command, scratch: &Scratch, page: &str) -> String {
     title.unwrap_or("no page").to_string()
 }
 
+// Of an event of very many facts the panel shows the first, those of the lane as well as others,
+// and what is said several times in a row once.
+#[test]
+fn the_panel_of_a_crowded_event_stays_short() {
+    let scratch = Scratch::new("panel");
+    assert_eq!(scratch.sim(&["replay", "5", "--html", "page.html"]).status.code(), Some(0));
+    let Some(mut node) = program("node") else { return };
+    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page.js")).arg("page.html");
+    let output = node.current_dir(&scratch.0).output().expect("node runs");
+    let out = text(&output.stdout);
+    assert!(out.contains("ul: 60 rows, first again (5 times)\ndiv: and 41 more"), "{output:?}");
+    assert!(out.contains("ul: 60 rows, first other 0\ndiv: and 40 more"), "{out}");
+}
+
 // In a real browser: no script error, and a click on the violation shows what it was and its cause.
 #[test]
 fn a_click_in_the_timeline_shows_the_event_and_its_cause() {

@@ -353,7 +353,7 @@ impl<'a> Drawing<'a> {
         lanes.extend([Lane::World, Lane::Proxy]);
         let numbers: BTreeMap<Lane, usize> = lanes.iter().copied().zip(0..).collect();
         let kept: BTreeSet<u32> = shown.iter().map(|mark| mark.event).collect();
-        let events: Vec<Value> = kept.iter().map(|&n| self.event_data(n)).collect();
+        let events: Vec<Value> = kept.iter().map(|&n| self.event_data(n, &numbers)).collect();
         let marks = shown
             .iter()
             .map(|mark| json!([mark.event, numbers[&mark.lane], mark.kind, mark.request]));
@@ -396,13 +396,19 @@ impl<'a> Drawing<'a> {
         })
     }
 
-    fn event_data(&self, n: u32) -> Value {
+    /// An event, and each of its facts with the lane and the request that it belongs to: from words
+    /// nobody can tell whose connection 3 is meant.
+    fn event_data(&self, n: u32, numbers: &BTreeMap<Lane, usize>) -> Value {
         let event = self.story.events[n as usize];
         let ledger = &self.story.ledger;
-        let facts = self.story.facts_of(n).iter();
-        let facts: Vec<Value> = facts
-            .map(|(_, fact)| json!([fact_words(ledger, fact), self.woken_by(n, fact)]))
-            .collect();
+        let fact_data = |fact: &Fact| {
+            let place = self.place(fact, event.at);
+            let lane = place.and_then(|(lane, ..)| numbers.get(&lane));
+            let request = place.and_then(|(_, _, request)| request);
+            json!([fact_words(ledger, fact), self.woken_by(n, fact), lane, request])
+        };
+        let facts = self.story.facts_of(n).iter().map(|(_, fact)| fact_data(fact));
+        let facts: Vec<Value> = facts.collect();
         let cause = (event.cause != START).then_some(event.cause);
         // Nanoseconds would not fit into the numbers of a script for long.
         json!([n, event.at as f64 / 1000.0, event_words(ledger, event.ev), cause, facts])

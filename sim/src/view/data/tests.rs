@@ -46,6 +46,37 @@ fn marks_lie_in_lanes_and_point_at_events() {
     }
 }
 
+// Connections of clients and those to servers are numbered each from 0: a fact of either lies in
+// the lane of its session, whatever its number says, and so does the request that it is for.
+#[test]
+fn a_fact_lies_in_the_lane_of_its_own_session() {
+    let (mut fronts, mut backs) = (0, 0);
+    for seed in 0..4 {
+        let (_, data) = page(seed, "lanes");
+        for fact in data["events"].as_array().into_iter().flatten().flat_map(|e| e[4].as_array()) {
+            for fact in fact {
+                let words = fact[0].as_str().expect("words");
+                let Some(lane) = fact[2].as_u64() else { continue };
+                let lane = data["lanes"][lane as usize]["name"].as_str().expect("a name");
+                let acts = words.starts_with("the proxy reads") || words.contains("proxy writes");
+                let Some((_, rest)) = words.split_once("connection ").filter(|_| acts) else {
+                    continue;
+                };
+                let number = rest.split(' ').next().unwrap_or_default();
+                if rest.contains(" (client ") {
+                    assert_eq!(lane, format!("session {number}"), "{words}");
+                    fronts += 1;
+                } else if let Some(request) = fact[3].as_u64() {
+                    let front = &data["requests"][request as usize]["front"];
+                    assert_eq!(lane, format!("session {front}"), "{words}");
+                    backs += u32::from(*front != number.parse::<u64>().unwrap_or(u64::MAX));
+                }
+            }
+        }
+    }
+    assert!(fronts > 100 && backs > 100, "{fronts} of clients, {backs} to servers");
+}
+
 /// What `who` said in a run: when, in microseconds, in which event, and what.
 fn said<'a>(story: &'a Story, who: &'a dyn Fn(Who) -> bool) -> Vec<(u64, u64, &'a str)> {
     let of = |(event, fact): &'a (u32, Fact)| match fact {

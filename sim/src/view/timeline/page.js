@@ -17,11 +17,7 @@
     const n = causeNumber(mark);
     return n === null || n === mark.event.n ? null : markOf(n, mark.lane);
   };
-  const laneWord = (mark) => {
-    const lane = data.lanes[mark.lane];
-    return lane.kind === "session" ? `connection ${lane.name.split(" ")[1]} ` : `${lane.name} `;
-  };
-  const factsOf = (mark) => mark.event.facts.filter(([words]) => (words + " ").includes(laneWord(mark)));
+  const factsOf = (mark) => mark.event.facts.filter(([, , lane]) => lane === mark.lane);
   const link = (n, words) => {
     const a = make("a", words);
     a.href = "#" + n;
@@ -38,11 +34,13 @@
   const showAll = () => {
     filter = null; onlyLed = false; el("request").value = ""; el("led").checked = false; layout();
   };
+  const ROWS_MAX = 60;
   const heading = (words) => details.append(make("h3", words));
   const list = (rows, name) => {
     const ul = make("ul");
     for (const row of rows) {
       const li = make("li", undefined, name);
+      if ((row.request ?? null) !== null) li.style.borderLeftColor = colour(row.request);
       if (row instanceof Node) li.append(row); else { li.textContent = row; if (row.length > 140) li.classList.add("long"); }
       ul.append(li);
     }
@@ -61,16 +59,25 @@
     }
     const here = new Set(factsOf(selected)), own = [], others = [];
     for (const fact of event.facts) (here.has(fact) ? own : others).push(fact);
-    const row = ([words, cause]) => {
-      if (cause === null || !events.has(cause)) return words;
-      const span = make("span", words + " ");
-      span.append(link(cause, `because of event ${cause}`));
+    const row = ({ fact: [words, cause, , request], times }) => {
+      const span = make("span", times > 1 ? `${words} (${times} times)` : words, words.length > 140 ? "long" : "");
+      if (cause !== null && events.has(cause)) span.append(" ", link(cause, `because of event ${cause}`));
+      span.request = request;
       return span;
     };
+    // What is said several times in a row is said once, and of very many only the first are shown.
+    const tell = (facts, name) => {
+      const rows = [];
+      for (const fact of facts) {
+        const last = rows.at(-1);
+        if (last && last.fact.every((part, n) => part === fact[n])) last.times++; else rows.push({ fact, times: 1 });
+      }
+      list(rows.slice(0, ROWS_MAX).map(row), name);
+      if (rows.length > ROWS_MAX) details.append(make("div", `and ${rows.length - ROWS_MAX} more`, "when"));
+    };
     const lane = data.lanes[selected.lane].name;
-    if (own.length) { heading(`In this event, of ${lane}`); list(own.map(row), "here"); }
-    if (others.length) { heading(own.length ? "And besides" : "In this event"); list(others.slice(0, 60).map(row)); }
-    if (others.length > 60) details.append(make("div", `and ${others.length - 60} more`, "when"));
+    if (own.length) { heading(`In this event, of ${lane}`); tell(own, "here"); }
+    if (others.length) { heading(own.length ? "And besides" : "In this event"); tell(others); }
     heading("Caused by");
     const causes = new Set([causeNumber(selected), event.cause].filter((n) => n !== null && n !== event.n));
     const known = [...causes].filter((n) => events.has(n));
