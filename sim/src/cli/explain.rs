@@ -3,7 +3,7 @@
 use super::ExplainArgs;
 use super::replay::Subject;
 use super::{BROKEN, CLEAN, usage};
-use crate::oracle::{Side, Violation};
+use crate::oracle::{Group, Side, Violation};
 use crate::rules;
 use crate::story::{Step, Story, about, chain, clock, event_words, fact_words, requests_of};
 use crate::world::Options;
@@ -45,6 +45,9 @@ fn write_all(out: &mut String, title: &str, story: &Story, violation: &Violation
     writeln!(out, "at {}, in event {}\n", clock(violation.at), violation.event)?;
     writeln!(out, "The rule")?;
     wrap(out, "  ", rules::text(breach.rule).unwrap_or("This rule has no text."))?;
+    if let Some(says) = Group::named(breach.group).and_then(|group| group.says(breach.rule)) {
+        wrap(out, "  ", &format!("Here, in the group {}: {says}.", breach.group))?;
+    }
     writeln!(out, "\nWhat was seen")?;
     wrap(out, "  ", &breach.message)?;
     let sides = about(story, violation);
@@ -100,14 +103,28 @@ fn told(out: &mut String, story: &Story, step: &Step) -> fmt::Result {
     if sentences.is_empty() {
         sentences.push(event_words(ledger, event.ev));
     }
+    let sentences = collapsed(sentences);
     let skipped = sentences.len().saturating_sub(FACTS_MAX);
     if skipped > 0 {
         wrap(out, "                   ", &format!("({skipped} more steps before these)"))?;
     }
-    for sentence in &sentences[skipped..] {
-        wrap(out, "                 - ", &capital(sentence))?;
+    for (sentence, times) in &sentences[skipped..] {
+        let times = if *times > 1 { format!(" ... {times} times.") } else { String::new() };
+        wrap(out, "                 - ", &(capital(sentence) + &times))?;
     }
     Ok(())
+}
+
+/// Sentences, and how often in a row each was said.
+fn collapsed(sentences: Vec<String>) -> Vec<(String, u32)> {
+    let mut all: Vec<(String, u32)> = Vec::new();
+    for sentence in sentences {
+        match all.last_mut() {
+            Some((last, times)) if *last == sentence => *times += 1,
+            _ => all.push((sentence, 1)),
+        }
+    }
+    all
 }
 
 /// A sentence out of its words.
@@ -116,7 +133,7 @@ fn capital(words: &str) -> String {
     let first = letters.next().map(|letter| letter.to_uppercase().to_string());
     let text = first.unwrap_or_default() + letters.as_str();
     // What peers sent may be long, and is in the trace.
-    match text.char_indices().nth(240) {
+    match text.char_indices().nth(360) {
         Some((at, _)) => format!("{} ...", &text[..at]),
         None => text + ".",
     }
@@ -175,6 +192,46 @@ mod tests {
             assert!(text.contains(word), "{word}: {text}");
         }
         assert!(text.lines().all(|line| line.len() <= 140), "{text}");
+    }
+
+    // What the group holds against a run is said beside what the rule says of all groups, and no
+    // line shows how the source spells a peer's manners.
+    #[test]
+    fn a_rule_is_told_in_its_groups_words_and_peers_in_plain_ones() {
+        let mut manners = 0;
+        for seed in 0..4 {
+            let outcome = run(seed, Options { story: Some(false), ..Options::default() });
+            let story = outcome.story.expect("a story");
+            let breach = Breach { group: "progress", rule: "LOOP-5", message: String::new() };
+            for at in 0..story.events.len().min(400) as u32 {
+                let step = Step { event: at, facts: that_happened(&story, at) };
+                let mut text = String::new();
+                told(&mut text, &story, &step).expect("a text");
+                assert!(!text.contains(" { ") && !text.contains("None"), "{text}");
+                manners += text.matches("requests at most").count();
+            }
+            let violation = Violation { breach, event: 40, at: 0 };
+            let mut text = String::new();
+            write_all(&mut text, "a seed", &story, &violation).expect("a text");
+            assert!(text.contains("Work ends when nothing more can be done"), "{text}");
+            assert!(
+                text.contains("Here, in the group progress: no turn goes on for ever"),
+                "{text}"
+            );
+        }
+        assert!(manners > 4, "{manners}");
+    }
+
+    fn that_happened(story: &Story, event: u32) -> Vec<usize> {
+        let first = story.events[event as usize].first;
+        (first..first + story.facts_of(event).len()).collect()
+    }
+
+    #[test]
+    fn what_is_said_again_and_again_is_said_once() {
+        let said = |words: &str| words.to_string();
+        let all = ["a", "b", "b", "b", "a"].map(said).to_vec();
+        assert_eq!(collapsed(all), [(said("a"), 1), (said("b"), 3), (said("a"), 1)]);
     }
 
     #[test]

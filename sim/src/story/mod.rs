@@ -7,6 +7,7 @@
 mod about;
 mod chain;
 mod ledger;
+mod plain;
 mod words;
 
 pub use about::{about, requests_of};

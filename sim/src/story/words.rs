@@ -1,5 +1,6 @@
 //! Facts and events in words: lines of the readable trace, and sentences of an explanation.
 
+use super::plain::plain;
 use super::{Call, Fact, Ledger, Who};
 use crate::cx::{Ev, Flight};
 use crate::kernel::Ep;
@@ -161,18 +162,22 @@ pub fn fact_words(ledger: &Ledger, fact: &Fact) -> String {
         }
         Fact::Ready(_, None, _) => "the proxy is told that a listener has connections".into(),
         Fact::Called(_, ep, call) => call_words(ledger, *ep, *call),
-        Fact::Said(who, text) => match who {
-            Who::World => text.clone(),
-            Who::Proxy => format!("the proxy: {text}"),
-            Who::Client(c) | Who::Asks(c, _) => format!("client {c} {text}"),
-            Who::Server(s) => format!("server {s} {text}"),
-            Who::Back(b) | Who::Answers(b, _) => {
-                let server = ledger.backs.get(*b as usize).map_or(0, |back| back.peer);
-                format!("server {server}, on connection {b}, {text}")
-            }
-            Who::Episode(n) => format!("fault {n} {text}"),
-            Who::Operator => format!("the operator: {text}"),
-        },
+        Fact::Said(who, text) => said_words(ledger, *who, &plain(text)),
+    }
+}
+
+fn said_words(ledger: &Ledger, who: Who, text: &str) -> String {
+    match who {
+        Who::World => text.to_string(),
+        Who::Proxy => format!("the proxy: {text}"),
+        Who::Client(c) | Who::Asks(c, _) => format!("client {c} {text}"),
+        Who::Server(s) => format!("server {s} {text}"),
+        Who::Back(b) | Who::Answers(b, _) => {
+            let server = ledger.backs.get(b as usize).map_or(0, |back| back.peer);
+            format!("server {server}, on connection {b}, {text}")
+        }
+        Who::Episode(n) => format!("fault {n} {text}"),
+        Who::Operator => format!("the operator: {text}"),
     }
 }
 

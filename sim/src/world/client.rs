@@ -154,7 +154,7 @@ impl World {
         client.done_at = None;
         client.talker = None;
         client.give_up_at = self.cx.now + manner.patience;
-        tell!(self.cx, Who::Client(c), "begins connection {front}: {manner:?}");
+        tell!(self.cx, Who::Client(c), "begins connection {front}: {manner}");
         self.client_introduces(c, front, to);
         let (dress, only_host) = self.dress_client(c, ep, front);
         let client = &mut self.clients[c as usize];

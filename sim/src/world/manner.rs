@@ -5,9 +5,11 @@ use super::client::Role;
 use crate::cx::{MS, SEC, US};
 use crate::site;
 use crate::swarm::Fault;
+use std::fmt;
+use std::time::Duration;
 
 /// What is special about one connection.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Default)]
 pub(super) struct Manner {
     pub(super) requests: u64,
     pub(super) depth: u64,
@@ -24,6 +26,38 @@ pub(super) struct Manner {
     pub(super) is_silent: bool,
     pub(super) stalls_at: Option<u64>,
     pub(super) patience: u64,
+}
+
+/// A pause of so many nanoseconds, for people.
+pub(super) fn pause(nanos: u64) -> String {
+    format!("{:.1?}", Duration::from_nanos(nanos))
+}
+
+/// What is special about it, in words.
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} requests at most", self.requests)?;
+        if self.depth > 1 {
+            write!(f, ", {} at a time", self.depth)?;
+        }
+        let how = if self.resets { "resets" } else { "leaves" };
+        let words = [
+            self.drips.map(|delay| format!("heads in pieces, {} apart", pause(delay))),
+            self.half_closes.then(|| "half-closes".into()),
+            self.abort_written.map(|at| format!("{how} behind {at} bytes written")),
+            self.abort_read.map(|at| format!("{how} behind {at} bytes read")),
+            self.slow_read.map(|(most, delay)| {
+                format!("reads {most} bytes at a time, {} apart", pause(delay))
+            }),
+            self.rests
+                .map(|(at, long)| format!("reads nothing for {} behind {at} bytes", pause(long))),
+            self.is_silent.then(|| "says nothing".into()),
+            (self.hoards > 0).then(|| format!("keeps it for {}", pause(self.hoards))),
+            self.stalls_at.map(|at| format!("stalls at byte {at} of a body")),
+        ];
+        words.into_iter().flatten().try_for_each(|words| write!(f, ", {words}"))?;
+        write!(f, ", gives up after {}", pause(self.patience))
+    }
 }
 
 impl World {

@@ -1,13 +1,16 @@
 //! A peer of a tunnel: what it says, how fast, and how it ends.
 
 use super::World;
+use super::manner::pause;
 use super::protocols::TunnelRates;
 use crate::cx::{Cx, MS, SEC, US};
 use crate::kernel::Ep;
 use crate::mark;
 use crate::site;
+use crate::story::clock;
 use crate::stream::Stream;
 use crate::swarm::Fault;
+use std::fmt;
 use tidegate_core::input::SocketError;
 
 /// When a peer begins to speak.
@@ -37,7 +40,7 @@ enum End {
 }
 
 /// One peer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Talker {
     stream: Stream,
     /// Where the stream begins in what it writes, and what it hears in what it reads.
@@ -68,6 +71,34 @@ pub(super) enum Next {
     Resets,
     /// Nothing: the connection is broken.
     Lost,
+}
+
+/// What it does, in words.
+impl fmt::Display for Talker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.total)?;
+        match self.start {
+            Start::Now => write!(f, " at once")?,
+            Start::At(at) => write!(f, " from {} on", clock(at))?,
+            Start::WhenSpokenTo => write!(f, " when spoken to")?,
+        }
+        let words = [
+            self.echoes.map(|ahead| format!("at most {ahead} ahead of what it hears")),
+            self.drips.map(|(most, delay)| format!("{most} at a time, {} apart", pause(delay))),
+            self.slow_read.map(|(most, delay)| {
+                format!("reads {most} bytes at a time, {} apart", pause(delay))
+            }),
+        ];
+        words.into_iter().flatten().try_for_each(|words| write!(f, ", {words}"))?;
+        let end = match self.end {
+            End::Shut => "finishes writing",
+            End::AfterPeer => "finishes writing when the other one has",
+            End::Close => "closes",
+            End::Stall => "stays",
+            End::Reset => "resets",
+        };
+        write!(f, ", then {end}")
+    }
 }
 
 impl Talker {

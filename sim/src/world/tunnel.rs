@@ -48,7 +48,7 @@ impl World {
             self.oracle.fronts[front as usize].hello = Some(hello);
             tell!(self.cx, Who::Client(c), "begins with {hello:?}");
         }
-        tell!(self.cx, Who::Client(c), "talks: {talker:?}");
+        tell!(self.cx, Who::Client(c), "talks: {talker}");
         let client = &mut self.clients[c as usize];
         let role = client.role;
         client.talker = Some(talker);
@@ -100,7 +100,7 @@ impl World {
         let heard_from = 0;
         let entity = SERVERS | u64::from(b);
         let talker = Talker::draw(&mut self.cx, &rates, entity, stream, (0, heard_from));
-        tell!(self.cx, Who::Back(back), "talks: {talker:?}");
+        tell!(self.cx, Who::Back(back), "talks: {talker}");
         self.back_conns[b as usize].talker = Some(talker);
     }
 
