@@ -195,7 +195,9 @@ impl<'a, R: Runner> Shrinker<'a, R> {
             if !self.goes_on() {
                 return Vec::new();
             }
-            let batch = &chunks[next..(next + self.runner.width()).min(chunks.len())];
+            // More at a time than one by one would be tried are too many.
+            let left = (self.attempts_max - self.attempts).min(self.runner.width() as u64);
+            let batch = &chunks[next..(next + left as usize).min(chunks.len())];
             let states =
                 batch.iter().map(|chunk| self.best.state.with(chunk.iter().flatten())).collect();
             let found = self.runner.run(states, self.best.events + SLACK_EVENTS);
@@ -223,7 +225,7 @@ impl<'a, R: Runner> Shrinker<'a, R> {
         while size > 0 {
             let all = self.best.state.changes();
             for chunk in all.chunks(size) {
-                if !self.runner.goes_on() {
+                if !self.goes_on() {
                     return;
                 }
                 let mut state = self.best.state.clone();

@@ -71,10 +71,14 @@ impl Runner for Toy {
 }
 
 fn shrunk(width: usize) -> (Found, u64) {
+    shrunk_by(width, 10_000)
+}
+
+fn shrunk_by(width: usize, attempts_max: u64) -> (Found, u64) {
     let mut runner = Toy { width, runs: 0 };
     let first = runner.run(vec![State::default()], 0).remove(0).expect("the seed breaks it");
     assert!(first.actions.total() > 40);
-    Shrinker::new(&mut runner, first, 10_000).shrink()
+    Shrinker::new(&mut runner, first, attempts_max).shrink()
 }
 
 // One client, no fault, and a value near the least that breaks it are left.
@@ -94,6 +98,17 @@ fn width_changes_nothing() {
     let (one, many) = (shrunk(1), shrunk(5));
     assert_eq!(one.0.state, many.0.state);
     assert_eq!(one.1, many.1);
+}
+
+// Whoever allows so many attempts gets no more of them, dropping what does not matter included, and
+// the same case however many are tried at a time.
+#[test]
+fn attempts_are_limited() {
+    for attempts_max in [0, 1, 2, 7, 40] {
+        let (one, many) = (shrunk_by(1, attempts_max), shrunk_by(5, attempts_max));
+        assert_eq!((one.1, many.1), (attempts_max, attempts_max));
+        assert_eq!(one.0.state, many.0.state);
+    }
 }
 
 #[test]

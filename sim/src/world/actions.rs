@@ -35,7 +35,7 @@ impl fmt::Display for Actions {
 }
 
 /// Sites that draw by a rate what is no fault, but one good way among others.
-const WAYS: [&str; 13] = [
+const WAYS: [&str; 18] = [
     "scenario/",
     "wires/",
     "protocols/",
@@ -49,6 +49,11 @@ const WAYS: [&str; 13] = [
     "plan/1.0",
     "plan/close",
     "plan/hops",
+    "plan/leaves",
+    "passage",
+    "swarm/",
+    "tls/tunnels",
+    "backend/races",
 ];
 
 /// Whether `draw` made a fault fire.
@@ -58,4 +63,36 @@ pub fn is_fault(draw: &Draw) -> bool {
 
 pub(super) fn faults(draws: &[Draw]) -> u64 {
     draws.iter().filter(|draw| is_fault(draw)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A coin that chooses between good ways is none of the actions of a case; what strikes is.
+    #[test]
+    fn coins_of_good_ways_are_no_faults() {
+        let draw = |site, hit| Draw {
+            site,
+            entity: 0,
+            count: 0,
+            n: 65_536,
+            value: 65_535,
+            hit: Some(hit),
+        };
+        let ways = [
+            "passage",
+            "passage/other",
+            "swarm/buggify",
+            "swarm/faultless",
+            "tls/tunnels",
+            "backend/races",
+            "plan/leaves",
+        ];
+        assert_eq!(faults(&ways.map(|site| draw(site, true))), 0);
+        let strikes =
+            [draw("fault/clog", true), draw("fault/abort", true), draw("tls/naked", true)];
+        assert_eq!(faults(&strikes), 3);
+        assert_eq!(faults(&strikes.map(|it| Draw { hit: Some(false), ..it })), 0);
+    }
 }
