@@ -7,10 +7,12 @@
 //! smallest size, no fault.
 
 mod changes;
+mod names;
 #[cfg(test)]
 mod tests;
 
 pub use changes::{Change, Changes, What};
+pub use names::{OMITTED, sites};
 
 /// Names one place in the code that draws; made by [`crate::site!`].
 #[derive(Copy, Clone, Debug)]

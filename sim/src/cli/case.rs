@@ -322,7 +322,8 @@ impl<'a> Lines<'a> {
                 }
                 continue;
             }
-            changes.push(Change::parse(line).or_else(|why| self.wrong(&why))?);
+            let change = Change::parse(line).and_then(|change| change.known().map(|()| change));
+            changes.push(change.or_else(|why| self.wrong(&why))?);
         }
         match self.next() {
             Ok(_) => self.wrong("nothing may stand behind `end`"),
@@ -433,7 +434,8 @@ mod tests {
     #[test]
     fn what_is_no_case_is_refused_with_its_line() {
         let mut case = sample();
-        case.changes = vec![Change::new("x", What::All, 0), Change::omitting("client", 1)];
+        case.changes =
+            vec![Change::new("scenario/depth", What::All, 0), Change::omitting("client", 1)];
         let good = case.to_string();
         let paired = Case { variant: Some(Variant::Copy), ..case.clone() };
         assert_eq!(Case::parse(&paired.to_string()), Ok(paired));
@@ -450,7 +452,14 @@ mod tests {
             ("broken bytes ", "broken ", "line 7", "a rule"),
             ("message \"", "message ", "line 8", "quotation"),
             ("event 5", "event", "line 9", "no number"),
-            ("draw x", "drew x", "line 12", "neither `draw`"),
+            ("draw scen", "drew scen", "line 12", "neither `draw`"),
+            ("draw scenario", "draw scene", "line 12", "nothing is drawn at \"scene/depth\""),
+            (
+                "omit client",
+                "omit clients",
+                "line 13",
+                "nothing called \"clients\" can be left out",
+            ),
             ("omit client 1", "omit client", "line 13", "a number"),
             ("end\n", "end\nmore\n", "line 15", "behind `end`"),
             ("end\n", "", "", "cut short"),

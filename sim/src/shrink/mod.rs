@@ -15,7 +15,7 @@ mod moves;
 #[cfg(test)]
 mod tests;
 
-use crate::choice::{Change, Draw, What};
+use crate::choice::{Change, Draw, OMITTED, What};
 use crate::world::{Actions, Outcome, is_fault};
 use std::collections::BTreeMap;
 
@@ -156,7 +156,7 @@ impl<'a, R: Runner> Shrinker<'a, R> {
 
     fn structure(&mut self) {
         self.each(moves::whole(&self.best.draws));
-        for site in ["client", "episode", "operation", "connection", "request"] {
+        for site in OMITTED {
             let omittable = self.best.omittable.iter().filter(|(name, _)| *name == site);
             let all = omittable.map(|(name, entity)| vec![Change::omitting(name, *entity)]);
             self.each(all.collect());

@@ -33,7 +33,8 @@ macro_rules! faults {
                 match self { $(Fault::$variant => $kind,)* }
             }
 
-            pub(super) const fn site(self) -> Site {
+            /// Where its coin, its rate and its times are drawn.
+            pub const fn site(self) -> Site {
                 match self { $(Fault::$variant => const { Site::new(concat!("fault/", $name)) },)* }
             }
         }
@@ -60,7 +61,8 @@ macro_rules! operations {
                 match self { $(Operation::$variant => Actor::$who,)* }
             }
 
-            pub(super) const fn site(self) -> Site {
+            /// Where its coin and its times are drawn.
+            pub const fn site(self) -> Site {
                 match self {
                     $(Operation::$variant => const { Site::new(concat!("operation/", $name)) },)*
                 }
