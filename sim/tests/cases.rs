@@ -124,6 +124,11 @@ fn a_replay_is_held_against_its_case() {
     assert_eq!(code, Some(2), "{out}");
     assert!(out.contains("`limit 400` ends this run before it breaks answers RES-7"), "{out}");
     assert!(!out.contains("LOOP-5"), "{out}");
+    for command in ["explain", "shrink"] {
+        let output = scratch.sim(&[command, "case.sim"]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", text(&output.stdout));
+        assert!(text(&output.stderr).contains("`limit 400` ends this run"), "{command}");
+    }
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> u8 {
         Err(error) => return usage(&error),
     };
     let outcome = subject.run(Options { story: Some(false), ..subject.options() });
+    if let Some(cut) = subject.cut_by_limit(&outcome) {
+        return usage(&cut);
+    }
     let mut out = std::io::stdout().lock();
     let Some(violation) = &outcome.violation else {
         let _ = writeln!(out, "{} breaks no rule", subject.title());

@@ -54,6 +54,23 @@ impl Subject {
         Options { place_of_panic: Some(panics::last_place), ..options }
     }
 
+    /// Says that `outcome` has not come to what the case is about, if that is only because the case
+    /// lets it make too few events: no rule is broken then.
+    pub(crate) fn cut_by_limit(&self, outcome: &Outcome) -> Option<String> {
+        let case = self.case.as_ref()?;
+        let Case { limit, event, group, rule, .. } = case;
+        let cut = progress::no_end(*limit);
+        let is_cut = outcome.violation.as_ref()?.breach.message.starts_with(&cut);
+        let is_wanted = *limit >= EVENTS_MAX || case.message.starts_with(&cut);
+        (is_cut && !is_wanted).then(|| {
+            format!(
+                "the case's `limit {limit}` ends this run before it breaks {group} {rule}, which \
+                 the case saw in event {event}: nothing is known of it; a larger limit lets the \
+                 run go on"
+            )
+        })
+    }
+
     /// Makes the run.
     pub(crate) fn run(&self, options: Options) -> Outcome {
         panics::run(self.origin.seed(), options)
@@ -164,14 +181,8 @@ fn shown(out: &mut impl Write, outcome: &Outcome) -> u8 {
 /// Prints how what came out goes with what `case` says; the exit code.
 fn held_against(out: &mut impl Write, subject: &Subject, case: &Case, outcome: &Outcome) -> u8 {
     let rule = format!("{} {}", case.group, case.rule);
-    if is_cut_by_limit(case, outcome) {
-        let limit = case.limit;
-        let _ = writeln!(
-            out,
-            "the case's `limit {limit}` ends this run before it breaks {rule}, which the case saw \
-             in event {}: nothing is known of it; a larger limit lets the run go on",
-            case.event
-        );
+    if let Some(cut) = subject.cut_by_limit(outcome) {
+        let _ = writeln!(out, "{cut}");
         return USAGE;
     }
     let here = super::case::commit();
@@ -203,16 +214,6 @@ fn held_against(out: &mut impl Write, subject: &Subject, case: &Case, outcome: &
 /// Whether the run ended behind event `until` for no other reason than that.
 fn is_stopped(until: u64, outcome: &Outcome) -> bool {
     outcome.violation.is_none() && outcome.events > until
-}
-
-/// Whether the run of `case` has not come to what the case is about, only because the case lets it
-/// make too few events.
-fn is_cut_by_limit(case: &Case, outcome: &Outcome) -> bool {
-    let cut = progress::no_end(case.limit);
-    let is_cut = |violation: &Violation| violation.breach.message.starts_with(&cut);
-    case.limit < EVENTS_MAX
-        && outcome.violation.as_ref().is_some_and(is_cut)
-        && !case.message.starts_with(&cut)
 }
 
 /// Whether builds of the commit that is named so may differ from one another.

@@ -110,6 +110,9 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
     let given = subject.case.as_ref().map_or(&[][..], |case| &case.changes);
     let state = State::new(given);
     let first = subject.run(Options { records: true, ..subject.options() });
+    if let Some(cut) = subject.cut_by_limit(&first) {
+        return usage(&cut);
+    }
     let Some(signature) = Signature::of(&first) else {
         let _ = writeln!(std::io::stdout(), "{} breaks no rule", subject.title());
         return CLEAN;
