@@ -39,6 +39,9 @@ fn value<'a>(rest: &mut &'a str) -> Option<Value<'a>> {
     if rest.starts_with('"') {
         return quoted(rest);
     }
+    if let Some(address) = address(rest) {
+        return Some(Value::Atom(address));
+    }
     let name = taken(rest, |c| !"{}()[], \"".contains(c));
     if let Some(behind) = rest.strip_prefix(" {").filter(|_| !name.is_empty()) {
         *rest = behind;
@@ -51,6 +54,20 @@ fn value<'a>(rest: &mut &'a str) -> Option<Value<'a>> {
         }
     }
     (!name.is_empty()).then_some(Value::Atom(name))
+}
+
+/// Takes an address of IPv6 with its port, whose brackets are no list.
+fn address<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let inner = rest.strip_prefix('[')?.split("]:").next()?;
+    let is_of = |c: char| c.is_ascii_hexdigit() || ":.%".contains(c);
+    let end = inner.len() + 2;
+    if !inner.chars().all(is_of) || rest.as_bytes().get(end) != Some(&b':') {
+        return None;
+    }
+    let port = rest[end + 1..].find(|c: char| !c.is_ascii_digit());
+    let (address, behind) = rest.split_at(port.map_or(rest.len(), |n| end + 1 + n));
+    *rest = behind;
+    Some(address)
 }
 
 /// Takes letters as long as `is_of` says so.
@@ -227,9 +244,11 @@ mod tests {
                    slow read 64 and 0, how offset 7, which both ciphers, seen 1 and 2";
         assert_eq!(words(&special), all);
         assert_eq!(plain(&format!("{:?}", Inner { offset: 0 })), "nothing special");
-        let record = AccessRecord { request_id: 7, status: 503, ..AccessRecord::default() };
+        let client = "[2001:db8::3]:2034".parse().ok();
+        let record = AccessRecord { request_id: 7, status: 503, client, ..AccessRecord::default() };
         let words = plain(&format!("{:?}", Event::Access(record)));
         assert!(words.starts_with("access ") && words.contains("status 503"), "{words}");
+        assert!(words.contains(", client [2001:db8::3]:2034, "), "{words}");
         assert!(words.contains("start 0.000000 s") && !words.contains("request id"), "{words}");
         assert_eq!(plain(&format!("ends: {:?}", Some(Inner { offset: 1 }))), "ends: offset 1");
     }
