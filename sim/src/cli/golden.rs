@@ -8,7 +8,7 @@ use std::io::Write;
 /// Seeds whose hashes are kept.
 const SEEDS: u64 = 200;
 /// What an intended change, of the world or of these crates, asks for.
-const RENEW: &str = "cargo run --profile sim -p tidegate-sim -- golden --renew";
+const RENEW: &str = "cargo run --profile sim -p tidegate-sim -- golden --renew sim/golden.txt";
 /// The crates whose versions decide what a seed does.
 const CRATES: [&str; 3] = ["rustls", "rand_chacha", "httparse"];
 const LOCK: &str = include_str!("../../../Cargo.lock");
@@ -28,7 +28,7 @@ pub(crate) fn golden(args: &GoldenArgs) -> u8 {
         Err(error) => return usage(&format!("{path}: {error}")),
     };
     let report = compared(&kept, &now);
-    let renew = format!("If that is what was meant: {RENEW} {path}");
+    let renew = format!("If that is what was meant: {RENEW}");
     let mut out = std::io::stdout().lock();
     match report {
         None => {

@@ -8,7 +8,7 @@ use super::watch::{Running, Slot, TICK, Watch};
 use super::{Case, INTERRUPTED, JudgeMarks, RunArgs, panics, usage};
 use crate::choice::mix;
 use crate::oracle::metamorphic::Variant;
-use crate::oracle::{Breach, Group, Violation};
+use crate::oracle::{Breach, Violation, progress};
 use crate::tls::Provider;
 use crate::world::{self, Options, Outcome};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -308,11 +308,7 @@ fn failed(lane: &Lane<'_>, outcome: &Outcome, violation: &Violation) -> Failure 
 
 /// Writes a seed down whose run does not end: all that is known of it is how it began.
 fn hung(shared: &Shared<'_>, Running { seed, variant }: Running) -> Failure {
-    let message = format!(
-        "a run that has not ended after {} s hangs: replay --trace shows where it stands",
-        shared.args.hung_after
-    );
-    let breach = Breach { group: Group::Progress.name(), rule: "LOOP-5", message };
+    let breach = progress::hung(shared.args.hung_after);
     let violation = Violation { breach, event: 0, at: 0 };
     let outcome = Outcome::lost(seed, world::provider_of(seed), variant, Some(violation.clone()));
     written(shared, &outcome, &violation, "")

@@ -6,7 +6,7 @@
 //! - SES-5: of those who wait for buffers the first is served first.
 
 use super::ledger::Front;
-use super::{Group, Oracle, Side, Verdict, accept, breach};
+use super::{Breach, Group, Oracle, Side, Verdict, accept, breach};
 use crate::kernel::{Ep, Net};
 use tidegate_core::input::Readiness;
 
@@ -124,6 +124,14 @@ pub fn forgotten(what: String) -> Verdict {
 /// The run does not come to an end.
 pub fn endless(events: u64) -> Verdict {
     breach(GROUP, "LOOP-5", no_end(events))
+}
+
+/// The run has not come back after `seconds` of whoever watches it: it makes no event, and no
+/// system call, either.
+pub fn hung(seconds: u64) -> Breach {
+    let what =
+        format!("a run that has not ended after {seconds} s hangs: --trace shows where it stands");
+    Breach { group: GROUP.name(), rule: "LOOP-5", message: what }
 }
 
 /// What is said of a run that has made `events` events, as many as it may.
