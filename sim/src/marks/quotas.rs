@@ -128,7 +128,8 @@ pub fn renewed(reached: &[u64], seeds: u64) -> Result<String, String> {
 
 const HEADING: &str = "\
 # How many of 100,000 seeds must reach each mark, or `never` and why. Written by
-#     tidegate-sim run --seeds 0..100000 --marks show --json run.json && tidegate-sim quotas run.json
+#     tidegate-sim run --seeds 0..100000 --marks show --json run.json
+#     tidegate-sim quotas run.json
 ";
 
 #[cfg(test)]
