@@ -79,7 +79,7 @@ impl Proxy {
     }
 
     fn read_plaintext(&mut self, id: SocketId, owner: Owner) -> Result<usize, TlsFailure> {
-        let works_for = self.worked_for(owner);
+        let works_for = self.recorded(owner);
         let Proxy { sockets, sessions, backs, servers, pool, discard, flight, now, .. } = self;
         let window = |back: &Back| {
             let window = u64::from(servers[back.server].read_window);

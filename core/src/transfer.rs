@@ -69,11 +69,15 @@ impl Proxy {
 
     /// A read of `id` filled `n` bytes of the space lent last; 0 is the end of the stream.
     pub fn received(&mut self, id: SocketId, n: usize) {
-        self.note_read(id, n);
-        match self.sockets.get(id).map(|socket| socket.tls().is_some()) {
-            None => self.counters.stale_ids += 1,
-            Some(false) => self.plain_received(id, n),
-            Some(true) => self.cipher_received(id, n),
+        let Some(socket) = self.sockets.get(id) else {
+            self.counters.stale_ids += 1;
+            return;
+        };
+        let (owner, has_tls) = (socket.owner, socket.tls().is_some());
+        self.note_read(owner, n, has_tls);
+        match has_tls {
+            false => self.plain_received(id, n),
+            true => self.cipher_received(id, n),
         }
     }
 
@@ -156,6 +160,9 @@ impl Proxy {
             }
             Some(sent) => sent,
         };
+        let tls = self.sockets.get(id).and_then(|socket| socket.tls());
+        // One write offers all that TLS has: a replay does not know what it had else.
+        debug_assert!(!sent.is_ok_and(|(_, all)| all) || tls.is_none_or(Tls::is_flushed));
         self.note_sealed(owner, unsealed);
         if sent.is_err() {
             self.gave_on(owner, offered as u64);

@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::names::names;
 use crate::proxy_protocol::crc32c::crc32c;
 use crate::time::Time;
+use crate::tls::Told;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -173,6 +174,9 @@ impl Chain {
             let side = if raw.flags & BACK != 0 { "server" } else { "client" };
             let flag = if raw.flags & FLAG != 0 { " (flag)" } else { "" };
             let what = match (raw.tag, Verdict::of(raw.a)) {
+                (Tag::Decided, Some((what @ (Verdict::Opened | Verdict::Plain), _))) => {
+                    format!("{}: {}", what.name(), Told::words(raw.b))
+                }
                 (Tag::Decided, Some((what, _))) => format!("{}: {}", what.name(), raw.b),
                 (Tag::Accepted, _) => format!("{:?}", Start::read(&raw.bytes)),
                 (tag, _) => format!("{} {} {side}{flag}", tag.name(), raw.a),
@@ -281,7 +285,7 @@ impl Found {
         if entry.tag == Tag::Again {
             return chain.repeat_head(now, entry);
         }
-        if entry.tag == Tag::Read && !chain.has_lent() {
+        if entry.tag == Tag::Read && !chain.has_lent(entry.is_back()) {
             let lent = Entry::new(Tag::Lent, entry.slot).flagged(BACK, entry.is_back());
             chain.entries.push((now, Raw::of(&lent)));
         }
@@ -332,15 +336,15 @@ impl Chain {
         chain
     }
 
-    /// Whether its last step lent space: nothing but decisions, and what the worker tells, can
-    /// come between that and the read.
-    fn has_lent(&self) -> bool {
+    /// Whether its last step lent space for that side: nothing but decisions, and what the worker
+    /// tells, can come between that and the read.
+    fn has_lent(&self, back: bool) -> bool {
         let passed = |tag: Tag| {
             tag.is_content()
                 || matches!(tag, Tag::Decided | Tag::Scarce | Tag::Installed | Tag::Stopped)
         };
-        let last = self.entries.iter().rev().map(|(_, raw)| raw.tag).find(|&tag| !passed(tag));
-        last == Some(Tag::Lent)
+        let last = self.entries.iter().rev().map(|(_, raw)| raw).find(|raw| !passed(raw.tag));
+        last.is_some_and(|raw| raw.tag == Tag::Lent && (raw.flags & BACK != 0) == back)
     }
 
     /// The last head of the entry's side comes again.

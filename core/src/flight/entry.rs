@@ -44,7 +44,7 @@ pub(crate) enum Tag {
     /// The pool is short while the next entry is carried out: `a` buffers are left, and with
     /// [`FLAG`] others wait.
     Scarce,
-    /// A decision that the session shares with others came out as `b`; `a` is
+    /// A decision that the session does not take by itself came out as `b`; `a` is
     /// [`Verdict::number`]. One that comes out as usual is left out.
     Decided,
     /// What `bytes` of a side's stream were: a head. `a` bytes lie between the last ones that were
@@ -190,7 +190,7 @@ impl Tag {
     }
 }
 
-/// The decisions that sessions share.
+/// The decisions that a session does not take by itself: it shares them with others, or TLS does.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub(crate) enum Verdict {

@@ -57,7 +57,7 @@ impl Proxy {
 
     /// The session that a socket works for now, and whether it is the server's side of it.
     #[inline]
-    pub(crate) fn worked_for(&self, owner: Owner) -> Option<(SessionId, bool)> {
+    pub(super) fn worked_for(&self, owner: Owner) -> Option<(SessionId, bool)> {
         match owner {
             Owner::Front(session) => Some((session, false)),
             Owner::Back(back) => {
@@ -80,7 +80,7 @@ impl Proxy {
 
     /// The same where it is known whose socket it is.
     #[inline(never)]
-    fn note_step(&mut self, owner: Owner, step: Step) {
+    pub(super) fn note_step(&mut self, owner: Owner, step: Step) {
         if let Some((session, back)) = self.worked_for(owner) {
             self.note(session, step.flagged(BACK, back));
         }

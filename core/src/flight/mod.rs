@@ -237,7 +237,7 @@ impl Loan {
     #[inline]
     fn write(self, ring: &mut Ring, now: Time, head: u8, slot: u32) {
         let back = if self.back { BACK } else { 0 };
-        if slot != self.slot || head != Tag::Read as u8 | back {
+        if slot != self.slot || head & !FLAG != Tag::Read as u8 | back {
             self.write_alone(ring, now);
         }
     }

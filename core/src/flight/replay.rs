@@ -362,7 +362,8 @@ impl<'a> Replay<'a> {
         }
         let mut later = self.entries[at + 1..].iter().map(|(_, raw)| raw);
         let passed = [Tag::Decided, Tag::Scarce, Tag::Installed, Tag::Stopped];
-        let next = later.find(|raw| !passed.contains(&raw.tag)).filter(|raw| raw.tag == Tag::Read);
+        let reads = |it: &&Raw| it.tag == Tag::Read && (it.flags ^ raw.flags) & BACK == 0;
+        let next = later.find(|raw| !passed.contains(&raw.tag)).filter(reads);
         let (n, is_tls) = next.map_or((0, false), |raw| (raw.a, raw.flags & FLAG != 0));
         let mut content = std::mem::take(&mut self.script().content);
         let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);
@@ -402,7 +403,8 @@ impl<'a> Replay<'a> {
         partial: bool,
     ) -> Result<(), String> {
         let socket = self.proxy.sockets.get_mut(id).ok_or("the socket is gone")?;
-        let Some(transport) = socket.transport.as_deref_mut() else { return Ok(()) };
+        let transport = socket.transport.as_deref_mut().filter(|it| it.tls.is_some());
+        let Some(transport) = transport else { return Ok(()) };
         if wrote > RECORDS_MAX {
             return Err(format!("{wrote} bytes were written; TLS never holds so many"));
         }
@@ -410,7 +412,7 @@ impl<'a> Replay<'a> {
         let mut told = before.take_while(|raw| matches!(raw.tag, Tag::Scarce | Tag::Sealed));
         let sealed = told.find(|raw| raw.tag == Tag::Sealed);
         let unsealed = sealed.map_or(0, |raw| raw.a as usize);
-        transport.play_write(wrote + usize::from(partial), unsealed);
+        transport.play_write(wrote, partial, unsealed);
         Ok(())
     }
 

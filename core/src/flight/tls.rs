@@ -1,6 +1,6 @@
 //! Where TLS meets the recorder: what each call of it came to is recorded, and played back.
 
-use super::{BACK, Entry, Flight, Mode, Tag, Verdict, hooks::slot};
+use super::{BACK, Entry, FLAG, Flight, Mode, Step, Tag, Verdict, hooks::slot};
 use crate::id::SocketId;
 use crate::proxy::Proxy;
 use crate::session::SessionId;
@@ -14,14 +14,18 @@ impl Proxy {
         self.flight.as_deref().is_some_and(Flight::is_replay)
     }
 
-    /// A read of `id` gave `n` bytes.
+    /// A read from a socket of `owner` gave `n` bytes, which are TLS's if so.
     #[inline]
-    pub(crate) fn note_read(&mut self, id: SocketId, n: usize) {
-        if self.flight.is_none() {
-            return;
+    pub(crate) fn note_read(&mut self, owner: Owner, n: usize, are_tls: bool) {
+        if self.flight.is_some() {
+            self.note_step(owner, Step::new(Tag::Read, n as u64).flagged(FLAG, are_tls));
         }
-        let has_tls = self.sockets.get(id).is_some_and(|socket| socket.tls().is_some());
-        self.note_socket(id, Tag::Read, n as u64, has_tls);
+    }
+
+    /// The session that a socket of `owner` works for, if there is a recorder to be told.
+    #[inline]
+    pub(crate) fn recorded(&self, owner: Owner) -> Option<(SessionId, bool)> {
+        self.flight.as_ref().and_then(|_| self.worked_for(owner))
     }
 
     /// Whether the first `n` bytes for a client's TLS are HTTP in the clear, and then whether they
@@ -42,7 +46,7 @@ impl Proxy {
     /// # Errors
     /// Those of [`Tls::feed`].
     pub(crate) fn feed_tls(&mut self, id: SocketId, owner: Owner, n: usize) -> Fed {
-        let works_for = self.worked_for(owner);
+        let works_for = self.recorded(owner);
         let Proxy { sockets, flight, cipher, now, .. } = self;
         let tls = sockets.get_mut(id).and_then(|socket| socket.tls_mut());
         let tls = tls.expect("the caller has seen it");

@@ -1,6 +1,6 @@
 //! One TLS connection over slices.
 
-use super::played::{Played, Told, Write as PlayedWrite};
+use super::played::{PlayedTls, PlayedWrite, Told};
 use super::{Certificates, TlsFacts, TlsFailure, TlsVersion};
 use crate::config::{TlsClient, TlsServer};
 use crate::event::Text;
@@ -34,7 +34,7 @@ pub(crate) enum End {
 enum Engine {
     Rustls(Connection),
     /// Nobody: what was said is told by a recording.
-    Played(Played),
+    Played(PlayedTls),
 }
 
 /// One connection's TLS state.
@@ -81,13 +81,13 @@ impl Tls {
 
     /// One that a replay tells what it comes to.
     pub(crate) fn played(is_server: bool) -> Tls {
-        Tls::with_engine(Engine::Played(Played::begin(is_server)), None)
+        Tls::with_engine(Engine::Played(PlayedTls::begin(is_server)), None)
     }
 
     /// The same, of a connection to a server that stood idle.
     pub(crate) fn played_idle(wants_write: bool) -> Tls {
         let version = Some(TlsVersion::Tls13);
-        let engine = Played { version, wants_write, ..Played::begin(false) };
+        let engine = PlayedTls { version, wants_write, ..PlayedTls::begin(false) };
         let tls = Tls::with_engine(Engine::Played(engine), None);
         Tls { has_begun: true, is_secured: true, ..tls }
     }
@@ -374,6 +374,8 @@ impl Tls {
     pub(crate) fn play(&mut self, told: Told) -> Result<usize, TlsFailure> {
         let Engine::Played(played) = &mut self.engine else { return Ok(0) };
         self.has_begun = true;
+        // Nothing can be read before the handshake's end, whatever a file says.
+        let told = if told.version.is_some() { told } else { Told { n: 0, held: 0, ..told } };
         (self.held, self.has_notified) = (told.held, told.has_notified);
         (played.version, played.wants_write) = (told.version, told.wants_write);
         played.has_ended |= told.failure.is_some();

@@ -21,7 +21,7 @@ mod played;
 
 pub use certificates::{Certificate, Certificates};
 pub(crate) use connection::{End, RECV_BYTES, Tls};
-pub(crate) use played::{Told, Write as PlayedWrite};
+pub(crate) use played::{PlayedWrite, Told};
 
 use crate::event::Text;
 use crate::names::names;

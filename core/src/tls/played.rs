@@ -1,7 +1,7 @@
 //! TLS out of a recording: what rustls came to is told, and nobody shakes hands again.
 //!
 //! A recording cuts at the plaintext side. Of a connection's TLS it keeps what each call changed
-//! that its session could see ([`Told`]), and what stood in the way of a write ([`Write`]).
+//! that its session could see ([`Told`]), and what stood in the way of a write ([`PlayedWrite`]).
 
 use super::{TlsFailure, TlsVersion};
 
@@ -52,12 +52,40 @@ impl Told {
         failure | version << 3 | bits << 5 | held << 7 | (self.n as u64) << 32
     }
 
+    /// What a recording kept, for people.
+    pub(crate) fn words(number: u64) -> String {
+        if number == Told::EXPECTED {
+            return "as expected".into();
+        }
+        let nothing = Told {
+            n: 0,
+            failure: None,
+            version: None,
+            has_notified: false,
+            wants_write: false,
+            held: 0,
+        };
+        let told = Told::of(number, nothing);
+        let mut words = format!("{} bytes read, {} left", told.n, told.held);
+        if let Some(failure) = told.failure {
+            words += &format!(", failed: {}", failure.name());
+        }
+        let facts = [
+            (told.version.is_none(), ", handshake goes on"),
+            (told.wants_write, ", more to send"),
+            (told.has_notified, ", close_notify came"),
+        ];
+        words.extend(facts.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word));
+        words
+    }
+
     /// What a recording kept. Nothing in it is trusted.
     pub(crate) fn of(number: u64, expected: Told) -> Told {
         if number == Told::EXPECTED {
             return expected;
         }
-        let failure = (number & 7).checked_sub(1).map(|index| TlsFailure::ALL[index as usize]);
+        let failure = (number & 7).checked_sub(1);
+        let failure = failure.and_then(|index| TlsFailure::ALL.get(index as usize).copied());
         let version = match number >> 3 & 3 {
             0 => None,
             1 => Some(TlsVersion::Tls12),
@@ -80,7 +108,7 @@ const _: () = assert!(TlsFailure::ALL.len() < 8, "three bits name each, and none
 
 /// What one write comes to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Write {
+pub(crate) struct PlayedWrite {
     /// Plaintext bytes that are offered, and not made records of.
     pub(crate) unsealed: usize,
     /// Bytes of records that it offers to the socket: all that there are.
@@ -88,7 +116,7 @@ pub(crate) struct Write {
 }
 
 /// In place of a rustls connection.
-pub(crate) struct Played {
+pub(crate) struct PlayedTls {
     pub(super) is_server: bool,
     /// Once the handshake has come to its end.
     pub(super) version: Option<TlsVersion>,
@@ -96,18 +124,21 @@ pub(crate) struct Played {
     /// The goodbye, or the alert of a failure, was said: it is said once.
     pub(super) has_ended: bool,
     /// The next write.
-    pub(super) write: Write,
+    pub(super) write: PlayedWrite,
+    /// In place of records.
+    pub(super) zeros: Vec<u8>,
 }
 
-impl Played {
+impl PlayedTls {
     /// The side of a connection that is begun now; a client owes its ClientHello.
-    pub(super) fn begin(is_server: bool) -> Played {
-        Played {
+    pub(super) fn begin(is_server: bool) -> PlayedTls {
+        PlayedTls {
             is_server,
             version: None,
             wants_write: !is_server,
             has_ended: false,
-            write: Write::default(),
+            write: PlayedWrite::default(),
+            zeros: Vec::new(),
         }
     }
 
@@ -121,8 +152,8 @@ impl Played {
         &mut self,
         mut send: impl FnMut(&[&[u8]]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        let records = vec![0; self.write.offered];
-        let sent = send(&[&records])?;
+        self.zeros.resize(self.write.offered, 0);
+        let sent = send(&[&self.zeros])?;
         self.wants_write = sent < self.write.offered;
         Ok(sent)
     }
@@ -165,5 +196,8 @@ mod tests {
             }
         }
         assert_eq!(Told::of(Told::EXPECTED, read), read);
+        let failed = Told { failure: Some(TlsFailure::Protocol), has_notified: true, ..read };
+        let words = "600 bytes read, 500 left, failed: protocol, close_notify came";
+        assert_eq!(Told::words(failed.number(expected)), words);
     }
 }

@@ -115,7 +115,7 @@ fn play(file: &[u8]) -> (Option<Flaw>, Result<Played, Difference>) {
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-// PP-1: a connection that has said its PROXY header, and is used again, speaks no TLS: its session
+// PP-1: a connection that has said its PROXY header is used again, and without TLS: its session
 // comes back.
 #[test]
 fn a_reused_connection_with_a_proxy_header_is_played_back() {

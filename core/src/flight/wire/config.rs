@@ -94,14 +94,14 @@ impl Stored {
     }
 }
 
-/// Those that have TLS settings, by index, with a quarter of what identifies those: enough to tell
-/// them apart, too little to find out what they were.
+/// Those that have TLS settings, by index, with what identifies those folded into eight bytes:
+/// enough to tell them apart. It comes of certificates, and of keys that nobody can guess.
 fn secure(identities: impl Iterator<Item = Option<[u8; 32]>>) -> Vec<(u16, u64)> {
-    let quarter = |identity: [u8; 32]| {
+    let fold = |identity: [u8; 32]| {
         let words = identity.chunks_exact(8);
         words.fold(0, |sum, word| sum ^ u64::from_le_bytes(word.try_into().expect("8 of 32")))
     };
-    let of_index = |(index, it): (u16, Option<[u8; 32]>)| Some((index, quarter(it?)));
+    let of_index = |(index, it): (u16, Option<[u8; 32]>)| Some((index, fold(it?)));
     (0u16..).zip(identities).filter_map(of_index).collect()
 }
 
