@@ -46,8 +46,8 @@ impl Transport {
         !self.preface.is_empty()
     }
 
-    /// In a replay: the next write takes `wrote` bytes of the preface and of records, all that there
-    /// are or, if `partial`, fewer; and before it TLS leaves `unsealed` bytes of plaintext.
+    /// In a replay: the next write takes `wrote` bytes of the preface and of records, all that
+    /// there are or, if `partial`, fewer; and before it TLS leaves `unsealed` bytes of plaintext.
     pub(crate) fn play_write(&mut self, wrote: usize, partial: bool, unsealed: usize) {
         let offered = wrote.saturating_sub(self.preface.len()) + usize::from(partial);
         if let Some(tls) = &mut self.tls {
