@@ -113,6 +113,10 @@ impl Proxy {
     fn client_idled(&mut self, id: SessionId) {
         self.leave_queue(id);
         let x = self.sessions[id].x();
+        if x.tcp {
+            // It waits for its server, and the client has not read the end of the handshake.
+            return self.abort(id, timed_out(Timer::ClientIdle, Phase::Connect));
+        }
         if x.may_answer() && x.record.sent == 0 && x.response.unsent() == 0 {
             x.facts.persistent = false;
             self.reach.decided(Decision::ClientIdleAnswered);

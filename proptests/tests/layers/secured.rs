@@ -1,10 +1,10 @@
 //! TLS with clients and servers.
 
 use super::support::{ip, rig_of, simple_config};
-use super::{GET, OK, check, pass, server, text};
+use super::{GET, OK, check, pass, server, tcp, text};
 use std::time::Duration;
-use tidegate_core::config::{Config, Server, Settings, Timeouts};
-use tidegate_core::event::Event;
+use tidegate_core::config::{Config, Listener, Server, Settings, Timeouts};
+use tidegate_core::event::{Event, Phase, Timer, Who};
 use tidegate_core::tls::{TlsFailure, TlsVersion};
 use tidegate_proptests::memory::{READABLE, Rig};
 use tidegate_proptests::secure::{Secure, SecurePeer};
@@ -389,5 +389,37 @@ fn large_bodies_pass_in_any_pieces() {
     client.run(&mut secure, &mut rig).expect("TLS");
     assert!(client.peer.received().ends_with(&body));
     assert_eq!(rig.records()[0].sent as usize, client.peer.received().len());
+    check(&rig);
+}
+
+// SES-3: a TCP client by TLS 1.2 that does not read the end of the handshake is closed by
+// `client_idle` while a server is looked for, and the log says where it was.
+#[test]
+fn a_tcp_client_that_reads_no_end_of_its_handshake_is_closed_while_connecting() {
+    let mut secure = Secure::default();
+    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
+    let tls = Some(secure.server(&shown, ClientAuth::None));
+    let listeners = vec![Listener { tls, ..tcp(8080) }];
+    let config = Config { listeners, routes: Vec::new(), ..simple_config() };
+    let (connect, client_idle) = (Duration::from_secs(100), Duration::from_secs(60));
+    let timeouts = Timeouts { connect, client_idle, ..Timeouts::default() };
+    let mut rig = rig_of(Settings::default(), Config { timeouts, ..config });
+    rig.kernel.server.connecting = true;
+    let id = secure.lend(|| rig.connect());
+    let offer = secure.client(versions(Versions::Tls12));
+    let mut client = secure.connect(&offer, "a.example", id);
+    let mut out = Vec::new();
+    client.peer.take_output(&mut out);
+    secure.lend(|| rig.feed(id, &out));
+    client.peer.receive(rig.written(id)).expect("the server's flight");
+    rig.kernel.wire(id).room = 0;
+    out.clear();
+    client.peer.take_output(&mut out);
+    secure.lend(|| rig.feed(id, &out));
+    secure.lend(|| pass(&mut rig, client_idle + Duration::from_millis(20)));
+    let ending = rig.records().last().expect("a record").ending;
+    let is = (ending.who, ending.phase, ending.timer);
+    assert_eq!(is, (Who::Timeout, Phase::Connect, Some(Timer::ClientIdle)));
+    assert!(!rig.kernel.is_open(id));
     check(&rig);
 }
