@@ -37,15 +37,20 @@ impl Reach {
         Ok(Reach { seeds, rows })
     }
 
-    /// The marks that too few seeds reached, with what was asked of them.
+    /// The marks that too few seeds reached, with what was asked of them, and those that were
+    /// reached though nobody can: something is there that nobody knows.
     pub(crate) fn missed(&self) -> Vec<String> {
-        let missed = self.rows.iter().filter(|row| row.standing == Standing::Missed);
-        missed
-            .map(|row| {
-                let needed = row.quota.needed(self.seeds);
-                format!("{}: {} seeds of {needed}", row.name, row.reached.seeds)
-            })
-            .collect()
+        let told = |row: &Row| match (row.standing, &row.quota) {
+            (Standing::Missed, quota) => {
+                let needed = quota.needed(self.seeds);
+                Some(format!("{}: {} seeds of {needed}", row.name, row.reached.seeds))
+            }
+            (Standing::Surprise, Quota::Never(why)) => {
+                Some(format!("{}: {} seeds, though {why}", row.name, row.reached.seeds))
+            }
+            _ => None,
+        };
+        self.rows.iter().filter_map(told).collect()
     }
 
     fn count(&self, standing: Standing) -> usize {
@@ -72,6 +77,7 @@ impl Reach {
             let word = match row.standing {
                 Standing::Missed if judges => "MISSED",
                 Standing::Missed => "below",
+                Standing::Surprise if judges => "MISSED, since it was reached",
                 Standing::Surprise => "not expected",
                 Standing::TooRare => "too few seeds",
                 Standing::Met | Standing::Never => "ok",
@@ -80,7 +86,7 @@ impl Reach {
             writeln!(out, "{name:<58} {seeds:>8} {visits:>11} {share:>8.3} {quota:>8} {word}")?;
         }
         let (all, never) = (self.rows.len(), self.count(Standing::Never));
-        let (missed, rare) = (self.count(Standing::Missed), self.count(Standing::TooRare));
+        let (missed, rare) = (self.missed().len(), self.count(Standing::TooRare));
         let met = self.count(Standing::Met);
         writeln!(
             out,
@@ -95,5 +101,25 @@ impl Reach {
             writeln!(out, "MISSED {missed}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What nobody can reach and somebody did is missed like what too few reach.
+    #[test]
+    fn a_mark_that_cannot_be_reached_is_missed_when_it_is() {
+        let mut totals = Totals { seeds: 1_000_000, ..Totals::default() };
+        let name = "tunnel: other end";
+        let is_told = |totals: &Totals| {
+            let missed = Reach::new(totals).expect("quotas").missed();
+            missed.iter().any(|it| it.starts_with(&format!("{name}: 1 seeds, though")))
+        };
+        assert!(!is_told(&totals));
+        let place = Mark::all().position(|mark| mark.name() == name).expect("a mark");
+        totals.marks[place] = Reached { seeds: 1, visits: 1 };
+        assert!(is_told(&totals));
     }
 }
