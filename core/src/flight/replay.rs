@@ -362,8 +362,12 @@ impl<'a> Replay<'a> {
         }
         let mut later = self.entries[at + 1..].iter().map(|(_, raw)| raw);
         let passed = [Tag::Decided, Tag::Scarce, Tag::Installed, Tag::Stopped];
-        let reads = |it: &&Raw| it.tag == Tag::Read && (it.flags ^ raw.flags) & BACK == 0;
-        let next = later.find(|raw| !passed.contains(&raw.tag)).filter(reads);
+        let ends = [Tag::Read, Tag::Blocked, Tag::Failed, Tag::NoRoom];
+        let is_its = |it: &&Raw| ends.contains(&it.tag) && (it.flags ^ raw.flags) & BACK == 0;
+        let next = later.find(|raw| !passed.contains(&raw.tag)).filter(is_its);
+        // Space that is lent twice at a time is more than anybody reckons with.
+        let next = next.ok_or("space was lent, and nothing came of it")?;
+        let next = Some(next).filter(|raw| raw.tag == Tag::Read);
         let (n, is_tls) = next.map_or((0, false), |raw| (raw.a, raw.flags & FLAG != 0));
         let mut content = std::mem::take(&mut self.script().content);
         let mut space: [&mut [u8]; SLICES_MAX] = std::array::from_fn(|_| &mut [][..]);

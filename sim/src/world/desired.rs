@@ -315,12 +315,14 @@ pub(super) fn draw_special(
 ) -> Way {
     let e = kind;
     let count = scenario.clusters.len() as u64;
-    let hosts = match choices.choose(site!("route/host"), e, count + 3) {
-        host if host < count => Hosts::Only(host as u16),
+    // Few ask for a host that no route names.
+    let named = 2 * count;
+    let hosts = match choices.choose(site!("route/host"), e, named + 3) {
+        host if host < named => Hosts::Only((host % count) as u16),
         // What names no host must not reach a server: its answer is one of a few.
-        at if at == count && kind == 2 => Hosts::Only(0),
-        at if at == count => Hosts::Any,
-        at => Hosts::Below((at - count - 1) as usize),
+        at if at == named && kind == 2 => Hosts::Only(0),
+        at if at == named => Hosts::Any,
+        at => Hosts::Below((at - named - 1) as usize),
     };
     let digit = choices.choose(site!("route/digit"), e, 10) as u8;
     let id = choices.choose(site!("route/id"), e, 60) as u32;
@@ -336,8 +338,14 @@ pub(super) fn draw_special(
     let by_listener = choices.choose(site!("route/by listener"), e, 4) == 3;
     let is_narrow = |it: &&Way| matches!(it.paths, Paths::Digit(_) | Paths::Exact(_));
     let like = others.iter().rfind(is_narrow).filter(|it| kind < 2 || it.hosts.is_named());
-    let like = like.filter(|_| choices.choose(site!("route/like another"), e, 3) == 0);
+    let like = like.filter(|_| choices.coin(site!("route/like another"), e));
     let (hosts, paths, by_method, by_listener) = match like {
+        // One of the paths that an expression takes.
+        Some(&Way { hosts, paths: Paths::Digit(digit), .. })
+            if choices.coin(site!("route/like one of"), e) =>
+        {
+            (hosts, Paths::Exact(id / 10 * 10 + u32::from(digit)), false, false)
+        }
         Some(it) => (it.hosts, it.paths, it.method.is_none(), it.method.is_some()),
         None => (hosts, paths, by_method, by_listener),
     };
