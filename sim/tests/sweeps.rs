@@ -87,6 +87,8 @@ fn files_that_cannot_be_written_are_refused_first() {
     let of = shard.to_str().expect("a path");
     sim(&["run", "--seeds", "0..2", "--shard", "1/1", "--json", of]);
     let nowhere = "/nonexistent/file";
+    let new = scratch("both");
+    let new = new.to_str().expect("a path");
     for args in [
         &["run", "--seeds", "0..1000000", "--json", nowhere][..],
         &["run", "--seeds", "0..1000000", "--junit", nowhere],
@@ -96,6 +98,9 @@ fn files_that_cannot_be_written_are_refused_first() {
         &["merge", of, "--json", nowhere],
         &["merge", of, "--junit", nowhere],
         &["merge", of, "--json", of],
+        // Nor is one the other.
+        &["run", "--seeds", "0..1000000", "--json", new, "--junit", new],
+        &["merge", of, "--json", new, "--junit", new],
     ] {
         let output = sim(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stdout));

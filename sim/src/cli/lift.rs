@@ -1,6 +1,6 @@
 //! `tidegate-sim lift`, and the replay of what it wrote.
 
-use super::{BROKEN, CLEAN, LiftArgs, ReplayArgs, outputs, panics, usage};
+use super::{BROKEN, CLEAN, LiftArgs, ReplayArgs, files, panics, usage};
 use crate::flight::{Contents, Results, contents, replay_all};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ pub(crate) fn lift(args: &LiftArgs) -> u8 {
     let is_written = args.output.is_some() || !(args.list || args.trace);
     let path = args.output.clone().unwrap_or_else(|| case_path(&args.recording, args.session));
     let written = [("-o", is_written.then_some(&*path))];
-    if let Err(why) = outputs::distinct(&[("what is lifted", &args.recording)], &written) {
+    if let Err(why) = files::distinct(&[("what is lifted", &args.recording)], &written) {
         return usage(&why);
     }
     let mut out = std::io::stdout().lock();

@@ -4,7 +4,7 @@ use super::files::Files;
 use super::report::{Range, Report};
 use super::{BROKEN, INTERRUPTED, MergeArgs, usage};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const INCOMPLETE: &str = "not every seed was run, and the hash is not that of all";
 
@@ -32,13 +32,9 @@ pub(crate) fn merge(args: &MergeArgs) -> u8 {
 
 /// Where the sum is wanted: not in the place of a shard, which would be lost.
 fn apart(args: &MergeArgs) -> Result<Files, String> {
-    let real = |path: &PathBuf| path.canonicalize().ok();
-    for wanted in args.json.iter().chain(&args.junit) {
-        if args.reports.iter().any(|path| real(path).is_some() && real(path) == real(wanted)) {
-            return Err(format!("{} is to be merged, and not to be replaced", wanted.display()));
-        }
-    }
-    Files::new(args.json.as_deref(), args.junit.as_deref())
+    let shards: Vec<(&str, &Path)> =
+        args.reports.iter().map(|path| ("what is merged", &**path)).collect();
+    Files::new(&shards, args.json.as_deref(), args.junit.as_deref())
 }
 
 /// The sum of all shards of one command.

@@ -9,7 +9,6 @@ mod hunt;
 mod junit;
 mod lift;
 mod merge;
-mod outputs;
 mod panics;
 mod plant;
 mod rehearse;

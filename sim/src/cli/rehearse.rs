@@ -1,6 +1,6 @@
 //! `tidegate-sim run --config FILE`: a rehearsal.
 
-use super::{BROKEN, CLEAN, RunArgs, USAGE, outputs, usage};
+use super::{BROKEN, CLEAN, RunArgs, USAGE, files, usage};
 use crate::rehearsal::plan::{self, BODY_BYTES_MAX, CLIENTS_MAX, Kind, Load, Version};
 use crate::rehearsal::{Filter, Plan, Report, Roster, rehearse as hold};
 use crate::tls::{Which, certs};
@@ -104,7 +104,7 @@ pub(crate) fn rehearse(path: &Path, args: &RunArgs) -> u8 {
     let files = of.reload.iter().filter_map(|text| text.rsplit_once('@'));
     inputs.extend(files.map(|(file, _)| ("--reload", Path::new(file))));
     let written_to = [("--json", args.json.as_deref()), ("--html", of.html.as_deref())];
-    if let Err(why) = outputs::distinct(&inputs, &written_to) {
+    if let Err(why) = files::distinct(&inputs, &written_to) {
         return usage(&why);
     }
     let planned = planned(path, of);

@@ -3,7 +3,7 @@
 use super::case::Origin;
 use super::run::describe;
 use super::twins::Twins;
-use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE, outputs, panics, usage};
+use super::{BROKEN, CLEAN, Case, NONDETERMINISM, ReplayArgs, USAGE, files, panics, usage};
 use crate::oracle::{Violation, progress};
 use crate::view;
 use crate::world::{EVENTS_MAX, Options, Outcome};
@@ -114,7 +114,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> u8 {
         Ok(subject) => subject,
         Err(error) => return usage(&error),
     };
-    if let Err(why) = outputs::distinct(&subject.inputs(&args.what), &written(args)) {
+    if let Err(why) = files::distinct(&subject.inputs(&args.what), &written(args)) {
         return usage(&why);
     }
     let mut options = Options { until: args.until, ..subject.options() };

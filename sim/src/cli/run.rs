@@ -112,7 +112,7 @@ pub(crate) fn run(args: &RunArgs) -> u8 {
         Ok(slots) => slots,
         Err(error) => return usage(&format!("--cases {error}")),
     };
-    let files = match Files::new(args.json.as_deref(), args.junit.as_deref()) {
+    let files = match Files::new(&[], args.json.as_deref(), args.junit.as_deref()) {
         Ok(files) => files,
         Err(error) => return usage(&error),
     };

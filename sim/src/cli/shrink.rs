@@ -2,7 +2,7 @@
 
 use super::files::Output;
 use super::replay::Subject;
-use super::{BROKEN, CLEAN, Case, ShrinkArgs, outputs, panics, usage};
+use super::{BROKEN, CLEAN, Case, ShrinkArgs, files, panics, usage};
 use crate::choice::Source;
 use crate::cli::case::Origin;
 use crate::shrink::{Found, Runner, Shrinker, Signature, State};
@@ -98,7 +98,7 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> u8 {
     }
     let path = args.output.clone().unwrap_or_else(|| default_path(&subject));
     let written = [("-o", Some(&*path)), ("--json", args.json.as_deref())];
-    if let Err(why) = outputs::distinct(&subject.inputs(&args.what), &written) {
+    if let Err(why) = files::distinct(&subject.inputs(&args.what), &written) {
         return usage(&why);
     }
     let files = Output::new("--output", &path)
