@@ -48,11 +48,19 @@ impl Transport {
 
     /// In a replay: the next write takes `wrote` bytes of the preface and of records, all that
     /// there are or, if `partial`, fewer; and before it TLS leaves `unsealed` bytes of plaintext.
-    pub(crate) fn play_write(&mut self, wrote: usize, partial: bool, unsealed: usize) {
-        let offered = wrote.saturating_sub(self.preface.len()) + usize::from(partial);
-        if let Some(tls) = &mut self.tls {
-            tls.play_write(PlayedWrite { unsealed, offered });
-        }
+    ///
+    /// # Errors
+    /// TLS never has so many, in words.
+    pub(crate) fn play_write(
+        &mut self,
+        wrote: usize,
+        partial: bool,
+        unsealed: usize,
+    ) -> Result<(), String> {
+        let taken = wrote.saturating_sub(self.preface.len());
+        let offered = taken.saturating_add(usize::from(partial));
+        let write = PlayedWrite { unsealed, offered };
+        self.tls.as_mut().map_or(Ok(()), |tls| tls.play_write(write))
     }
 
     /// Sends by `send`, once, what goes out next: the preface, and behind it records, or, without

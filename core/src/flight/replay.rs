@@ -22,10 +22,6 @@ use crate::time::Time;
 use crate::tls::Tls;
 use std::collections::BTreeMap;
 
-/// Bytes of records that one write takes at most, by far: what is sealed at a time, and what a
-/// handshake says.
-const RECORDS_MAX: usize = 1 << 20;
-
 /// Where a replay left its recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
@@ -409,15 +405,11 @@ impl<'a> Replay<'a> {
         let socket = self.proxy.sockets.get_mut(id).ok_or("the socket is gone")?;
         let transport = socket.transport.as_deref_mut().filter(|it| it.tls.is_some());
         let Some(transport) = transport else { return Ok(()) };
-        if wrote > RECORDS_MAX {
-            return Err(format!("{wrote} bytes were written; TLS never holds so many"));
-        }
         let before = self.entries[..at].iter().rev().map(|(_, raw)| raw);
         let mut told = before.take_while(|raw| matches!(raw.tag, Tag::Scarce | Tag::Sealed));
         let sealed = told.find(|raw| raw.tag == Tag::Sealed);
         let unsealed = sealed.map_or(0, |raw| raw.a as usize);
-        transport.play_write(wrote, partial, unsealed);
-        Ok(())
+        transport.play_write(wrote, partial, unsealed)
     }
 
     /// Sends what is to be sent, with the outcome that was recorded.

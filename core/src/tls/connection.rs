@@ -383,9 +383,13 @@ impl Tls {
     }
 
     /// In a replay: what the next write comes to.
-    pub(crate) fn play_write(&mut self, write: PlayedWrite) {
-        if let Engine::Played(played) = &mut self.engine {
-            played.write = write;
+    ///
+    /// # Errors
+    /// No TLS ever has so much to write, in words.
+    pub(crate) fn play_write(&mut self, write: PlayedWrite) -> Result<(), String> {
+        match &mut self.engine {
+            Engine::Played(played) => played.expect_write(write),
+            Engine::Rustls(_) => Ok(()),
         }
     }
 }

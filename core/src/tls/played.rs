@@ -102,6 +102,9 @@ impl Told {
     }
 }
 
+/// Bytes of records that one write takes at most, by far: what is sealed at a time, and what a
+/// handshake says.
+const RECORDS_MAX: usize = 1 << 20;
 /// Of [`Told::held`], far more than TLS ever holds.
 const HELD_MAX: u64 = (1 << 25) - 1;
 const _: () = assert!(TlsFailure::ALL.len() < 8, "three bits name each, and none");
@@ -142,6 +145,15 @@ impl PlayedTls {
         }
     }
 
+    /// The next write comes to this. What a file says of it is not trusted.
+    pub(super) fn expect_write(&mut self, write: PlayedWrite) -> Result<(), String> {
+        if write.offered > RECORDS_MAX {
+            return Err(format!("{} bytes were written; TLS never has so many", write.offered));
+        }
+        self.write = write;
+        Ok(())
+    }
+
     pub(super) fn seal(&mut self, offered: usize) -> usize {
         let sealed = offered.saturating_sub(self.write.unsealed);
         self.wants_write |= sealed > 0;
@@ -166,6 +178,16 @@ impl PlayedTls {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // A file that tells of an enormous write costs no memory.
+    #[test]
+    fn a_write_larger_than_any_is_refused() {
+        let mut played = PlayedTls::begin(true);
+        let write = |offered| PlayedWrite { unsealed: 0, offered };
+        assert_eq!(played.expect_write(write(RECORDS_MAX)), Ok(()));
+        assert!(played.expect_write(write(usize::MAX)).is_err());
+        assert_eq!(played.write_with(|slices| Ok::<_, ()>(slices[0].len())), Ok(RECORDS_MAX));
+    }
 
     // Whatever a call came to is read from a recording as it was, and what is usual costs nothing.
     #[test]
