@@ -55,6 +55,8 @@ pub enum Flaw {
     Tls,
     /// Its entries make no sense.
     Malformed,
+    /// More reloads fell into its time than are copied into sessions.
+    Crowded,
 }
 
 names! {
@@ -65,6 +67,7 @@ names! {
         ConfigForgotten => "its configuration was not kept",
         Tls => "no TLS could be made of its settings",
         Malformed => "its entries are malformed",
+        Crowded => "more reloads fell into its time than are played back",
     }
 }
 
@@ -225,6 +228,10 @@ fn block(file: &[u8], at: usize) -> Result<(Block, &[u8], usize), Damage> {
     Ok((kind, content, at + 1 + 4 + 4 + content.len()))
 }
 
+/// Entries of the worker that are copied into chains, in all: what sessions see of reloads. A
+/// recording of 16 MiB can hold a million reloads over a million open sessions, if it is forged.
+const HEARD_MAX: usize = 1 << 22;
+
 /// What was read so far.
 #[derive(Default)]
 struct Found {
@@ -233,8 +240,21 @@ struct Found {
     configs: BTreeMap<u64, Stored>,
     chains: Vec<Chain>,
     /// The chain of each slot that has one open.
-    open: BTreeMap<u32, usize>,
+    open: BTreeMap<u32, Open>,
+    /// The worker's own entries.
+    told: Vec<(Time, Raw)>,
+    /// How many copies of those are in chains, [`HEARD_MAX`] at most.
+    heard: usize,
     is_complete: bool,
+}
+
+/// A session whose end was not read yet.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Its chain.
+    chain: usize,
+    /// How many of the worker's entries came before it, or are in it.
+    heard: usize,
 }
 
 impl Found {
@@ -261,27 +281,37 @@ impl Found {
             bytes = &bytes[len..];
             match entry.tag {
                 Tag::Turn => now = Time(now.0.checked_add(entry.a)?),
-                tag if !tag.has_slot() => {
-                    for &index in self.open.values() {
-                        self.chains[index].entries.push((now, Raw::of(&entry)));
-                    }
-                }
+                tag if !tag.has_slot() => self.told.push((now, Raw::of(&entry))),
                 _ => self.take_entry(now, &entry),
             }
         }
         Some(())
     }
 
+    /// Brings what the worker told since into the open chain of `slot`, which is about to go on.
+    fn hear(&mut self, slot: u32) {
+        let Some(open) = self.open.get_mut(&slot) else { return };
+        let (chain, news) = (&mut self.chains[open.chain], &self.told[open.heard..]);
+        open.heard = self.told.len();
+        if news.len() > HEARD_MAX - self.heard {
+            chain.flaw = chain.flaw.or(Some(Flaw::Crowded));
+            return;
+        }
+        self.heard += news.len();
+        chain.entries.extend_from_slice(news);
+    }
+
     fn take_entry(&mut self, now: Time, entry: &Entry<'_>) {
+        self.hear(entry.slot);
         if entry.tag == Tag::Accepted {
             self.open.remove(&entry.slot);
         }
-        let chains = &mut self.chains;
-        let index = *self.open.entry(entry.slot).or_insert_with(|| {
+        let (chains, heard) = (&mut self.chains, self.told.len());
+        let open = *self.open.entry(entry.slot).or_insert_with(|| {
             chains.push(Chain::begin(entry));
-            chains.len() - 1
+            Open { chain: chains.len() - 1, heard }
         });
-        let chain = &mut chains[index];
+        let chain = &mut chains[open.chain];
         if entry.tag == Tag::Again {
             return chain.repeat_head(now, entry);
         }
@@ -308,6 +338,9 @@ impl Found {
     }
 
     fn finish(mut self) -> Reading {
+        for slot in self.open.keys().copied().collect::<Vec<_>>() {
+            self.hear(slot);
+        }
         let settings = self.settings.ok_or(Damage::Missing("the settings"))?;
         for chain in &mut self.chains {
             chain.judge(&self.configs);

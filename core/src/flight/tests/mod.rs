@@ -163,3 +163,31 @@ fn nonsense_is_refused() {
     let other = [&MAGIC[..], &[9, 0]].concat();
     assert_eq!(Case::read(&other).err(), Some(Damage::Format(9)));
 }
+
+// What the worker tells is in every session that was open then, and only so often in all: a file of
+// some kilobytes can name a thousand sessions and ten thousand reloads.
+#[test]
+fn reloads_are_copied_into_sessions_within_a_bound() {
+    let mut settings = Vec::new();
+    Settings::default().put(&mut settings);
+    let read = |sessions: u32, reloads: u64| {
+        let mut bytes = vec![0; 8];
+        let mut push = |entry: Entry<'_>| {
+            let mut space = [0; OVERHEAD];
+            let len = entry.write(&mut space);
+            bytes.extend_from_slice(&space[..len]);
+        };
+        (0..sessions).for_each(|slot| push(Entry::new(Tag::Resumed, slot)));
+        (0..reloads).for_each(|n| push(Entry::new(Tag::Installed, 0).with(n)));
+        (0..sessions).for_each(|slot| push(Entry::new(Tag::Alive, slot)));
+        let mut writer = Writer::new();
+        writer.block(Block::Settings, &[&settings]);
+        writer.block(Block::Segment, &[&bytes]);
+        let case = Case::read(&writer.finish()).expect("it is whole");
+        let lines = |chain: &case::Chain| chain.lines().count();
+        case.chains.iter().map(lines).collect::<Vec<_>>()
+    };
+    assert_eq!(read(3, 40), [42; 3]);
+    let copied: usize = read(1000, 10_000).iter().map(|lines| lines - 2).sum();
+    assert_eq!(copied, 4_190_000, "those of 419 sessions");
+}
