@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 pub struct Listen {
     pub(crate) name: Box<str>,
     pub(crate) at: Address,
-    /// Its listener's index in the current configuration, absent if it has it no more.
+    /// Its listener's index in the current configuration, by name; absent if that has none. Who
+    /// came by an address that was given up is not thereby of no listener: routes may be bound to
+    /// it (RUN-1).
     pub(crate) index: Option<u16>,
     /// The last version of the configuration that has it, which is counted there, and its index
     /// in that one: sessions open by it, also those that come out of the backlog later (SES-1).

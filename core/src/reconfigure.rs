@@ -198,7 +198,8 @@ impl Proxy {
         }
     }
 
-    /// Opens the listeners that are new, and retires those that are gone.
+    /// Opens the addresses of listeners that are new, and retires those that are gone. Who came by
+    /// those is still of their listener, if there is one of its name.
     fn relisten(&mut self) {
         let version = &self.versions[self.current];
         let mut wanted: Vec<(u16, Box<str>, Address)> = Vec::new();
@@ -210,24 +211,22 @@ impl Proxy {
         for index in 0..self.listens.high_water() {
             let Some((id, listen)) = self.listens.at(index) else { continue };
             let same = |w: &(u16, Box<str>, Address)| w.1 == listen.name && w.2 == listen.at;
-            let at = wanted.iter().position(same);
-            if listen.closing {
-                // A graceful stop has begun: what is left of it goes by the new timeouts.
-                let index = listen.index.and(at).map(|at| wanted[at].0);
-                self.listens[id].index = index;
-                continue;
-            }
+            let at = wanted.iter().position(same).filter(|_| !listen.closing);
+            let listeners = &self.versions[self.current].config.listeners;
+            let is_it = |it: &Listener| it.name == listen.name;
+            let named = listeners.iter().zip(0..).find_map(|(it, n)| is_it(it).then_some(n));
             match at {
                 Some(at) => {
                     let index = wanted.swap_remove(at).0;
                     self.versions[self.current].users += 1;
-                    let listen = &mut self.listens[id];
-                    listen.index = Some(index);
-                    let (old, _) = std::mem::replace(&mut listen.last, (self.current, index));
+                    let last = (self.current, index);
+                    let (old, _) = std::mem::replace(&mut self.listens[id].last, last);
                     self.unview(old);
                 }
-                None => self.unlist(id),
+                None if !listen.closing => self.unlist(id),
+                None => {}
             }
+            self.listens[id].index = named;
         }
         if !self.stopping {
             wanted.sort_unstable();
@@ -237,8 +236,8 @@ impl Proxy {
         }
     }
 
-    /// No configuration has the listener any more: what is in its backlog is accepted, then it
-    /// closes.
+    /// The configuration has the listener's address no more: what is in its backlog is accepted,
+    /// then it closes.
     pub(crate) fn unlist(&mut self, id: ListenId) {
         self.listens[id].index = None;
         self.retire_listener(id);

@@ -163,3 +163,29 @@ fn an_idle_connection_whose_readiness_came_to_nothing_makes_room() {
     assert!(!rig.kernel.is_open(idle));
     assert_eq!((rig.proxy.gauges().queued, rig.proxy.counters().evicted), (0, 1));
 }
+
+// RUN-1, ROUTE-1: who came by an address that a reload gave to nobody, or by a listener that went
+// and came back, had no listener, and a route that is bound to it answered 404. Seed 67024.
+#[test]
+fn who_came_by_a_listener_before_it_moved_is_routed_as_by_it() {
+    let mut config = simple_config();
+    config.routes[0].listener = Some(config.listeners[0].name.clone());
+    let mut moved = config.clone();
+    moved.listeners[0].binds = vec![ip(8099)];
+    let mut gone = config.clone();
+    gone.listeners.clear();
+    gone.routes.clear();
+    for reloads in [vec![moved], vec![gone, config.clone()]] {
+        let mut rig = rig_of(Settings::default(), config.clone());
+        let client = rig.connect();
+        for reload in reloads {
+            rig.proxy.apply(reload).expect("a valid configuration");
+            rig.turn();
+        }
+        rig.feed(client, GET);
+        let back = server(&rig);
+        rig.feed(back, OK);
+        assert!(written(&rig, client).ends_with("ok"), "{}", written(&rig, client));
+        assert_eq!(rig.proxy.check_invariants(), Ok(()));
+    }
+}

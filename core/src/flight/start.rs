@@ -26,8 +26,8 @@ pub struct Start {
     pub at: Address,
     /// Serial number of the configuration in force.
     pub current: u64,
-    /// Whether the configuration in force still has the listener: one of the same name and address
-    /// may have come since it went.
+    /// Whether its listener is open, or closing by a stop, rather than because a reload gave up its
+    /// address: one of the same name and address may have come since.
     pub is_listed: bool,
     /// Whether the client had finished writing, or was gone, before its session began.
     pub read_closed: bool,
@@ -66,7 +66,7 @@ impl Start {
         listen.last.1.put(out);
         listen.at.put(out);
         proxy.versions[proxy.current].serial.put(out);
-        listen.index.is_some().put(out);
+        (proxy.stopping || !listen.closing).put(out);
         socket.read_closed.put(out);
         socket.reset.put(out);
         proxy.stopping.then_some(proxy.stop_began.0).put(out);

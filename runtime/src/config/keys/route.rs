@@ -11,7 +11,7 @@ pub(super) const KEYS: &[Key] = &[
         Means("all listeners"),
         "\"web\"",
         "The listener that it is bound \
-        to.",
+        to, by name: whoever came by it is of it still when a reload has given it another address.",
     ),
     key(
         "route[]",
