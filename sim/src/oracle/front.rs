@@ -9,9 +9,6 @@ use crate::kernel::Net;
 use crate::refhttp::{BodyReader, Head, Kind, MessageReader, Step};
 use tidegate_core::effect::Close;
 
-/// Stands for a listener that no route names.
-const NO_LISTENER: u16 = u16::MAX;
-
 impl Oracle {
     /// The proxy tries to write to a client.
     pub fn writes_to_client(&mut self, front: u32) {
@@ -243,12 +240,7 @@ impl Oracle {
             if row.start >= at.read {
                 break;
             }
-            if row.first_read_at.is_none() {
-                row.first_read_at = Some(now);
-                if !self.truth.keeps_listener(at.listener, at.accepted_at.unwrap_or(now), now) {
-                    row.ask.listener = NO_LISTENER;
-                }
-            }
+            row.first_read_at.get_or_insert(now);
             row.last_read_at = now;
             let is_discarded = at.rows_read < first || (at.rows_read == first && is_answering);
             if row.head_end.is_some_and(|end| end <= at.read) && !is_discarded {

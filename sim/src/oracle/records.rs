@@ -100,8 +100,6 @@ impl Oracle {
         let (ask, config) = (&row.ask, &version.config);
         let listener = format!("l{}", ask.listener);
         let listener = config.listeners.iter().position(|known| *known.name == *listener);
-        // A listener that was removed under its sessions is known no more.
-        let has_gone = !self.truth.keeps_listener(front.listener, front.begun_at, self.now);
         let way = version.routes.iter().position(|way| version.way(ask) == Some(way));
         let cluster = version.cluster_of(ask).and_then(|number| {
             let name = format!("c{number}");
@@ -127,7 +125,7 @@ impl Oracle {
             ("host", record.host.as_bytes() == wire::host_name(ask.host).as_bytes()),
             ("minor version", record.minor == ask.said_minor()),
             ("client", record.client == Some(front.client_address())),
-            ("listener", has_gone || record.listener.map(usize::from) == listener),
+            ("listener", record.listener.map(usize::from) == listener),
             ("route", !is_sure || record.route.map(|number| number as usize) == way),
             ("cluster", !is_sure || record.cluster.map(|number| number as usize) == cluster),
             ("server", !is_relayed || server == last),

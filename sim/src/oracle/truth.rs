@@ -205,9 +205,7 @@ impl Truth {
         self.versions[0].tls.listeners.get(listener).is_some_and(Option::is_some)
     }
 
-    /// Whether the listener with this number was there all the time from `from` to `to`. Whoever
-    /// came by one that was gone meanwhile came by another than the one that is there again: no
-    /// route of that one's is for him.
+    /// Whether the listener with this number was there all the time from `from` to `to`.
     pub fn keeps_listener(&self, listener: usize, from: u64, to: u64) -> bool {
         self.in_force(from, to).iter().all(|version| version.has_listener(listener))
     }
