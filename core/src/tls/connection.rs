@@ -57,6 +57,10 @@ pub(crate) struct Tls {
     tickets_only: bool,
     /// Whether [`Tls::secured`] has told of the handshake's end.
     is_secured: bool,
+    /// close_notify is sent, or owed.
+    has_said_end: bool,
+    /// What is owed ends with an alert behind close_notify, where nothing may be (RFC 8446 6.1).
+    is_tainted: bool,
 }
 
 impl Tls {
@@ -103,6 +107,8 @@ impl Tls {
             at_eof: false,
             tickets_only: false,
             is_secured: false,
+            has_said_end: false,
+            is_tainted: false,
         }
     }
 
@@ -144,7 +150,11 @@ impl Tls {
                     self.held = state.plaintext_bytes_to_read();
                     self.has_notified = state.peer_has_closed();
                 }
-                Err(error) => return Err(TlsFailure::of(&error)),
+                Err(error) => {
+                    // rustls does not ask itself whether it has said that it would say no more.
+                    self.is_tainted = self.has_said_end;
+                    return Err(TlsFailure::of(&error));
+                }
             }
         }
         // Nothing that follows a close_notify counts (RFC 8446 6.1).
@@ -324,10 +334,12 @@ impl Tls {
                 Engine::Played(played) => played.close_notify(),
             }
             self.tickets_only = false;
+            self.has_said_end = true;
         }
     }
 
-    /// Everything that is owed, in one piece.
+    /// Everything that is owed, in one piece; nothing, if an alert behind close_notify is part of
+    /// it: it cannot be told from what is before it, and the connection is reset.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         let mut output = Vec::new();
         match &mut self.engine {
@@ -338,6 +350,9 @@ impl Tls {
                     debug_assert!(taken.is_ok(), "a vector takes everything");
                 }
             }
+        }
+        if self.is_tainted {
+            return Vec::new();
         }
         output
     }

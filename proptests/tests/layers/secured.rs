@@ -423,3 +423,35 @@ fn a_tcp_client_that_reads_no_end_of_its_handshake_is_closed_while_connecting() 
     assert!(!rig.kernel.is_open(id));
     check(&rig);
 }
+
+// TLS-3: nothing is said behind close_notify, not even the alert that a bad record wants, though what
+// was owed before it is still here. Seed 1075091861.
+#[test]
+fn no_alert_follows_close_notify() {
+    let mut secure = Secure::default();
+    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
+    let tls = Some(secure.server(&shown, ClientAuth::None));
+    let listeners = vec![Listener { tls, ..tcp(8080) }];
+    let config = Config { listeners, routes: Vec::new(), ..simple_config() };
+    let mut rig = rig_of(Settings::default(), config);
+    let id = secure.lend(|| rig.connect());
+    let offer = secure.client(ClientOptions::default());
+    let mut client = secure.connect(&offer, "a.example", id);
+    client.say(&mut secure, &mut rig, b"hello").expect("TLS");
+    let back = server(&rig);
+    rig.kernel.wire(id).room = 0;
+    secure.lend(|| rig.feed(back, b"bye"));
+    secure.lend(|| rig.finish(back));
+    assert!(rig.kernel.is_open(id), "the answer waits for room, and close_notify behind it");
+    // There is room, of which the proxy was not told yet.
+    rig.kernel.wire(id).room = 10_000;
+    let before = rig.written(id).len();
+    client.peer.send(b"more");
+    let mut out = Vec::new();
+    client.peer.take_output(&mut out);
+    *out.last_mut().expect("a record") ^= 1;
+    secure.lend(|| rig.feed(id, &out));
+    assert!(!rig.kernel.is_open(id));
+    assert_eq!(rig.written(id).len(), before);
+    check(&rig);
+}
