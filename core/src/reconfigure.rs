@@ -239,7 +239,6 @@ impl Proxy {
     /// The configuration has the listener's address no more: what is in its backlog is accepted,
     /// then it closes.
     pub(crate) fn unlist(&mut self, id: ListenId) {
-        self.listens[id].index = None;
         self.retire_listener(id);
         self.hurry_idle(Some(id));
     }

@@ -172,12 +172,15 @@ fn who_came_by_a_listener_before_it_moved_is_routed_as_by_it() {
     config.routes[0].listener = Some(config.listeners[0].name.clone());
     let mut moved = config.clone();
     moved.listeners[0].binds = vec![ip(8099)];
+    moved.listeners[0].max_body = Some(10);
     let mut gone = config.clone();
     gone.listeners.clear();
     gone.routes.clear();
-    for reloads in [vec![moved], vec![gone, config.clone()]] {
+    let mut back_again = config.clone();
+    back_again.listeners[0].max_body = Some(10);
+    for reloads in [vec![moved], vec![gone, back_again]] {
         let mut rig = rig_of(Settings::default(), config.clone());
-        let client = rig.connect();
+        let [client, large] = [rig.connect(), rig.connect()];
         for reload in reloads {
             rig.proxy.apply(reload).expect("a valid configuration");
             rig.turn();
@@ -186,6 +189,9 @@ fn who_came_by_a_listener_before_it_moved_is_routed_as_by_it() {
         let back = server(&rig);
         rig.feed(back, OK);
         assert!(written(&rig, client).ends_with("ok"), "{}", written(&rig, client));
+        // REQ-3: nor are the limits those of before.
+        rig.feed(large, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+        assert!(written(&rig, large).starts_with("HTTP/1.1 413 "), "{}", written(&rig, large));
         assert_eq!(rig.proxy.check_invariants(), Ok(()));
     }
 }

@@ -57,10 +57,18 @@ pub(crate) struct Tls {
     tickets_only: bool,
     /// Whether [`Tls::secured`] has told of the handshake's end.
     is_secured: bool,
-    /// close_notify is sent, or owed.
-    has_said_end: bool,
-    /// What is owed ends with an alert behind close_notify, where nothing may be (RFC 8446 6.1).
-    is_tainted: bool,
+    goodbye: Goodbye,
+}
+
+/// Our close_notify, behind which nothing may be sent (RFC 8446 6.1).
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Goodbye {
+    /// Not said.
+    Unsaid,
+    /// Sent, or owed.
+    Said,
+    /// Behind it rustls owes an alert: it does not ask itself what it has said.
+    Overtaken,
 }
 
 impl Tls {
@@ -107,15 +115,15 @@ impl Tls {
             at_eof: false,
             tickets_only: false,
             is_secured: false,
-            has_said_end: false,
-            is_tainted: false,
+            goodbye: Goodbye::Unsaid,
         }
     }
 
     /// The socket gave `bytes`; none means that its stream has ended.
     ///
     /// # Errors
-    /// What is wrong with them; an alert for the peer is owed then, and nothing else is of use.
+    /// What is wrong with them; an alert for the peer is owed then, unless close_notify was said,
+    /// and nothing else is of use.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), TlsFailure> {
         if bytes.is_empty() {
             self.at_eof = true;
@@ -151,8 +159,9 @@ impl Tls {
                     self.has_notified = state.peer_has_closed();
                 }
                 Err(error) => {
-                    // rustls does not ask itself whether it has said that it would say no more.
-                    self.is_tainted = self.has_said_end;
+                    if self.goodbye == Goodbye::Said {
+                        self.goodbye = Goodbye::Overtaken;
+                    }
                     return Err(TlsFailure::of(&error));
                 }
             }
@@ -334,12 +343,14 @@ impl Tls {
                 Engine::Played(played) => played.close_notify(),
             }
             self.tickets_only = false;
-            self.has_said_end = true;
+            if self.goodbye == Goodbye::Unsaid {
+                self.goodbye = Goodbye::Said;
+            }
         }
     }
 
     /// Everything that is owed, in one piece; nothing, if an alert behind close_notify is part of
-    /// it: it cannot be told from what is before it, and the connection is reset.
+    /// it: that cannot be told from what is before it.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         let mut output = Vec::new();
         match &mut self.engine {
@@ -351,8 +362,8 @@ impl Tls {
                 }
             }
         }
-        if self.is_tainted {
-            return Vec::new();
+        if self.goodbye == Goodbye::Overtaken {
+            output.clear();
         }
         output
     }

@@ -21,6 +21,13 @@ fn https(secure: &Secure) -> Config {
     config
 }
 
+fn tcp_by_tls(secure: &Secure) -> Config {
+    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
+    let tls = Some(secure.server(&shown, ClientAuth::None));
+    let listeners = vec![Listener { tls, ..tcp(8080) }];
+    Config { listeners, routes: Vec::new(), ..simple_config() }
+}
+
 fn versions(versions: Versions) -> ClientOptions {
     ClientOptions { versions, ..ClientOptions::default() }
 }
@@ -397,13 +404,9 @@ fn large_bodies_pass_in_any_pieces() {
 #[test]
 fn a_tcp_client_that_reads_no_end_of_its_handshake_is_closed_while_connecting() {
     let mut secure = Secure::default();
-    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
-    let tls = Some(secure.server(&shown, ClientAuth::None));
-    let listeners = vec![Listener { tls, ..tcp(8080) }];
-    let config = Config { listeners, routes: Vec::new(), ..simple_config() };
     let (connect, client_idle) = (Duration::from_secs(100), Duration::from_secs(60));
     let timeouts = Timeouts { connect, client_idle, ..Timeouts::default() };
-    let mut rig = rig_of(Settings::default(), Config { timeouts, ..config });
+    let mut rig = rig_of(Settings::default(), Config { timeouts, ..tcp_by_tls(&secure) });
     rig.kernel.server.connecting = true;
     let id = secure.lend(|| rig.connect());
     let offer = secure.client(versions(Versions::Tls12));
@@ -429,11 +432,7 @@ fn a_tcp_client_that_reads_no_end_of_its_handshake_is_closed_while_connecting() 
 #[test]
 fn no_alert_follows_close_notify() {
     let mut secure = Secure::default();
-    let shown: [(Which, &[&str]); 1] = [(Which::A, &["a.example"])];
-    let tls = Some(secure.server(&shown, ClientAuth::None));
-    let listeners = vec![Listener { tls, ..tcp(8080) }];
-    let config = Config { listeners, routes: Vec::new(), ..simple_config() };
-    let mut rig = rig_of(Settings::default(), config);
+    let mut rig = rig_of(Settings::default(), tcp_by_tls(&secure));
     let id = secure.lend(|| rig.connect());
     let offer = secure.client(ClientOptions::default());
     let mut client = secure.connect(&offer, "a.example", id);
