@@ -47,7 +47,7 @@ fn write_all(out: &mut String, title: &str, story: &Story, violation: &Violation
     writeln!(out, "{title} breaks {} (group {})", breach.rule, breach.group)?;
     writeln!(out, "at {}, in event {}\n", clock(violation.at), violation.event)?;
     writeln!(out, "The rule")?;
-    wrap(out, "  ", rules::text(breach.rule).unwrap_or("This rule has no text."))?;
+    wrap(out, "  ", &rules::text(breach.rule).unwrap_or("This rule has no text.".into()))?;
     if let Some(says) = Group::named(breach.group).and_then(|group| group.says(breach.rule)) {
         wrap(out, "  ", &format!("Here, in the group {}: {says}.", breach.group))?;
     }

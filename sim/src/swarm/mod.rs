@@ -125,13 +125,13 @@ impl std::fmt::Debug for Swarm {
     }
 }
 
-/// Most seeds leave the core alone; the others take some of its rare ways, each at a rate of its
-/// own. None of them is a fault.
 /// A coin that falls on *on* so many times in a hundred; the highest draws are on.
 fn is_on(choices: &mut Choices, site: Site, percent: u64) -> bool {
     choices.choose(site, 0, 100) + percent >= 100
 }
 
+/// Most seeds leave the core alone; the others take some of its rare ways, each at a rate of its
+/// own. None of them is a fault.
 fn draw_buggify(choices: &mut Choices) -> (u64, [u32; Point::ALL.len()]) {
     let seed = choices.choose(site!("swarm/buggify seed"), 0, u64::MAX);
     let is_on = choices.chance(site!("swarm/buggify"), 0, Rate::percent(25));
