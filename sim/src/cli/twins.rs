@@ -3,14 +3,14 @@
 use super::lift::guarded;
 use super::panics;
 use crate::choice::mix;
-use crate::flight::replay_all;
+use crate::flight::{Contents, contents, replay_all};
 use crate::marks::Group;
 use crate::oracle::{Breach, Violation};
 use crate::tls::Provider;
 use crate::world::{Options, Outcome};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::buggify::Point;
-use tidegate_core::flight::Case;
+use tidegate_core::flight::{Case, Flaw};
 
 /// The group of runs that differ though their seed is the same, in reports and in cases.
 pub(crate) const DETERMINISM: &str = "determinism";
@@ -19,6 +19,11 @@ pub(crate) const DETERMINISM: &str = "determinism";
 const RECORDED_EVERY: u64 = 40;
 /// The bytes of the recorders, one of them for each seed: in most a run fits, in some it does not.
 const RINGS: [usize; 4] = [1 << 20, 1 << 20, 1 << 20, 1 << 16];
+
+/// The bytes of the recorder that `seed` is due to have.
+fn ring_of(seed: u64) -> usize {
+    RINGS[(mix(seed) / RECORDED_EVERY) as usize % RINGS.len()]
+}
 
 /// Whether the run of `seed` is due to be recorded, too: not one of those that are run twice.
 pub(crate) fn is_recorded(seed: u64) -> bool {
@@ -74,10 +79,7 @@ impl Twins {
                 };
                 Options { provider: Some(provider), ..options }
             }
-            Twins::Recorded => {
-                let ring = RINGS[(mix(first.seed) / RECORDED_EVERY) as usize % RINGS.len()];
-                Options { flight: Some(ring), ..options }
-            }
+            Twins::Recorded => Options { flight: Some(ring_of(first.seed)), ..options },
         }
     }
 
@@ -154,15 +156,29 @@ fn unplayed(run: &Outcome) -> Option<String> {
         return None;
     }
     let seed = run.seed;
-    let played = Case::read(recording)
-        .map_err(|damage| damage.to_string())
-        .and_then(|case| replay_all(&case, guarded));
+    let played = Case::read(recording).map_err(|damage| damage.to_string()).and_then(|case| {
+        let results = replay_all(&case, guarded)?;
+        is_all_there(&contents(&case), run.sessions, recording.len() < ring_of(seed) / 2)?;
+        Ok(results)
+    });
     match played {
         Err(error) => Some(format!("the recording of seed {seed}: {error}")),
         Ok(results) => results.different.first().map(|(session, difference)| {
             format!("session {session} of the recording of seed {seed}: {difference}")
         }),
     }
+}
+
+/// Whether a recording of a run of so many `sessions` holds what it should: our own entries make
+/// sense, and all sessions are there if it `fits` into its ring.
+fn is_all_there(found: &Contents, sessions: u64, fits: bool) -> Result<(), String> {
+    if let Some(malformed) = found.flaws.get(&Flaw::Malformed) {
+        return Err(format!("{malformed} sessions have entries that make no sense"));
+    }
+    if fits && found.whole as u64 != sessions {
+        return Err(format!("it holds {} of {sessions} sessions", found.whole));
+    }
+    Ok(())
 }
 
 /// The first event behind which two runs differ, who may do so at another one every time; all

@@ -184,11 +184,16 @@ pub(super) fn idle_since(oracle: &Oracle, front: &Front) -> Option<u64> {
     row.answer.as_ref().filter(|answer| answer.keeps && is_read).map(|answer| answer.ended_at)
 }
 
+/// Whether accepting may be held up for want of descriptors.
+pub(super) fn may_pause(oracle: &Oracle) -> bool {
+    let pause = (ACCEPT_PAUSE + TICK).as_nanos() as u64 + oracle.truth.loop_delay_max;
+    oracle.short_at.is_some_and(|at| oracle.now <= at + pause)
+}
+
 /// At the end of a turn that has no work left: nobody waits in a backlog of whom the proxy was
 /// told, save while it pauses for want of descriptors (ACC-1, ACC-8).
 pub fn backlogs(oracle: &Oracle, net: &Net) -> Verdict {
-    let pause = (ACCEPT_PAUSE + TICK).as_nanos() as u64 + oracle.truth.loop_delay_max;
-    if oracle.short_at.is_some_and(|at| oracle.now <= at + pause) {
+    if may_pause(oracle) {
         return Ok(());
     }
     for (index, listener) in net.listeners.iter().enumerate() {

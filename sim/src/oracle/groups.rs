@@ -386,7 +386,7 @@ const ALL: [Entry; 21] = [
         rules: &[
             (
                 "RUN-1",
-                "everything that a request met belongs to one version, which was in force when it began",
+                "everything that a request met belongs to one version, which was in force when it began, and the listeners that are open are those of the version in force",
             ),
             (
                 "RUN-2",

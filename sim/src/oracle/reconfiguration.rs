@@ -1,15 +1,16 @@
-//! Group *reconfiguration*: a request sees one version; removed listeners drain their backlog;
-//! a stop ends in time.
+//! Group *reconfiguration*: a request sees one version; removed listeners drain their backlog and
+//! close; a stop ends in time.
 //!
 //! - RUN-1: everything that a request met belongs to one version, which was in force when it
-//!   began.
+//!   began, and the listeners that are open are those of the version in force.
 //! - RUN-2: a listener that closes has drained its backlog, nobody idles in a stop, and the stop
 //!   ends in time.
 //! - ROUTE-2: a request takes the way that an operator who asks is told of.
 
 use super::ledger::{Front, Recorded, Row};
-use super::{Group, Oracle, Verdict, answers, breach, handshakes};
-use crate::kernel::Net;
+use super::{Group, Oracle, Verdict, accept, answers, breach, handshakes};
+use crate::kernel::{Acceptor, Listener, Net};
+use tidegate_core::input::Address;
 use tidegate_core::stats::Gauges;
 
 const GROUP: Group = Group::Reconfiguration;
@@ -102,6 +103,31 @@ pub fn listener_closed(oracle: &Oracle, waiting: usize) -> Verdict {
     if waiting > 0 && !is_over {
         let message = format!("a listener was closed with {waiting} connections in its backlog");
         return breach(GROUP, "RUN-2", message);
+    }
+    Ok(())
+}
+
+/// At the end of a turn that has no work left, before a stop: the version in force has every
+/// listener that is open, and all of its own are. One that it has no more may be open for those who
+/// wait in its backlog, and while accepting is held up for want of descriptors.
+pub fn listeners(oracle: &Oracle, net: &Net) -> Verdict {
+    let version = oracle.truth.versions.last().filter(|_| oracle.truth.stop_at.is_none());
+    let Some(version) = version else { return Ok(()) };
+    let wanted = version.config.listeners.iter().flat_map(|listener| &listener.binds);
+    let is_ours = |it: &&Listener| it.is_open() && matches!(it.acceptor, Acceptor::Proxy(_));
+    let ours = net.listeners.iter().filter(is_ours);
+    // Addresses are looked up only where the numbers differ: this is asked in every turn.
+    if ours.clone().count() == wanted.clone().count() || accept::may_pause(oracle) {
+        return Ok(());
+    }
+    let is_wanted = |it: &Listener| wanted.clone().any(|at| at == net.address(it.address));
+    if let Some(stays) = ours.clone().find(|it| it.waiting() == 0 && !is_wanted(it)) {
+        let at = net.address(stays.address);
+        return breach(GROUP, "RUN-1", format!("the listener on {at} is not closed"));
+    }
+    let is_open = |at: &Address| ours.clone().any(|it| net.address(it.address) == at);
+    if let Some(at) = wanted.clone().find(|at| !is_open(at)) {
+        return breach(GROUP, "RUN-1", format!("no listener is open on {at}"));
     }
     Ok(())
 }

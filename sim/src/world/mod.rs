@@ -417,6 +417,7 @@ impl World {
             events: self.cx.trace.events(),
             events_beside: 0,
             virtual_nanos: self.cx.now,
+            sessions: self.proxy.counters().sessions,
             requests: self.oracle.rows.len() as u64,
             completed: self.oracle.completed,
             healed,

@@ -54,6 +54,8 @@ pub struct Outcome {
     pub events_beside: u64,
     /// Virtual nanoseconds that passed.
     pub virtual_nanos: u64,
+    /// Sessions of the proxy, by its own counter.
+    pub sessions: u64,
     /// Requests begun.
     pub requests: u64,
     /// Final responses that arrived whole.
@@ -103,6 +105,7 @@ impl Outcome {
             events,
             events_beside: 0,
             virtual_nanos,
+            sessions: 0,
             requests: 0,
             completed: 0,
             healed: 0,

@@ -189,6 +189,7 @@ impl World {
             oracle.judge(accept::makes_room(oracle, net, &gauges));
             oracle.judge(accept::backlogs(oracle, net));
             oracle.judge(reconfiguration::idle_in_stop(oracle, net));
+            oracle.judge(reconfiguration::listeners(oracle, net));
         }
         let verdict = accept::evictions(oracle, net, self.proxy.counters().evicted);
         oracle.judge(verdict);

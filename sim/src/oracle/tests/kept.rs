@@ -3,11 +3,14 @@
 
 use super::order::idle;
 use super::*;
+use crate::cx::Flight;
 use crate::layer::Facts;
 use crate::oracle::truth::{ConnectFailure, Down};
 use crate::oracle::{accept, answers, balance, falls, handshakes, reconfiguration, retry, timers};
+use tidegate_core::config::Listener;
 use tidegate_core::effect::Close;
 use tidegate_core::event::Event;
+use tidegate_core::input::AcceptError;
 use tidegate_core::stats::{Counters, Gauges};
 use tidegate_core::tls::TlsFailure;
 
@@ -235,4 +238,45 @@ fn balance_fires_on_turns_that_old_weights_owe() {
         lab.oracle.truth.versions[1].config.clusters[0].sticky = Some("stick".into());
         assert_eq!(balance::fair(&lab.oracle), Ok(()));
     }
+}
+
+// RUN-1: the listeners that are open are those of the version in force, but for who waits in a
+// backlog, and for accepting that is held up.
+#[test]
+fn reconfiguration_fires_on_listeners_that_are_not_those_of_the_version() {
+    let address = |n: u8| Address::Unix(format!("l{n}").into());
+    let open = |lab: &mut Lab, n: u8| {
+        let at = lab.net.intern(&address(n), u32::MAX);
+        (at, lab.net.listen(Acceptor::Proxy(SocketId::from_bits(n.into())), at, 8))
+    };
+    for (wanted, opened, is_right) in [
+        (&[1, 2][..], &[1, 2][..], true),
+        (&[1], &[1, 2], false),
+        (&[1, 2], &[1], false),
+        (&[], &[], true),
+    ] {
+        let mut lab = Lab::new();
+        let listener = Listener::new("l0", wanted.iter().copied().map(address).collect());
+        lab.oracle.truth.versions[0].config.listeners = vec![listener];
+        for &n in opened {
+            open(&mut lab, n);
+        }
+        let verdict = |lab: &Lab| reconfiguration::listeners(&lab.oracle, &lab.net);
+        holds(verdict(&lab), is_right, "reconfiguration", "RUN-1");
+        lab.oracle.accept_answered(Some(AcceptError::Resources));
+        assert_eq!(verdict(&lab), Ok(()), "accepting may be held up");
+        lab.later(200);
+        holds(verdict(&lab), is_right, "reconfiguration", "RUN-1");
+        lab.oracle.truth.stop_at = Some(lab.oracle.now);
+        assert_eq!(verdict(&lab), Ok(()), "a stop has none");
+    }
+    let mut lab = Lab::new();
+    lab.oracle.truth.versions[0].config.listeners.clear();
+    let (at, listener) = open(&mut lab, 1);
+    let ep = lab.net.connect(&mut lab.cx, Owner::Client(0), at, 0, &Wire::default());
+    lab.net.deliver(&mut lab.cx, ep ^ 1, Flight::Syn);
+    assert_eq!(reconfiguration::listeners(&lab.oracle, &lab.net), Ok(()), "somebody waits");
+    let accepted = lab.net.accept(&mut lab.cx, listener, Owner::Client(0));
+    assert!(accepted.is_ok());
+    breaks(reconfiguration::listeners(&lab.oracle, &lab.net), "reconfiguration", "RUN-1");
 }
