@@ -44,40 +44,6 @@ fn encode(id: &str) -> Box<str> {
     value.into()
 }
 
-/// The value of the first cookie called `name` in the value of a Cookie field (RFC 6265 4.2.1).
-/// Names are case-sensitive. Looks at each byte once and allocates nothing.
-pub fn find<'a>(cookie_field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    pairs(cookie_field).find_map(|pair| value_of(pair, name))
-}
-
-/// The pairs of a Cookie field's value that are not called `name`, to be joined by `"; "`: what
-/// is passed on, since the cookie is not forwarded (BACK-8).
-pub fn others<'a>(
-    cookie_field: &'a [u8],
-    name: &'a [u8],
-) -> impl Iterator<Item = &'a [u8]> + Clone {
-    pairs(cookie_field).filter(move |pair| value_of(pair, name).is_none())
-}
-
-fn pairs(cookie_field: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    let pairs = cookie_field.split(|&byte| byte == b';').map(trim);
-    pairs.filter(|pair| !pair.is_empty())
-}
-
-fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let rest = pair.strip_prefix(name)?;
-    let rest = trim(rest).strip_prefix(b"=")?;
-    Some(trim(rest))
-}
-
-/// Without the spaces and tabs around it.
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
 /// The value of the Set-Cookie field that makes a session stick (BACK-8).
 pub fn set_cookie(name: &str, value: &str, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };

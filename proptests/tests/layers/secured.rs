@@ -190,6 +190,7 @@ fn a_host_that_is_not_covered_gets_421() {
         ("b.example", "b.example:8443", "200"),
         ("unknown.example", "a.example", "200"),
         ("unknown.example", "unknown.example", "421"),
+        ("a.example", "x.y.wild.example", "421"),
     ] {
         let mut secure = Secure::default();
         let mut rig = rig_of(Settings::default(), https(&secure));

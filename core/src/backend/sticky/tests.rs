@@ -33,42 +33,6 @@ fn without_an_id_it_is_a_mac_of_cluster_and_address() {
 
 // BACK-8
 #[test]
-fn the_first_cookie_of_the_name_is_found() {
-    let cases: [(&str, Option<&str>); 14] = [
-        ("tg_app=a", Some("a")),
-        ("x=1; tg_app=a; y=2", Some("a")),
-        ("x=1;tg_app=a;y=2", Some("a")),
-        ("tg_app=a; tg_app=b", Some("a")),
-        ("tg_app=; tg_app=b", Some("")),
-        (" \t tg_app \t= \ta\t ", Some("a")),
-        ("tg_app=a=b", Some("a=b")),
-        ("xtg_app=a", None),
-        ("tg_app2=a", None),
-        ("TG_APP=a", None),
-        ("tg_app", None),
-        ("x=tg_app=a", None),
-        ("", None),
-        (";;; ; =", None),
-    ];
-    for (field, value) in cases {
-        assert_eq!(find(field.as_bytes(), b"tg_app"), value.map(str::as_bytes), "{field}");
-    }
-}
-
-// BACK-8: the cookie is not forwarded to the backend.
-#[test]
-fn the_other_pairs_are_kept_in_order() {
-    let rest = |field: &str| {
-        let kept: Vec<_> = others(field.as_bytes(), b"tg_app").collect();
-        String::from_utf8(kept.join(&b"; "[..])).unwrap()
-    };
-    assert_eq!(rest("x=1; tg_app=a; y=2;tg_app=b;z"), "x=1; y=2; z");
-    assert_eq!(rest("tg_app=a"), "");
-    assert_eq!(rest("x=\"a b\" ; tg_apple=1"), "x=\"a b\"; tg_apple=1");
-}
-
-// BACK-8
-#[test]
 fn set_cookie_has_the_attributes() {
     assert_eq!(set_cookie("tg_app", "a", false), "tg_app=a; Path=/; HttpOnly; SameSite=Lax");
     assert_eq!(set_cookie("c", "a", true), "c=a; Path=/; HttpOnly; SameSite=Lax; Secure");

@@ -228,7 +228,7 @@ fn tastes() {
 #[test]
 fn cookies_are_found() {
     // BACK-8
-    let head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: x=1; tg_app2=no;tg_app=yes=\r\n\
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: x=tg=1; tg_app2=no; xtg=2;tg_app=yes=\r\n\
                  cookie: tg_app=late; y=\r\n\r\n";
     with_request(head, |request| {
         assert_eq!(request.cookie(b"tg_app"), Some(&b"yes="[..]));
