@@ -18,8 +18,9 @@ impl Oracle {
         let front = &mut self.fronts[front as usize];
         // A handshake is no response.
         let is_secured = front.tls.is_none() || front.secured_at.is_some();
-        if front.reader.is_between() && is_secured {
-            front.response_begun_at.get_or_insert(now);
+        if front.reader.is_between() && is_secured && front.response_begun_at.is_none() {
+            front.response_begun_at = Some(now);
+            front.stalled_before = front.stalled_at;
         }
     }
 

@@ -270,6 +270,8 @@ pub struct Front {
     pub served_at: Option<u64>,
     /// When the proxy first tried to write the response that is under way.
     pub response_begun_at: Option<u64>,
+    /// When a write had last taken less than it was offered by then.
+    pub stalled_before: Option<u64>,
     /// Bytes the proxy read.
     pub read: u64,
     /// When and how the proxy closed it.
@@ -329,6 +331,7 @@ impl Front {
             begun_at: 0,
             served_at: None,
             response_begun_at: None,
+            stalled_before: None,
             read: 0,
             closed: None,
             rows_read: 0,

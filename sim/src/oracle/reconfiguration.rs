@@ -59,8 +59,7 @@ pub fn says_goodbye(oracle: &Oracle, front: u32, keeps: bool) -> Verdict {
     let at = &oracle.fronts[front as usize];
     let Some(stop) = oracle.truth.stop_at.filter(|_| keeps) else { return Ok(()) };
     let begun = at.response_begun_at.unwrap_or(0);
-    let has_stalled = at.stalled_at.is_some_and(|stalled| stalled < begun);
-    if begun > stop && !has_stalled {
+    if begun > stop && at.stalled_before.is_none() {
         let message = format!("connection {front} is told that it is kept, in a graceful stop");
         return breach(GROUP, "RUN-2", message);
     }

@@ -91,6 +91,31 @@ fn reconfiguration_fires_on_who_idles_behind_an_answer_in_a_stop() {
     }
 }
 
+// RUN-2: a stop says goodbye, but not in what was written before, when the client had no room,
+// however often it had none since. Seed 980303472: behind three interim responses, by TLS.
+#[test]
+fn reconfiguration_leaves_alone_what_was_written_before_a_stop() {
+    for (before, since, is_right) in [(true, true, true), (true, false, true), (false, true, false)]
+    {
+        let mut lab = Lab::new();
+        let (front, id, _) = lab.relayed(ask(0, Method::Get), plan(0, BackFault::None));
+        let falls_short = |lab: &mut Lab, is_short: bool| {
+            lab.later(1);
+            let at = &mut lab.oracle.fronts[front as usize];
+            at.stalled_at = Some(lab.cx.now).filter(|_| is_short).or(at.stalled_at);
+        };
+        falls_short(&mut lab, before);
+        lab.oracle.truth.stop_at = Some(lab.cx.now);
+        lab.later(1);
+        let response = Lab::response(id, 0, "Content-Length: 0");
+        let (begin, rest) = response.as_bytes().split_at(9);
+        lab.emit_down(front, begin);
+        falls_short(&mut lab, since);
+        lab.emit_down(front, rest);
+        if is_right { lab.clean() } else { lab.fires("reconfiguration", "RUN-2") }
+    }
+}
+
 // RES-8: behind an answer that closes, what is known to be unread is read first.
 #[test]
 fn answers_fires_on_a_close_that_is_a_reset() {
