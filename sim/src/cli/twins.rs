@@ -217,7 +217,7 @@ fn differs_always(runs: impl Fn(Option<u64>) -> [Outcome; 2]) -> Result<u64, u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choice::{Change, Source};
+    use crate::choice::{Change, Source, What};
     use crate::marks::Marks;
     use crate::world;
 
@@ -240,6 +240,25 @@ mod tests {
 
     fn plain() -> Options {
         Options::default()
+    }
+
+    // RECORDED: a recording of which nothing can be read differs in nothing, and is told of.
+    #[test]
+    fn a_recording_that_lacks_sessions_or_sense_is_told_of() {
+        let seed = (0..).find(|&seed| ring_of(seed) == RINGS[0]).expect("most of them");
+        let rests = Change::new("swarm/buggify", What::All, 0);
+        let source = Source::Changed([&rests].into_iter().collect());
+        let flight = Some(ring_of(seed));
+        let mut run = world::run(seed, Options { flight, source, ..plain() });
+        assert!(run.sessions > 0, "nobody came");
+        assert_eq!(unplayed(&run), None);
+        run.sessions += 1;
+        let told = unplayed(&run).expect("one is missing");
+        assert!(told.ends_with("sessions"), "{told}");
+        assert_eq!(is_all_there(&Contents::default(), 1, false), Ok(()), "it may be overwritten");
+        let flaws = |flaw| Contents { flaws: [(flaw, 1)].into(), ..Contents::default() };
+        assert!(is_all_there(&flaws(Flaw::Malformed), 0, false).is_err());
+        assert!(is_all_there(&flaws(Flaw::StartOverwritten), 0, false).is_ok());
     }
 
     // The event that is named is the first one: up to the one before, both runs are the same.
